@@ -1,0 +1,77 @@
+"""adapterlint: what PEFT will do with your adapters, read from configs and headers alone.
+
+The names below are the public API. They are imported on first use, so that `import adapterlint` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from adapterlint.adapter import Adapter, Config, Files, WeightsHeader, load_adapter
+    from adapterlint.api import check
+    from adapterlint.errors import AdapterlintError
+    from adapterlint.files.model_card import Card
+    from adapterlint.lint.example import FleetPatch, Patch
+    from adapterlint.lint.fleet import Fleet, Member
+    from adapterlint.lint.rule import Finding, Severity, rule
+    from adapterlint.peft.footprint import Footprint
+    from adapterlint.place import Place
+    from adapterlint.report.model import Report
+    from adapterlint.words import listed, shown
+
+_HOMES = {
+    "Adapter": "adapterlint.adapter",
+    "AdapterlintError": "adapterlint.errors",
+    "Card": "adapterlint.files.model_card",
+    "Config": "adapterlint.adapter",
+    "Files": "adapterlint.adapter",
+    "Finding": "adapterlint.lint.rule",
+    "Fleet": "adapterlint.lint.fleet",
+    "FleetPatch": "adapterlint.lint.example",
+    "Footprint": "adapterlint.peft.footprint",
+    "Member": "adapterlint.lint.fleet",
+    "Patch": "adapterlint.lint.example",
+    "Place": "adapterlint.place",
+    "Report": "adapterlint.report.model",
+    "Severity": "adapterlint.lint.rule",
+    "WeightsHeader": "adapterlint.adapter",
+    "check": "adapterlint.api",
+    "listed": "adapterlint.words",
+    "load_adapter": "adapterlint.adapter",
+    "rule": "adapterlint.lint.rule",
+    "shown": "adapterlint.words",
+}
+
+__all__ = [  # noqa: RUF022 (the two that people look for first)
+    "check",
+    "load_adapter",
+    "Adapter",
+    "AdapterlintError",
+    "Card",
+    "Config",
+    "Files",
+    "Finding",
+    "Fleet",
+    "FleetPatch",
+    "Footprint",
+    "Member",
+    "Patch",
+    "Place",
+    "Report",
+    "Severity",
+    "WeightsHeader",
+    "listed",
+    "rule",
+    "shown",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

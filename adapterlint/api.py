@@ -1,0 +1,112 @@
+"""`check`: from paths to a report. The command line and Python programs both come through here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from adapterlint import __version__
+from adapterlint.adapter import load_adapter
+from adapterlint.errors import AdapterlintError
+from adapterlint.lint.draw import draw, draw_adapter, draw_crash
+from adapterlint.lint.engine import Engine, Found, footprint_of
+from adapterlint.lint.fleet import Candidate, form_fleets
+from adapterlint.lint.loader import load_rules
+from adapterlint.lint.rule import Severity
+from adapterlint.lint.select import Selection, select
+from adapterlint.report.model import Problem, Report, ReportedFinding, Summary
+from adapterlint.settings import Settings
+from adapterlint.sources.discovery import discover
+from adapterlint.words import redacted
+
+
+def check(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    base: str | os.PathLike[str] | None = None,
+    peft: Sequence[str] | None = None,
+    activate: Sequence[Sequence[str]] = (),
+    order: Sequence[str] = (),
+    settings: Settings | None = None,
+) -> Report:
+    """Check adapters.
+
+    Args:
+        paths: Folders (walked down), adapter folders, or single files of adapters.
+        base: The base model of all of them: a folder, or the name they have it under.
+        peft: Releases of PEFT that must handle them; the newest known if none is given.
+        activate: Sets of adapter names that are to be active together.
+        order: Adapter names in the order in which they are loaded.
+        settings: Everything else. No file is read for them; `adapterlint.settings.load_settings` does that.
+
+    Returns:
+        The report. Whatever could not be read is in it.
+
+    Raises:
+        AdapterlintError: A setting names a rule that does not exist, or a rule folder cannot be loaded.
+    """
+    settings = settings or Settings()
+    chosen = select(load_rules(settings.rule_dirs), settings)
+    engine = Engine(chosen.rules, tuple(peft) if peft is not None else settings.peft)
+    listed = [paths] if isinstance(paths, str | os.PathLike) else paths
+    found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
+    tally = _Tally(chosen)
+    candidates: list[Candidate] = []
+    adapters = []
+    for place in found.candidates:
+        adapter = load_adapter(place.source, weights=place.weights)
+        if adapter is None:
+            continue
+        touched = footprint_of(adapter)
+        adapters.append((adapter, touched))
+        tally.add(engine.check_adapter(adapter, touched), (adapter.path,))
+        if touched is not None and adapter.config is not None:
+            candidates.append(Candidate(adapter, adapter.config, touched))
+    given_base = os.fspath(base) if base is not None else settings.base
+    fleets = form_fleets(candidates, settings.fleet, base=given_base, activate=activate, order=order)
+    for fleet in fleets.fleets:
+        tally.add(engine.check_fleet(fleet), ())
+    findings = (*tally.findings(), *map(draw_crash, engine.crashes))
+    return Report(
+        version=__version__,
+        adapters=tuple(draw_adapter(a, touched, fleets.by_path.get(a.path)) for a, touched in adapters),
+        findings=findings,
+        problems=tuple(map(_problem, (*found.problems, *fleets.problems))),
+        summary=_summary(adapters, findings, tally.suppressed),
+    )
+
+
+class _Tally:
+    """Findings as they come in: drawn, or set aside by the settings."""
+
+    def __init__(self, chosen: Selection) -> None:
+        self.chosen = chosen
+        self.suppressed = 0
+        self.drawn: list[ReportedFinding] = []
+
+    def add(self, found: Iterable[Found], concerned: tuple[str, ...]) -> None:
+        for one in found:
+            adapters = one.finding.adapters or concerned
+            if self.chosen.ignores and self.chosen.is_ignored(one.rule.code, (one.finding.at.file, *adapters)):
+                self.suppressed += 1
+                continue
+            severity = self.chosen.severity.get(one.rule.code) or one.finding.severity or one.rule.severity
+            self.drawn.append(draw(one, severity, adapters))
+
+    def findings(self) -> tuple[ReportedFinding, ...]:
+        return tuple(self.drawn)
+
+
+def _problem(error: AdapterlintError) -> Problem:
+    return Problem(place=redacted(error.place or ""), message=redacted(error.message))
+
+
+def _summary(adapters: Sequence[object], findings: Sequence[ReportedFinding], suppressed: int) -> Summary:
+    counts = {s: sum(f.severity is s for f in findings) for s in Severity}
+    return Summary(
+        adapters=len(adapters),
+        errors=counts[Severity.ERROR],
+        warnings=counts[Severity.WARNING],
+        infos=counts[Severity.INFO],
+        suppressed=suppressed,
+    )

@@ -1,0 +1,50 @@
+"""The command line: one module a command; arguments in, exit status out.
+
+Modules of commands import at their top only what their signatures need, so that `--version` and `--help` stay fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from adapterlint import __version__
+from adapterlint.cli import check, config, demo, rules, show
+
+app = typer.Typer(
+    name="adapterlint",
+    help="Check PEFT adapters without loading a model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (check.check, show.show, rules.rules, rules.rule, config.config, demo.demo):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"adapterlint {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Check PEFT adapters without loading a model."""
+
+
+def run() -> None:
+    """Run the command line and exit; an unforeseen error is one sentence, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):  # a terminal that knows no UTF-8 gets escapes
+            reconfigure(errors="backslashreplace")
+    from adapterlint.cli.common import guarded
+
+    with guarded():
+        app()

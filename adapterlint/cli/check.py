@@ -1,0 +1,102 @@
+"""`adapterlint check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapterlint.cli.common import (
+    FAILURE,
+    FINDINGS,
+    NOTHING,
+    OK,
+    Color,
+    ConfigFile,
+    Isolated,
+    Paths,
+    RuleDirs,
+    colored,
+    fail,
+    names,
+    outputs,
+    settings,
+    write,
+)
+
+if TYPE_CHECKING:
+    from adapterlint.lint.rule import Severity
+    from adapterlint.report.model import Report
+
+
+def check(
+    paths: Paths = None,
+    base: Annotated[str | None, typer.Option(metavar="DIR", help="Base model of all adapters.")] = None,
+    peft: Annotated[
+        list[str] | None, typer.Option(metavar="RELEASE", help="PEFT release that must handle them. Repeatable.")
+    ] = None,
+    order: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Load order, by adapter names.")] = None,
+    activate: Annotated[
+        list[str] | None, typer.Option(metavar="A,B", help="Adapters to be active together. Repeatable.")
+    ] = None,
+    select: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Rules that run.")] = None,
+    extend_select: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Rules that run besides.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Rules that do not run.")] = None,
+    extend_ignore: Annotated[
+        list[str] | None, typer.Option(metavar="RULES", help="Rules that do not run besides.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Folders to leave out.")] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="SEVERITY", help="Exit with 1 from here on: error, warning or info.")
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", "-o", metavar="FORMAT[=FILE]", help="text, concise or json. Repeatable."),
+    ] = None,
+    allow_empty: Annotated[bool, typer.Option(help="Exit with 0 if there is no adapter.")] = False,
+    rule_dirs: RuleDirs = None,
+    config: ConfigFile = None,
+    isolated: Isolated = False,
+    color: Color = "auto",
+) -> None:
+    """Check adapters: what fails, what cannot be active together, what is silently wrong.
+
+    Exit status: 0 nothing at or above --fail-on, 1 findings, 2 something could not be done, 3 no adapter found.
+    """
+    from adapterlint.api import check as run_check
+    from adapterlint.report.formats import FORMATS
+    from adapterlint.settings import parsed_sets
+
+    wanted = outputs(output, tuple(FORMATS))
+    painted = colored(color)
+    effective = settings(
+        {
+            "base": base,
+            "peft": names(peft),
+            "select": names(select),
+            "extend_select": names(extend_select),
+            "ignore": names(ignore),
+            "extend_ignore": names(extend_ignore),
+            "exclude": tuple(exclude or ()),
+            "fail_on": fail_on,
+            "rule_dirs": tuple(rule_dirs or ()),
+        },
+        config,
+        isolated,
+    ).settings
+    report = run_check(paths or ["."], activate=parsed_sets(activate or ()), order=names(order), settings=effective)
+    for name, path in wanted:
+        write(FORMATS[name](report, painted and path is None), path)
+    _exit(report, effective.fail_on, allow_empty)
+
+
+def _exit(report: Report, fail_on: Severity, allow_empty: bool) -> None:
+    worst = report.worst()
+    if report.problems or any(f.code == "LNT101" for f in report.findings):
+        raise typer.Exit(FAILURE)
+    if worst is not None and worst.rank <= fail_on.rank:
+        raise typer.Exit(FINDINGS)
+    if not report.summary.adapters and not allow_empty:
+        others = sorted({a.format for a in report.adapters})
+        fail("no PEFT adapter found" + (f", only {' and '.join(others)}" if others else ""), NOTHING)
+    raise typer.Exit(OK)

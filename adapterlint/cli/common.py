@@ -1,0 +1,119 @@
+"""What several commands share: options, output, errors and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from adapterlint.settings import Effective
+
+OK, FINDINGS, FAILURE, NOTHING = 0, 1, 2, 3
+
+Paths = Annotated[list[str] | None, typer.Argument(help="Folders, adapter folders or files of adapters.")]
+ConfigFile = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="Settings file, instead of the project's.")
+]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Read no settings file.")]
+RuleDirs = Annotated[
+    list[str] | None, typer.Option("--rule-dir", metavar="DIR", help="Folder with rules of your own. Repeatable.")
+]
+Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")]
+
+
+def fail(message: str, status: int = FAILURE) -> NoReturn:
+    """Say one sentence on stderr and exit."""
+    from adapterlint.words import printable, redacted
+
+    typer.echo(f"adapterlint: {redacted(printable(message))}", err=True)
+    raise typer.Exit(status)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn whatever is raised into one sentence and an exit status."""
+    from adapterlint.errors import AdapterlintError
+
+    try:
+        yield
+    except (typer.Exit, SystemExit):
+        raise
+    except AdapterlintError as error:
+        _end(f"{error}")
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OK)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("ADAPTERLINT_TRACEBACK"):
+            raise
+        _end(f"internal error: {type(error).__name__}: {error} (ADAPTERLINT_TRACEBACK=1 shows where)")
+
+
+def _end(message: str) -> NoReturn:
+    try:
+        fail(message)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+
+
+def settings(overrides: Mapping[str, Any], config: str | None, isolated: bool) -> Effective:
+    """The effective settings of the invoking project."""
+    from adapterlint.settings import load_settings
+
+    return load_settings(overrides, file=config, isolated=isolated)
+
+
+def names(values: Sequence[str] | None) -> tuple[str, ...]:
+    """`--select CFG,FIT --select FLT101` as names."""
+    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
+def colored(when: str) -> bool:
+    """Whether the report on stdout may use colour."""
+    if when in ("always", "never"):
+        return when == "always"
+    if when != "auto":
+        fail(f"--color {when}: it is auto, always or never")
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def outputs(values: Sequence[str] | None, formats: Sequence[str]) -> list[tuple[str, str | None]]:
+    """`--output json=report.json --output text` as pairs of a format and a file (`None` is stdout)."""
+    from adapterlint.words import suggestion
+
+    pairs = []
+    for value in values or formats[:1]:
+        name, given, path = value.partition("=")
+        if name not in formats:
+            near = suggestion(name, formats)
+            fail(
+                f"--output {value}: the formats are {', '.join(formats)}" + (f"; did you mean {near}?" if near else "")
+            )
+        if given and not path:
+            fail(f"--output {value}: a file is missing after the equals sign")
+        pairs.append((name, path or None))
+    if sum(path is None for _, path in pairs) > 1:
+        fail("--output: only one format can go to stdout; give the others a file, as in json=report.json")
+    return pairs
+
+
+def write(content: str, path: str | None) -> None:
+    """Write a report to a file, or to stdout."""
+    if path is None:
+        sys.stdout.write(content)
+        sys.stdout.flush()
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(content)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")

@@ -1,0 +1,93 @@
+"""Which rules run, and how severe each is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from adapterlint.errors import AdapterlintError
+from adapterlint.lint.rule import FAMILIES, Rule, Severity
+from adapterlint.settings import Settings
+from adapterlint.words import shown, suggestion
+
+ALL = "ALL"
+
+
+class UnknownRuleError(AdapterlintError):
+    """A code, name or family that no rule has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The chosen rules.
+
+    Args:
+        rules: In order of their codes.
+        severity: By code, where the settings change it.
+        ignores: Glob pattern of files and folders -> codes that are not reported there.
+    """
+
+    rules: tuple[Rule, ...]
+    severity: Mapping[str, Severity]
+    ignores: Mapping[str, frozenset[str]]
+
+    def is_ignored(self, code: str, paths: Iterable[str]) -> bool:
+        """Whether the settings set a finding aside, by the paths it concerns."""
+        return any(
+            code in codes and any(_matches(path, pattern) for path in paths) for pattern, codes in self.ignores.items()
+        )
+
+
+def select(rules: Sequence[Rule], settings: Settings) -> Selection:
+    """Choose rules as the settings say.
+
+    Raises:
+        UnknownRuleError: A label that no rule has.
+    """
+    chosen = resolve(rules, (*settings.select, *settings.extend_select), "select")
+    left_out = resolve(rules, (*settings.ignore, *settings.extend_ignore), "ignore")
+    severity = {
+        code: level for label, level in settings.severity.items() for code in resolve(rules, (label,), "severity")
+    }
+    ignores = {
+        pattern: resolve(rules, labels, f"per-file-ignores.{shown(pattern)}")
+        for pattern, labels in settings.per_file_ignores.items()
+    }
+    return Selection(tuple(r for r in rules if r.code in chosen - left_out), severity, ignores)
+
+
+def resolve(rules: Sequence[Rule], labels: Iterable[str], setting: str) -> frozenset[str]:
+    """The codes that labels mean: a code, a name, the letters of a family, or `ALL`."""
+    return frozenset(code for label in labels for code in _codes(rules, label.strip(), setting))
+
+
+def find_rule(rules: Sequence[Rule], label: str) -> Rule:
+    """The rule with a code or name.
+
+    Raises:
+        UnknownRuleError: There is none; the message says which one may have been meant.
+    """
+    codes = _codes(rules, label, None)
+    found = [r for r in rules if r.code in codes]
+    if len(found) != 1 or label.upper() == found[0].family:
+        raise UnknownRuleError(f"{shown(label)} is a family of rules; name one of them")
+    return found[0]
+
+
+def _codes(rules: Sequence[Rule], label: str, setting: str | None) -> list[str]:
+    upper = label.upper()
+    found = [r.code for r in rules if upper in (ALL, r.code, r.family) or label.lower() == r.name]
+    if found or upper == ALL or upper in FAMILIES:
+        return found
+    near = suggestion(label, [x for r in rules for x in (r.code, r.name)])
+    raise UnknownRuleError(
+        f"There is no rule {shown(label)}" + (f"; did you mean `{near}`" if near else ""), place=setting
+    )
+
+
+def _matches(path: str, pattern: str) -> bool:
+    # A pattern without a wildcard names a file or folder and everything below it.
+    below = pattern.rstrip("/") + "/"
+    return any(fnmatch(p, pattern) or f"{p}/".startswith(below) for p in (path, os.path.relpath(path)))

@@ -1,0 +1,103 @@
+"""The report for people: by adapter, with the line that is meant, what it breaks and how to repair it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint.lint.rule import Severity
+from adapterlint.report.model import Report, ReportedFinding
+from adapterlint.words import counted, printable, shortened
+
+MAX_FRAME = 100  # characters of a source line that are shown
+
+_STYLES = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
+_BOLD, _DIM = "1", "2"
+
+
+def text(report: Report, *, color: bool = False) -> str:
+    """Every finding with its place, code frame and remedy, grouped by adapter; then the numbers."""
+    paint = _Paint(color)
+    lines: list[str] = []
+    group: tuple[str, ...] | None = None
+    for finding in report.findings:
+        if finding.adapters != group:
+            group = finding.adapters
+            lines += [paint(_BOLD, _heading(finding)), ""]
+        lines += [*_finding(finding, paint), ""]
+    lines += [f"{paint(_BOLD, 'not checked')}: {_place(p.place)}{printable(p.message)}" for p in report.problems]
+    return "\n".join([*lines, summary_line(report)]) + "\n"
+
+
+def summary_line(report: Report) -> str:
+    """The numbers in one sentence."""
+    s = report.summary
+    numbers = [(s.errors, "error"), (s.warnings, "warning"), (s.infos, "info")]
+    found = ", ".join(counted(n, word, word if word == "info" else None) for n, word in numbers if n)
+    aside = f" ({counted(s.suppressed, 'finding')} set aside)" if s.suppressed else ""
+    return f"{counted(s.adapters, 'adapter')} checked: {found or 'nothing found'}{aside}"
+
+
+def _heading(finding: ReportedFinding) -> str:
+    names = finding.adapters
+    if len(names) > 3:
+        return printable(f"{names[0]}, {names[1]} and {len(names) - 2} more adapters")
+    return printable(" + ".join(names) or finding.file)
+
+
+def _finding(finding: ReportedFinding, paint: _Paint) -> Iterator[str]:
+    label = f"{finding.severity.value}[{finding.code}]"
+    yield f"  {paint(_STYLES[finding.severity], label)} {printable(finding.message)}"
+    yield paint(_DIM, f"    --> {where(finding)}")
+    yield from _frame(finding, paint)
+    if finding.help:
+        yield f"    {paint(_BOLD, 'help')}: {printable(finding.help)}"
+    held = f" (PEFT {finding.peft})" if finding.peft else ""
+    yield paint(_DIM, f"    {finding.rule}{held}")
+
+
+def where(finding: ReportedFinding) -> str:
+    """`file:line:column`, or the tensor."""
+    at = f":{finding.location.line}:{finding.location.column}" if finding.location else ""
+    tensor = f" tensor {shortened(finding.tensor, 160)}" if finding.tensor else ""
+    return printable(f"{finding.file}{at}{tensor}")
+
+
+def _frame(finding: ReportedFinding, paint: _Paint) -> Iterator[str]:
+    """The source line with the value underlined; a long line is cut around the value."""
+    if finding.location is None or finding.frame is None:
+        return
+    place = finding.location
+    start = place.column - 1
+    end = place.end_column - 1 if place.end_line == place.line else len(finding.frame)
+    offset = max(0, start - MAX_FRAME // 2) if len(finding.frame) > MAX_FRAME else 0
+    # Escapes change widths, so the text before, below and after the mark is escaped by itself.
+    cut = [finding.frame[offset:start], finding.frame[start:end], finding.frame[end:]]
+    before, marked, after = (printable(part.replace("\t", " ")) for part in cut)
+    if not offset:
+        before = " " * (len(before) - len(before.lstrip())) + before.lstrip()
+    shown = f"{'…' if offset else ''}{before}{marked}{after}"
+    width = min(max(len(marked), 1), MAX_FRAME)
+    gutter = str(place.line)
+    yield f"    {paint(_DIM, gutter + ' |')} {shortened_end(shown)}"
+    mark = paint(_STYLES[finding.severity], "^" * width)
+    yield f"    {paint(_DIM, ' ' * len(gutter) + ' |')} {' ' * (len(before) + bool(offset))}{mark}"
+
+
+def shortened_end(line: str) -> str:
+    """A line cut at its end to what is shown of it."""
+    limit = MAX_FRAME * 2
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _place(place: str) -> str:
+    return f"{printable(place)}: " if place else ""
+
+
+class _Paint:
+    """Colours a text if it is to be coloured."""
+
+    def __init__(self, color: bool) -> None:
+        self.color = color
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"\033[{style}m{text}\033[0m" if self.color else text

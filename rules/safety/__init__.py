@@ -1,0 +1,1 @@
+"""What loading would run or reach."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from adapterlint import __version__
-from adapterlint.adapter import load_adapter
+from adapterlint.adapter import Adapter, Format, load_adapter
 from adapterlint.errors import AdapterlintError
 from adapterlint.lint.draw import draw, draw_adapter, draw_crash
 from adapterlint.lint.engine import Engine, Found, footprint_of
@@ -72,7 +72,7 @@ def check(
         adapters=tuple(draw_adapter(a, touched, fleets.by_path.get(a.path)) for a, touched in adapters),
         findings=findings,
         problems=tuple(map(_problem, (*found.problems, *fleets.problems))),
-        summary=_summary(adapters, findings, tally.suppressed),
+        summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
 
 
@@ -101,10 +101,10 @@ def _problem(error: AdapterlintError) -> Problem:
     return Problem(place=redacted(error.place or ""), message=redacted(error.message))
 
 
-def _summary(adapters: Sequence[object], findings: Sequence[ReportedFinding], suppressed: int) -> Summary:
+def _summary(adapters: Sequence[Adapter], findings: Sequence[ReportedFinding], suppressed: int) -> Summary:
     counts = {s: sum(f.severity is s for f in findings) for s in Severity}
     return Summary(
-        adapters=len(adapters),
+        adapters=sum(a.files.format is Format.PEFT for a in adapters),
         errors=counts[Severity.ERROR],
         warnings=counts[Severity.WARNING],
         infos=counts[Severity.INFO],

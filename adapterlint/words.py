@@ -74,5 +74,5 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     words = {w.lower(): w for w in known}
-    near = get_close_matches(word.lower(), words, n=1, cutoff=0.7)
+    near = get_close_matches(word.lower(), words, n=1, cutoff=0.6)
     return words[near[0]] if near else None

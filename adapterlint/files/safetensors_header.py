@@ -87,18 +87,6 @@ class _Parsed:
     problems: tuple[HeaderProblem, ...]
 
 
-class _Sizes(dict[tuple[int, ...], int | None]):
-    """Bytes by shape, for one dtype: an adapter has hundreds of tensors and a handful of shapes."""
-
-    def __init__(self, dtype: str) -> None:
-        super().__init__()
-        self.dtype = dtype
-
-    def __missing__(self, shape: tuple[int, ...]) -> int | None:
-        self[shape] = size = shape_nbytes(self.dtype, shape)
-        return size
-
-
 def read_header(reader: ByteReader, *, header_only: bool = False) -> Header:
     """Read the header of a safetensors file; its data is never looked at.
 
@@ -211,13 +199,19 @@ def _metadata_strings(values: list[object]) -> tuple[dict[str, str], HeaderProbl
 
 def _contiguous_end(tensors: Iterable[Tensor]) -> int | None:
     """Return where the data ends if each tensor starts where the one before ends and has the size of its shape."""
-    sizes = _Sizes("")
     position = 0
+    dtype = ""
+    sizes: dict[tuple[int, ...], int] = {}  # an adapter has hundreds of tensors and a handful of shapes
     for tensor in tensors:
         start, end = tensor.data_offsets
-        if tensor.dtype != sizes.dtype:
-            sizes = _Sizes(tensor.dtype)
-        if start != position or end - start != sizes[tensor.shape]:
+        size = end - start
+        if tensor.dtype != dtype:
+            dtype, sizes = tensor.dtype, {}
+        if size != sizes.get(tensor.shape):
+            if size != shape_nbytes(dtype, tensor.shape):
+                return None
+            sizes[tensor.shape] = size
+        if start != position:
             return None
         position = end
     return position

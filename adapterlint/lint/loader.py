@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
@@ -30,10 +31,12 @@ def load_rules(folders: Iterable[str] = ()) -> tuple[Rule, ...]:
         RuleError: A file cannot be imported, holds no rule or a malformed one, or two rules share a code or a name.
     """
     rules = list(_built_in())
-    for number, folder in enumerate(folders):
-        if not Path(folder).is_dir():
+    for folder in folders:
+        path = Path(folder).resolve()
+        if not path.is_dir():
             raise RuleError("There is no such folder of rules", place=str(folder))
-        rules += _rules_of(f"adapterlint_rules_{number}", Path(folder).resolve())
+        # Each folder is a package of its own, whatever it is called and whichever else is loaded.
+        rules += _rules_of(f"adapterlint_rules_{hashlib.sha256(bytes(path)).hexdigest()[:12]}", path)
     seen: dict[str, Rule] = {}
     for rule in rules:
         for label in (rule.code, rule.name):

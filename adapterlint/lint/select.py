@@ -81,7 +81,7 @@ def _codes(rules: Sequence[Rule], label: str, setting: str | None) -> list[str]:
     found = [r.code for r in rules if upper in (ALL, r.code, r.family) or label.lower() == r.name]
     if found or upper == ALL or upper in FAMILIES:
         return found
-    near = suggestion(label, [x for r in rules for x in (r.code, r.name)])
+    near = suggestion(label, [*FAMILIES, *(x for r in rules for x in (r.code, r.name))])
     raise UnknownRuleError(
         f"There is no rule {shown(label)}" + (f"; did you mean `{near}`" if near else ""), place=setting
     )

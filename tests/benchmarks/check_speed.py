@@ -113,19 +113,25 @@ def main() -> None:
             size = write(folder, options.count, options.layers, distinct=kind == "distinct")
             (bare,) = measured(BARE, str(folder), repeat=options.repeat)
             took, memory, found = measured(CHECK, str(folder), repeat=options.repeat)
-            print(f"{kind:<9} {options.count} adapters, headers of {size:,} bytes: json.loads {bare:.3f} s, "
-                  f"check {took:.3f} s, ratio {took / bare:.2f}, peak {memory / 1e6:.0f} MB, {found:.0f} findings")
+            print(
+                f"{kind:<9} {options.count} adapters, headers of {size:,} bytes: json.loads {bare:.3f} s, "
+                f"check {took:.3f} s, ratio {took / bare:.2f}, peak {memory / 1e6:.0f} MB, {found:.0f} findings"
+            )
         memories = {}
         for width in (64, 16384):
             folder = Path(scratch) / f"width-{width}"
             write(folder, 20, options.layers, distinct=False, width=width)
             memories[width] = measured(CHECK, str(folder))[1]
-        print(f"memory    data 256 times as large: peak {memories[64] / 1e6:.0f} MB and {memories[16384] / 1e6:.0f} MB, "
-              f"ratio {memories[16384] / memories[64]:.2f}")
+        print(
+            f"memory    data 256 times as large: peak {memories[64] / 1e6:.0f} MB and {memories[16384] / 1e6:.0f} MB, "
+            f"ratio {memories[16384] / memories[64]:.2f}"
+        )
         (typer,) = measured(START, "-c", "import typer", repeat=options.repeat)
         (version,) = measured(START, "-m", "adapterlint", "--version", repeat=options.repeat)
-        print(f"start-up  import typer {typer * 1e3:.0f} ms, adapterlint --version {version * 1e3:.0f} ms, "
-              f"ratio {version / typer:.2f}")
+        print(
+            f"start-up  import typer {typer * 1e3:.0f} ms, adapterlint --version {version * 1e3:.0f} ms, "
+            f"ratio {version / typer:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapterlint.files import safetensors_header
 from adapterlint.files.byte_reader import BytesReader
+from adapterlint.files.header_problems import MAX_PROBLEMS
 from adapterlint.files.safetensors_header import BITS, Header, HeaderError, HeaderProblem, Tensor, read_header
 
 F32 = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
@@ -269,7 +269,7 @@ def test_a_wrong_entry_names_its_tensor() -> None:
 
 def test_problems_are_bounded() -> None:
     tensors = {str(number): entry("F33", [1], 0, 4) for number in range(1000)}
-    assert len(read(file_of(tensors)).problems) == safetensors_header.MAX_PROBLEMS
+    assert len(read(file_of(tensors)).problems) == MAX_PROBLEMS
 
 
 @pytest.mark.parametrize("dtype", BITS)

@@ -53,6 +53,8 @@ class HeaderError(AdapterlintError):
 class Pairs(list[tuple[str, Any]]):
     """A JSON object with its repeated names."""
 
+    __slots__ = ()
+
 
 def read_pairs(raw: bytes) -> Pairs:
     """Return the header as the names and values of its outer object.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-TOKEN = re.compile(r"""\"(?:[^"\\]++|\\.)*+\"|[][{},:]|[^][\s{},:"]+""", re.DOTALL)
+# A string without its closing quote is taken to the end of the text, or each quote in it would be tried in turn.
+TOKEN = re.compile(r"""\"(?:[^"\\]++|\\.)*+\"?|[][{},:]|[^][\s{},:"]+""", re.DOTALL)
 
 Range = tuple[int, int]  # offsets of the first character and of the end
 
@@ -19,13 +20,16 @@ class Node:
     start: int
     end: int
     key: Range | None
-    earlier: list[Range] = field(default_factory=list)
-    children: dict[str, Node] = field(default_factory=dict)
+    children: dict[str, Node]
+    earlier: list[Range] | None = None
+
+
+_NO_CHILDREN: dict[str, Node] = {}  # of every value that is no container
 
 
 def scan(text: str) -> Node:
     """Return the root of a text that `json.loads` has accepted; items of a list are named by their index."""
-    root = Node(0, len(text), None)
+    root = Node(0, len(text), None, {})
     parents: list[tuple[Node, bool]] = [(root, False)]
     name: str | None = None
     key: Range | None = None
@@ -40,18 +44,19 @@ def scan(text: str) -> Node:
         elif is_object and name is None:
             name, key = unquote(token), match.span()
         else:
-            node = Node(*match.span(), key)
+            is_container = token in "[{"
+            node = Node(*match.span(), key, {} if is_container else _NO_CHILDREN)
             _adopt(parent, str(len(parent.children)) if name is None else name, node)
             name = key = None
-            if token in "[{":
+            if is_container:
                 parents.append((node, token == "{"))
     return root.children["0"]
 
 
-def duplicates(node: Node, route: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[Range]]]:
+def duplicates(node: Node, route: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], tuple[Range, ...]]]:
     """Yield the route of every name that is given more than once, and where it stands each time."""
     if node.key and node.earlier:
-        yield route, [*node.earlier, node.key]
+        yield route, (*node.earlier, node.key)
     for name, child in node.children.items():
         yield from duplicates(child, (*route, name))
 
@@ -64,5 +69,6 @@ def unquote(token: str) -> str:
 def _adopt(parent: Node, name: str, node: Node) -> None:
     before = parent.children.get(name)
     if before is not None and before.key is not None:
-        node.earlier = [*before.earlier, before.key]
+        node.earlier = before.earlier or []  # handed on: copies of a long list would be quadratic
+        node.earlier.append(before.key)
     parent.children[name] = node

@@ -200,12 +200,14 @@ def _whole_digits(token: str) -> int:
 
 
 def _is_half_pair(token: str) -> bool:
+    if not token.startswith('"'):
+        return False
     try:
         unquote(token).encode("utf-8")
     except UnicodeEncodeError:
         return True
     except ValueError:
-        pass  # no string at all, which json.loads will say
+        pass  # not closed or wrongly escaped, which json.loads will say
     return False
 
 

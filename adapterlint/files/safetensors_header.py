@@ -67,7 +67,7 @@ class Header:
         metadata: The strings under `__metadata__`, shared likewise.
         header_size: Bytes before the data: the length field and the JSON.
         data_size: Bytes that the file has after the header, or `None` if only the header was kept.
-        problems: What is wrong, at most some hundred.
+        problems: What is wrong, first what safetensors refuses; at most `MAX_PROBLEMS` and one.
     """
 
     tensors: dict[str, Tensor]
@@ -139,7 +139,9 @@ def _parse(raw: bytes) -> _Parsed:
     if data_end is None:
         problems = (*problems, *offset_problems(tensors))
         data_end = max(end for tensor in tensors.values() for end in tensor.data_offsets)
-    return _Parsed(tensors, metadata, data_end, problems[:MAX_PROBLEMS])
+    # What counts most comes first, so that the bound never hides that a file is refused.
+    ordered = sorted(problems, key=lambda problem: not problem.refused)
+    return _Parsed(tensors, metadata, data_end, tuple(ordered[:MAX_PROBLEMS]))
 
 
 _parse_cached = lru_cache(MAX_CACHED_HEADERS)(_parse)

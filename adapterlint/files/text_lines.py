@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 
@@ -22,13 +23,12 @@ class Span:
 class Lines:
     r"""The lines of a text as editors count them: `\n`, `\r\n` and a lone `\r` end one."""
 
-    __slots__ = ("_ends", "_starts", "_text")
+    __slots__ = ("_starts", "_text")
 
     def __init__(self, text: str) -> None:
-        breaks = list(_LINE_END.finditer(text))
         self._text = text
-        self._starts = [0, *(found.end() for found in breaks)]
-        self._ends = [*(found.start() for found in breaks), len(text)]
+        self._starts = array("L", [0])
+        self._starts.extend(found.end() for found in _LINE_END.finditer(text))
 
     def span(self, start: int, end: int) -> Span:
         """Return the span of the characters `[start, end)`."""
@@ -36,8 +36,10 @@ class Lines:
 
     def line(self, number: int) -> str:
         """Return the text of a line, counted from 1, without its end; `""` if there is no such line."""
-        index = number - 1
-        return self._text[self._starts[index] : self._ends[index]] if 0 <= index < len(self._starts) else ""
+        if not 1 <= number <= len(self._starts):
+            return ""
+        end = self._starts[number] if number < len(self._starts) else None
+        return self._text[self._starts[number - 1] : end].rstrip("\r\n")
 
     def _place(self, offset: int) -> tuple[int, int]:
         line = bisect_right(self._starts, offset)

@@ -1,17 +1,22 @@
 """What PEFT refuses by looking at one config: while the file is read, or while its layers are built on any base.
 
-The checks come from the `__post_init__` and `check_kwargs` of `peft/tuners/*/config.py` (place `"config"`) and from
-`update_layer` and its helpers in `peft/tuners/*/layer.py` and `peft/tuners/tuners_utils.py` (place `"injection"`). Each
-was seen to raise, with the class and text given here, when an adapter folder with such a config was loaded by PEFT.
+The checks stand in `refusals.json`, one a line, in the order in which PEFT makes them. They come from `__post_init__`
+and `check_kwargs` in `peft/tuners/*/config.py` (`"config"`), and from `update_layer` and its helpers in
+`peft/tuners/*/layer.py` and `peft/tuners/tuners_utils.py` (`"injection"`). Each was seen to raise, with the class and
+text given there, when an adapter folder with such a config was loaded by PEFT 0.10 to 0.21.2.
 
 Elsewhere: peft_type and task_type, unknown keys and JSON types, ranks, regexes, layers_pattern and layers_to_transform,
-token indices.
+token indices, and what only fails where a package is missing.
 """
 
 from __future__ import annotations
 
+import functools
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from adapterlint.peft.fields import MISSING, fields_of
@@ -25,13 +30,14 @@ class Refusal:
     """One reason for which PEFT does not load an adapter, whatever the base.
 
     Args:
-        pointer: JSON pointer of the value to blame, whether the file has it or PEFT filled in its default.
+        pointer: JSON pointer of the value to blame, whether the file has it or PEFT fills in its default.
         error: Name of the exception's class.
         text: The exception's text.
         types: The PEFT types with this check.
-        since: First release line that refuses; `"0.10"` means 0.10 or older.
+        since: First release line that refuses this type for it; `"0.10"` means 0.10 or older.
         until: Last one; `None` if the newest still does.
-        where: `"config"` if reading `adapter_config.json` raises already, `"injection"` if building the layers does.
+        where: `"config"` if reading `adapter_config.json` raises already, `"injection"` if building the layers does
+            (which says nothing of configs that are only read).
     """
 
     pointer: str
@@ -52,14 +58,16 @@ def refusals(peft_type: str, values: Mapping[str, Any], *, release: str | None =
 
     Args:
         peft_type: The config's `peft_type`; nothing is yielded for one that PEFT never had.
-        values: The config file. A missing key counts with the default of the newest release; checks that meet a
-            value of the wrong type are passed over.
+        values: The config file. A missing key counts with its default in the newest release; checks that meet a value
+            of the wrong type are passed over.
         release: Yield only what this release refuses; without it, what any release does.
     """
     config = _Config(peft_type, values)
-    for check in _checks_of(peft_type):
-        if (release is None or in_range(release, check.since, check.until)) and check.when(config):
-            yield check.refusal(config)
+    for check in _checks().get(peft_type, ()):
+        if (release is None or in_range(release, check.since, check.until)) and (blame := check.blame(config)):
+            path, text = blame
+            pointer = "/" + path.replace(".", "/")
+            yield Refusal(pointer, check.error, text, check.types, check.since, check.until, check.where)
 
 
 class _Config(dict[str, Any]):
@@ -73,100 +81,178 @@ class _Config(dict[str, Any]):
         field = fields_of(self.peft_type).get(key)
         return None if field is None or field.default is MISSING else field.default
 
-    def number(self, path: str) -> float | None:
-        """A number, also in a nested config (`eva_config.rho`); `None` for anything else and where it is absent."""
-        value = self.at(path)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
     def at(self, path: str) -> Any:
+        """The value of a key, or of a key in a nested config (`eva_config.rho`), where a missing one is `None`."""
         outer, _, inner = path.partition(".")
         if not inner:
             return self[outer]
         return self[outer].get(inner) if isinstance(self[outer], dict) else None
 
 
-_When = Callable[[_Config], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    types: tuple[str, ...]
-    path: str | Callable[[_Config], str]
-    text: str | Callable[[_Config], str]
-    """PEFT's text: a template over the config's values, where `{value}` is the one at `path`."""
-    when: _When
-    since: str = RELEASES[0]
-    until: str | None = None
-    where: Place = "config"
-    error: str = "ValueError"
-
-    def refusal(self, config: _Config) -> Refusal:
-        path = self.path if isinstance(self.path, str) else self.path(config)
-        text = self.text(config) if callable(self.text) else self.text.format_map(_Words(config, path))
-        pointer = "/" + path.replace(".", "/")
-        return Refusal(pointer, self.error, text, self.types, self.since, self.until, self.where)
-
-
 class _Words(dict[str, Any]):
+    """What a text may name: `{value}`, and every key of the config."""
+
     def __init__(self, config: _Config, path: str) -> None:
-        super().__init__(value=config.at(path), type=config.peft_type)
+        super().__init__(value=config.at(path))
         self.config = config
 
     def __missing__(self, key: str) -> Any:
         return self.config[key]
 
 
-def _checks_of(peft_type: str) -> tuple[_Check, ...]:
-    return _BY_TYPE.get(peft_type, ())
+_Condition = Callable[[_Config], bool]
+_Blame = tuple[str, str]
 
 
-def _number(path: str, refused: Callable[[float], bool]) -> _When:
-    def when(config: _Config) -> bool:
-        number = config.number(path)
-        return number is not None and refused(number)
-
-    return when
-
-
-def _word(path: str, *allowed: str) -> _When:
-    return lambda config: isinstance(word := config.at(path), str) and word not in allowed
-
-
-def _all(*keys: str) -> _When:
-    return lambda config: all(config[key] for key in keys)
+@dataclass(frozen=True, slots=True)
+class _Check:
+    types: tuple[str, ...]
+    since: str
+    until: str | None
+    error: str
+    where: Place
+    blame: Callable[[_Config], _Blame | None]
+    """The path to blame and the text, if the config is refused."""
 
 
-def _only(condition: _When, *conditions: _When) -> _When:
-    return lambda config: condition(config) and all(other(config) for other in conditions)
+@functools.cache
+def _checks() -> Mapping[str, tuple[_Check, ...]]:
+    from importlib import resources  # imports slowly
+
+    text = resources.files("adapterlint.peft").joinpath("refusals.json").read_text("utf-8")
+    rows = json.loads(text)
+    found = {name: [_check(row, name) for row in rows if name in row["types"]] for name in METHODS}
+    return MappingProxyType({name: tuple(filter(None, checks)) for name, checks in found.items()})
 
 
-# LoRA -----------------------------------------------------------------------------------------------------------------
+def _check(row: Mapping[str, Any], peft_type: str) -> _Check | None:
+    """One row for one of its types, within the releases that have both the type and the key to blame."""
+    method, field = METHODS[peft_type], fields_of(peft_type).get(row.get("at", "").partition(".")[0])
+    starts = [method.since, row.get("since"), field and field.since]
+    ends = [method.until, row.get("until"), field and field.until]
+    since = max((line for line in starts if line), key=RELEASES.index)
+    until = min((line for line in ends if line), key=RELEASES.index, default=None)
+    if until is not None and RELEASES.index(since) > RELEASES.index(until):
+        return None
+    return _Check(
+        types=tuple(row["types"]),
+        since=since,
+        until=until,
+        error=row.get("error", "ValueError"),
+        where=row.get("where", "config"),
+        blame=_BLAMES[row["by"]] if "by" in row else _template(row["at"], row["text"], row["if"]),
+    )
 
-_LORA = ("LORA",)
-_LORAS = ("ADALORA", "LORA")
-"""`AdaLoraConfig` inherits from `LoraConfig` and runs its checks first."""
 
-_INITS: Mapping[str, str] = {
-    **dict.fromkeys(("gaussian", "loftq"), "0.10"),
-    **{"pissa": "0.11", "olora": "0.12", "eva": "0.14", "corda": "0.15", "orthogonal": "0.16"},
-    **{"lora_ga": "0.19", "mica": "0.20"},
-}
-"""What `init_lora_weights` may say, and the release line that brought it."""
+def _template(path: str, text: str, conditions: list[list[Any]]) -> Callable[[_Config], _Blame | None]:
+    tests = [_condition(*condition) for condition in conditions]
+
+    def blame(config: _Config) -> _Blame | None:
+        return (path, text.format_map(_Words(config, path))) if all(test(config) for test in tests) else None
+
+    return blame
+
+
+def _condition(name: str, path: str, *arguments: Any) -> _Condition:
+    """`["<=", "u", 0]` as a function of the config."""
+    if name in _ON_NUMBERS:
+        return lambda config: _is_number(value := config.at(path)) and _ON_NUMBERS[name](value, *arguments)
+    if name in _ON_WORDS:
+        return lambda config: isinstance(value := config.at(path), str) and _ON_WORDS[name](value, *arguments)
+    if name in _ON_VALUES:
+        return lambda config: _ON_VALUES[name](config.at(path), *arguments)
+    return lambda config: _ON_KEYS[name](config, path, *arguments)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_ON_NUMBERS: Mapping[str, Callable[..., bool]] = MappingProxyType(
+    {
+        "<": lambda value, bound: value < bound,
+        "<=": lambda value, bound: value <= bound,
+        ">": lambda value, bound: value > bound,
+        ">=": lambda value, bound: value >= bound,
+        "odd": lambda value: value % 2 != 0,
+        "outside": lambda value, low, high: not low <= value <= high,
+    }
+)
+_ON_WORDS: Mapping[str, Callable[..., bool]] = MappingProxyType(
+    {
+        "not in": lambda value, *words: value not in words,
+        "not in lower": lambda value, *words: value.lower() not in words,
+        "ending": lambda value, suffix: value.endswith(suffix),
+        "not ending": lambda value, suffix: not value.endswith(suffix),
+        "string": lambda value: True,
+    }
+)
+_ON_VALUES: Mapping[str, Callable[..., bool]] = MappingProxyType(
+    {
+        "true": lambda value: bool(value),  # as PEFT asks: a nested config that is given at all is an object by then
+        "false": lambda value: not value,
+        "null": lambda value: value is None,
+        "not null": lambda value: value is not None,
+        "is": lambda value, other: value == other,
+        "none of": lambda value, *others: value not in others,
+        "object": lambda value: isinstance(value, dict),
+        "list": lambda value: isinstance(value, list),
+        "empty list": lambda value: value == [],
+    }
+)
+
+
+def _two_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
+    def on_keys(config: _Config, *keys: str) -> bool:
+        values = [config.at(key) for key in keys]
+        try:
+            return all(map(_is_number, values)) and test(*values)
+        except OverflowError:  # an integer of hundreds of digits beside a float
+            return False
+
+    return on_keys
+
+
+def _has_stranger(config: _Config, inner_key: str, outer_key: str) -> bool:
+    inner, outer = config[inner_key], config[outer_key]
+    return isinstance(inner, list) and isinstance(outer, list) and any(name not in outer for name in inner)
+
+
+def _has_other_length(config: _Config, key: str, other_key: str) -> bool:
+    """CPT takes absent tokens as one token, and absent masks as long enough."""
+    tokens, mask = [0] if config[key] is None else config[key], config[other_key]
+    return isinstance(tokens, list) and isinstance(mask, list) and len(tokens) != len(mask)
+
+
+_ON_KEYS: Mapping[str, Callable[..., bool]] = MappingProxyType(
+    {
+        "present": lambda config, key: key in config,
+        "absent": lambda config, key: key not in config,
+        "zero": _two_numbers(lambda *values: not any(values)),
+        "not zero": _two_numbers(lambda *values: all(values)),
+        "indivisible": _two_numbers(lambda value, divisor: value % divisor != 0),
+        "more than": _two_numbers(lambda value, other: value > other),
+        "not before": _two_numbers(lambda value, other: value >= other),
+        "no time between": _two_numbers(lambda start, total, end: start >= total - end),
+        "not within": _has_stranger,
+        "longer or shorter": _has_other_length,
+        "init": lambda config, kind: _init(config) == kind,
+    }
+)
+
+
+# LoRA: `tuners/lora/config.py` and `tuners/lora/layer.py`
+
+_INITS = frozenset({"eva", "gaussian", "loftq", "lora_ga", "mica", "olora", "orthogonal"})
 _CASELESS_INITS = frozenset({"gaussian", "mica", "olora"})
-_PREFIX_INITS = ("pissa", "corda")
+_PREFIX_INITS = ("corda", "pissa")
 _EMBEDDINGS = frozenset(
     {"embed_in", "embed_tokens", "embedding", "embeddings", "shared", "tok_embeddings", "word_embeddings", "wpe", "wte"}
 )
 
-_VARIANTS = (
-    *("alora_invocation_tokens", "arrow_config", "kasa_config", "mica", "monteclora_config", "use_bdlora"),
-    *("use_dora", "velora_config"),
-)
-"""What makes another kind of LoRA layer, in PEFT's order; `mica` is a word of `init_lora_weights`."""
-
 
 def _init(config: _Config) -> str | None:
-    """The kind of `init_lora_weights` where it is a word and is looked at: embeddings take any word."""
+    """The kind of `init_lora_weights`; `None` if it is no word, or if only embeddings are targeted, which take any."""
     word, targets = config["init_lora_weights"], config["target_modules"]
     if isinstance(targets, list) and targets and all(str(name).split(".")[-1] in _EMBEDDINGS for name in targets):
         return None
@@ -174,87 +260,83 @@ def _init(config: _Config) -> str | None:
         return None
     if word.lower() in _CASELESS_INITS:
         return word.lower()
-    return next((prefix for prefix in _PREFIX_INITS if word.startswith(prefix)), word)
+    return next((kind for kind in _PREFIX_INITS if word.startswith(kind)), word if word in _INITS else "unknown")
 
 
-def _init_is(kind: str) -> _When:
-    return lambda config: _init(config) == kind
+def _pissa_iterations(config: _Config) -> _Blame | None:
+    word = config["init_lora_weights"]
+    if _init(config) != "pissa" or word == "pissa":
+        return None
+    parts = word.split("_niter_")
+    if len(parts) != 2:
+        text = f"init_lora_weights should be 'pissa' or 'pissa_niter_[number of iters]', got {word} instead."
+    elif not re.fullmatch(r"\s*[+-]?\d+(_\d+)*\s*", parts[1]):
+        text = f"invalid literal for int() with base 10: {parts[1]!r}"
+    else:
+        return None
+    return "init_lora_weights", text
 
 
-def _pissa(malformed: Callable[[list[str]], bool]) -> _When:
-    """`pissa` itself is fine; any other word that starts so is split at `_niter_`."""
-    return lambda config: (
-        _init(config) == "pissa"
-        and config["init_lora_weights"] != "pissa"
-        and malformed(config["init_lora_weights"].split("_niter_"))
-    )
+_VARIANTS = (
+    *("alora_invocation_tokens", "arrow_config", "kasa_config", "mica", "monteclora_config", "use_bdlora"),
+    *("use_dora", "velora_config"),
+)
+"""What asks for another kind of LoRA layer, in PEFT's order; `mica` is a word of `init_lora_weights`."""
+_OBJECTS = frozenset({"kasa_config", "monteclora_config", "use_bdlora", "velora_config"})
+"""Objects by the time they are asked for, so that `{}` counts too; `arrow_config` is one since 0.21 only."""
+_REFUSED_BY_NAME = frozenset({"kasa_config", "use_dora", "velora_config"})
 
 
-def _is_integer(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
+def _variant_combination(config: _Config) -> _Blame | None:
+    """Two variants never go together, and parameters (`target_parameters`) take none: some of these have own texts."""
+    values = {name: config["init_lora_weights"] == "mica" if name == "mica" else config[name] for name in _VARIANTS}
+    names = tuple(name for name, value in values.items() if value or (name in _OBJECTS and isinstance(value, dict)))
+    allowed = 0 if config["target_parameters"] else 1
+    if len(names) <= allowed or (not allowed and not _REFUSED_BY_NAME.isdisjoint(names)):
+        return None
+    path = "init_lora_weights" if names[-1] == "mica" else names[-1]
+    return path, f"Invalid or unsupported variant combination: {names}"
 
 
-def _is_odd(number: float) -> bool:
-    return number > 0 and number % 2 == 1
+def _block_diagonal_overlap(config: _Config) -> _Blame | None:
+    a, b = (config.at(f"use_bdlora.target_modules_bd_{half}") for half in "ab")
+    if not (isinstance(a, list) and isinstance(b, list) and any(name in b for name in a)):
+        return None
+    return "use_bdlora", f"Found overlapping modules in target_modules_bd lists:{a} (A) and {b} (B)."
 
 
-def _variants(config: _Config) -> tuple[str, ...]:
-    mica = config["init_lora_weights"] == "mica"
-    return tuple(name for name in _VARIANTS if (mica if name == "mica" else config[name]))
-
-
-def _variant_path(config: _Config) -> str:
-    name = _variants(config)[-1]
-    return "init_lora_weights" if name == "mica" else name
-
-
-def _variant_text(config: _Config) -> str:
-    return f"Invalid or unsupported variant combination: {_variants(config)}"
-
-
-def _targets_parameters(config: _Config) -> bool:
-    return isinstance(config["target_parameters"], list) and bool(config["target_parameters"])
-
-
-def _single_variant(config: _Config) -> bool:
-    names = _variants(config)
-    return len(names) == 1 and names[0] not in ("kasa_config", "use_dora", "velora_config")
-
-
-def _previous(release: str) -> str:
-    return RELEASES[RELEASES.index(release) - 1]
-
-
-_NO_LORA_BIAS = "The argument lora_bias=True is "
-_PARAM = "lora.ParamWrapper does not work "
-_UNKNOWN_INIT = "Unknown initialization init_lora_weights={value!r}"
-_EIGENS = (
-    "`eigens` attribute not found for layer, please run `preprocess_corda` first. "
-    "More information can be found at examples/corda_finetuning/README.md."
+_MIRROR_ONLY = (
+    *("shadow_num_hidden_layers", "shadow_hidden_size", "shadow_num_attention_heads", "shadow_intermediate_size"),
 )
 
 
-def _overlap(config: _Config) -> bool:
-    halves = [config.at(f"use_bdlora.target_modules_bd_{half}") for half in "ab"]
-    lists = [{name for name in names if isinstance(name, str)} for names in halves if isinstance(names, list)]
-    return len(lists) == 2 and not lists[0].isdisjoint(lists[1])
+def _mirror_overrides(config: _Config) -> _Blame | None:
+    """`tuners/shadow/config.py`."""
+    keys = [key for key in _MIRROR_ONLY if config[key] is not None]
+    if not keys or not isinstance(config["shadow_model"], str) or config["shadow_model"] == "mirror":
+        return None
+    start = "Explicit `shadow_model` checkpoints define their architecture; unset these mirror-only overrides: "
+    return keys[0], f"{start}{', '.join(keys)}."
 
 
-def _overlap_text(config: _Config) -> str:
-    a, b = (config.at(f"use_bdlora.target_modules_bd_{half}") for half in "ab")
-    return f"Found overlapping modules in target_modules_bd lists:{a} (A) and {b} (B)."
+def _no_targets(config: _Config) -> _Blame | None:
+    """`BaseTuner.inject_adapter`."""
+    if config["target_modules"] != [] or config["target_parameters"]:
+        return None
+    if config["modules_to_save"] or config["exclude_modules"]:  # PEFT's words depend on whether these match something
+        return "target_modules", "No modules were targeted for adaptation"
+    text = (
+        "No `target_modules` passed but also no `target_parameters` found. Please check the values for these arguments."
+    )
+    return "target_modules", text
 
 
-_LORA_CONFIG = (
-    _Check(
-        _LORAS,
-        "monteclora_config.num_samples",
-        "`num_samples` must be greater than 0.",
-        _number("monteclora_config.num_samples", lambda n: n <= 0),
-        "0.20",
-    ),
+_BLAMES: Mapping[str, Callable[[_Config], _Blame | None]] = MappingProxyType(
+    {
+        "block_diagonal_overlap": _block_diagonal_overlap,
+        "mirror_overrides": _mirror_overrides,
+        "no_targets": _no_targets,
+        "pissa_iterations": _pissa_iterations,
+        "variant_combination": _variant_combination,
+    }
 )

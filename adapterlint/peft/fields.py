@@ -12,9 +12,8 @@ import functools
 import json
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,6 +84,8 @@ def wrong_type(peft_type: str, key: str, value: object) -> str | None:
 
 @functools.cache
 def _table() -> dict[str, dict[str, list[Any]]]:
+    from importlib import resources  # imports slowly
+
     text = resources.files("adapterlint.peft").joinpath("fields.json").read_text("utf-8")
     table: dict[str, dict[str, list[Any]]] = json.loads(text)
     return table
@@ -93,11 +94,12 @@ def _table() -> dict[str, dict[str, list[Any]]]:
 def _conforms(annotation: str, value: Any) -> bool:
     if isinstance(value, list | dict):
         return _validates(annotation, value)
-    return _scalar_conforms(annotation, type(value))
+    kind: Callable[[], object] = type(value)
+    return _scalar_conforms(annotation, kind)
 
 
 @functools.cache
-def _scalar_conforms(annotation: str, kind: type) -> bool:
+def _scalar_conforms(annotation: str, kind: Callable[[], object]) -> bool:
     return _validates(annotation, kind())
 
 
@@ -157,6 +159,8 @@ _PLURAL: Mapping[str, str] = MappingProxyType(
 def _words(annotation: str) -> str:
     """`"a list of strings, a string or null"` for `list[str] | str | None`."""
     members = list(dict.fromkeys(_member_words(ast.parse(annotation, mode="eval").body)))
+    if "a number" in members and "an integer" in members:
+        members.remove("an integer")
     if "true or false" in members and len(members) > 1:
         members = ["true", "false", *(member for member in members if member != "true or false")]
     *most, last = members
@@ -261,6 +265,9 @@ _ITERATED = frozenset(
 _ANY_ITEMS = frozenset({"cpt_mask", "cpt_token_ids", "exclude_modules", "target_parameters"})
 """Only counted, or put into text, where `1` is as good as `"1"`."""
 
+_OTHERS_FINDING = frozenset({"modules_to_save", "target_parameters"})
+"""A string for a list, which other rules report with what PEFT does: it takes the letters, or refuses."""
+
 _MORE_THAN_TRUTH = frozenset({"init_weights", "select_top"})
 """Booleans that are compared with `is`, or computed with; all others are only asked whether they are truthy."""
 _HASHED = frozenset({"runtime_offload_base_weight", "save_precomputed_indices", "save_projection"})
@@ -274,7 +281,7 @@ def _tolerated(peft_type: str, key: str, annotation: str, value: object) -> bool
         return True
     if key == "init_weights" and peft_type not in _INIT_WEIGHTS_READ_BY:
         return True
-    if key == "modules_to_save" and isinstance(value, str):  # PEFT takes its letters: another rule's finding
+    if key in _OTHERS_FINDING and isinstance(value, str):
         return True
     if (key in _OFF_WHEN_FALSY and not value) or (key in _ITERATED and isinstance(value, dict)):
         return True
@@ -284,9 +291,8 @@ def _tolerated(peft_type: str, key: str, annotation: str, value: object) -> bool
         return _asks_truth_right(key, value)
     if key in _CONVERTED and isinstance(value, str):
         return value.strip().lstrip("+-").replace(".", "", 1).isdigit()
-    if isinstance(
-        value, float | bool
-    ):  # a bool is a number in Python, and `init_weights: false` is what ADAMSS expects
+    # a bool is a number in Python, and `init_weights: false` is what ADAMSS expects
+    if isinstance(value, float | bool):
         is_number = "float" in annotation.split(" | ") or key in _ANY_NUMBER | _CONVERTED
         return is_number or (key == "init_weights" and value is False)
     return False

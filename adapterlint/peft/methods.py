@@ -59,10 +59,15 @@ def in_range(release: str, since: str, until: str | None) -> bool:
 
 
 def suggest_type(name: str) -> str | None:
-    """The PEFT type that `name` was probably meant to be: the same in upper case, else the nearest spelling."""
+    """The PEFT type that `name` was probably meant to be: the same in upper case, else the nearest spelling.
+
+    A variant that PEFT has as an option of LoRA (`"DoRA"`, `"QLoRA"`) is LoRA.
+    """
     upper = name.strip().upper()
     if upper in METHODS:
         return upper
+    if upper in _LORA_VARIANTS:
+        return "LORA"
     return next(iter(difflib.get_close_matches(upper, METHODS, n=1, cutoff=0.7)), None)
 
 
@@ -70,6 +75,11 @@ def _line(release: str) -> tuple[int, int]:
     major, minor, *_ = (*release.split("."), "0")
     return int(major), int(minor)
 
+
+_LORA_VARIANTS = frozenset(
+    {"ALORA", "BDLORA", "CORDA", "DORA", "EVA", "KASA", "LOFTQ", "LORA+", "LORAPLUS", "LORA_GA", "MICA", "OLORA"}
+    | {"PISSA", "QALORA", "QDORA", "QLORA", "RSLORA", "VELORA"}
+)
 
 _CATALOGUE = (
     Method(name="ADALORA", prefix="lora_", mixed=True, mixed_first=True, has_bias=True),

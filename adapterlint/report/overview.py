@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,8 @@ class Overview:
             of this kind are in no numbered layer.
         modules_to_save: Modules it brings whole.
         trainable_tokens: Module -> token indices.
-        tensors: Number of tensors; `None` if the weights could not be read.
+        weights: `read`, `missing`, or why they could not be read.
+        tensors: Number of tensors; `None` if the weights were not read.
         bytes: Size of their data.
         bytes_in_whole_modules: How much of it full matrices are.
     """
@@ -40,6 +42,7 @@ class Overview:
     tuned: dict[str, tuple[int, ...]] | None = None
     modules_to_save: tuple[str, ...] = ()
     trainable_tokens: dict[str, tuple[int, ...]] | None = None
+    weights: str | None = None
     tensors: int | None = None
     bytes: int | None = None
     bytes_in_whole_modules: int | None = None
@@ -68,6 +71,11 @@ def _overview(adapter: Adapter) -> Overview:
         tuned=_by_kind(touched.tuned) if touched else None,
         modules_to_save=tuple(sorted(touched.modules_to_save)) if touched else (),
         trainable_tokens={m: t.indices or () for m, t in touched.trainable_tokens.items()} if touched else None,
+        weights="read"
+        if header
+        else adapter.unreadable["weights"].kind
+        if "weights" in adapter.unreadable
+        else "missing",
         tensors=len(header.tensors) if header else None,
         bytes=sum(t.nbytes or 0 for t in header.tensors.values()) if header else None,
         bytes_in_whole_modules=sum(header.tensors[n].nbytes or 0 for n in plain) if header and touched else None,
@@ -110,27 +118,36 @@ def overview(shown: Sequence[Overview], *, color: bool = False) -> str:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("adapter", "method", "base model", "tuned modules", "whole modules", "token rows", "size"):
         table.add_column(name, overflow="fold", justify="right" if name == "size" else "left")
+    root = _common_folder([o.path for o in shown])
     for row in shown:
-        table.add_row(*(Text(_cell(cell)) for cell in _row(row)))
+        table.add_row(*(Text(_cell(cell)) for cell in _row(row, root)))
     stream = io.StringIO()
     width = max(shutil.get_terminal_size((140, 24)).columns, 80)
     Console(file=stream, width=width, force_terminal=color, no_color=not color, highlight=False).print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    return "\n".join([f"in {_cell(root)}"] * bool(root) + lines) + "\n"
 
 
-def _row(o: Overview) -> tuple[str, ...]:
+def _common_folder(paths: Sequence[str]) -> str:
+    """The folder that all paths lie in, if they share more than one component; it is said once."""
+    root = os.path.commonpath(paths) if len(paths) > 1 and len({os.path.isabs(p) for p in paths}) == 1 else ""
+    return root if root.count("/") > 1 else ""
+
+
+def _row(o: Overview, root: str) -> tuple[str, ...]:
+    path = os.path.relpath(o.path, root) if root else o.path
     if o.format != "PEFT":
-        return (o.path, o.format, "", "", "", "", "")
+        return (path, o.format, "", "", "", "", "")
     rank = f" r={ranges(o.ranks)}" if o.ranks else ""
     tuned = "\n".join(f"{k} in {ranges(v)}" if v else k for k, v in (o.tuned or {}).items())
     tokens = "\n".join(f"{m}: {ranges(t)}" if t else m for m, t in (o.trainable_tokens or {}).items())
     whole = "\n".join(o.modules_to_save)
-    return (o.path, f"{o.peft_type or '?'}{rank}", o.base_model or "", tuned, whole, tokens, _size(o))
+    return (path, f"{o.peft_type or '?'}{rank}", o.base_model or "", tuned, whole, tokens, _size(o))
 
 
 def _size(o: Overview) -> str:
     if o.tensors is None or o.bytes is None:
-        return "not readable"
+        return "no weights" if o.weights == "missing" else f"weights: {o.weights}"
     share = f"\n{100 * o.bytes_in_whole_modules // o.bytes} % whole" if o.bytes and o.bytes_in_whole_modules else ""
     return f"{size(o.bytes)}\n{counted(o.tensors, 'tensor')}{share}"
 

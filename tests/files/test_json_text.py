@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -180,6 +181,30 @@ def test_brackets_in_strings_are_no_depth() -> None:
 @pytest.mark.parametrize("raw", [b" " * (json_text.MAX_JSON_BYTES + 1), b"[" + b"{}," * 600_000 + b"{}]"])
 def test_size_is_bounded(raw: bytes) -> None:
     assert failure(raw).kind == "too-large"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[]" * 101 + b'"' + b'\\"' * 1_500_000,
+        b'"\\ud800' + b'\\"' * 1_500_000,
+        b"\n" * 4_000_000,
+        b"[" * 100 + b"," * 400_000,
+        b'{"a":1' + b',"a":1' * 200_000,
+    ],
+    ids=["quotes", "quotes after half a pair", "lines", "commas", "equal names"],
+)
+def test_long_broken_texts_are_refused_at_once(raw: bytes) -> None:
+    start = time.perf_counter()
+    assert failure(raw).kind == "syntax"
+    assert time.perf_counter() - start < 5
+
+
+def test_many_equal_names_are_told_at_once() -> None:
+    start = time.perf_counter()
+    (found,) = parse_json(b'{"a":1' + b',"a":1' * 200_000 + b"}").duplicates
+    assert len(found.spans) == 200_001
+    assert time.perf_counter() - start < 5
 
 
 PIECES = [

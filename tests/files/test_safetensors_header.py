@@ -272,6 +272,11 @@ def test_problems_are_bounded() -> None:
     assert len(read(file_of(tensors)).problems) == MAX_PROBLEMS
 
 
+def test_that_a_file_is_refused_is_never_hidden_by_lesser_problems() -> None:
+    check_against_safetensors(file_of("{" + f"{A}," * 200 + '"b":{"dtype":"F33","shape":[0],"data_offsets":[4,4]}}'))
+    check_against_safetensors(file_of("{" + f"{A}," * 200 + A + "}", b"12345"))
+
+
 @pytest.mark.parametrize("dtype", BITS)
 def test_every_dtype_has_the_size_that_safetensors_gives_it(dtype: str) -> None:
     for size in range(17):

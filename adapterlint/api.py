@@ -10,7 +10,7 @@ from adapterlint.adapter import Adapter, Format, load_adapter
 from adapterlint.errors import AdapterlintError
 from adapterlint.lint.draw import draw, draw_adapter, draw_crash
 from adapterlint.lint.engine import Engine, Found, footprint_of
-from adapterlint.lint.fleet import Candidate, form_fleets
+from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.rule import Severity
 from adapterlint.lint.select import Selection, select
@@ -51,7 +51,6 @@ def check(
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
     tally = _Tally(chosen)
-    candidates: list[Candidate] = []
     adapters = []
     for place in found.candidates:
         adapter = load_adapter(place.source, weights=place.weights)
@@ -60,10 +59,10 @@ def check(
         touched = footprint_of(adapter)
         adapters.append((adapter, touched))
         tally.add(engine.check_adapter(adapter, touched), (adapter.path,))
-        if touched is not None and adapter.config is not None:
-            candidates.append(Candidate(adapter, adapter.config, touched))
     given_base = os.fspath(base) if base is not None else settings.base
-    fleets = form_fleets(candidates, settings.fleet, base=given_base, activate=activate, order=order)
+    absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
+    known = [*adapters, *((a, footprint_of(a)) for a in absent)]
+    fleets = form_fleets(known, settings.fleet, base=given_base, activate=activate, order=order)
     for fleet in fleets.fleets:
         tally.add(engine.check_fleet(fleet), ())
     findings = (*tally.findings(), *map(draw_crash, engine.crashes))

@@ -16,6 +16,7 @@ def demo(
     color: Color = "auto",
 ) -> None:
     """Write a small fleet of adapters with its tiny base model, and check it."""
+    import contextlib
     import tempfile
     from pathlib import Path
 
@@ -29,7 +30,8 @@ def demo(
             write_fleet(folder)
         except OSError as error:
             fail(f"{folder}: {error.strerror}")
-        report = check(folder / "adapters")
+        with contextlib.chdir(folder):  # short paths in the report
+            report = check("adapters")
         write(text(report, color=colored(color)), None)
     if keep:
         typer.echo(f"Kept in {keep}; try: adapterlint check {keep}/adapters", err=True)

@@ -122,11 +122,13 @@ class FleetPatch:
         members: Patch (or mapping of config keys) by adapter name.
         activate: Sets of adapters declared to be active together.
         declared: Whether the fleet is declared in the settings, instead of found by its common base.
+        ordered: Whether the order of the members is declared to be the order in which they are loaded.
     """
 
     members: Mapping[str, Patch | Mapping[str, Any]]
     activate: tuple[tuple[str, ...], ...] = ()
     declared: bool = False
+    ordered: bool = False
 
     def adapters(self) -> dict[str, Adapter]:
         """The adapters by name."""

@@ -1,22 +1,20 @@
-"""Fleets: adapters of one base that may be loaded into it together."""
+"""Fleets: adapters of one base that may be loaded into it together; what rules about several adapters read."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from adapterlint.adapter import Adapter, Config
-from adapterlint.errors import AdapterlintError
+from adapterlint.lint.rule import Severity
 from adapterlint.peft.footprint import Footprint
-from adapterlint.settings import FleetSettings
+from adapterlint.peft.matching import names_module
+from adapterlint.place import Place
+from adapterlint.words import listed, shown
 
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-_FINAL = re.compile(r"(final|best|last|latest)\b.*|.*[-_](final|best|last|latest)", re.IGNORECASE)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Member:
     """One adapter of a fleet.
 
@@ -35,6 +33,72 @@ class Member:
         """Its folder as it is shown."""
         return self.adapter.path
 
+    @property
+    def peft_type(self) -> str:
+        """Its PEFT type."""
+        return self.config.peft_type
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Modules of which the file has token rows."""
+        return tuple(m for m, tokens in self.footprint.trainable_tokens.items() if tokens.rows is not None)
+
+    def tunes(self, module: str) -> bool:
+        """Whether its method tunes a module: the file has parameters for it, and the config does not leave it out."""
+        return module in self.footprint.tuned and module not in self.footprint.untargeted
+
+    def at_whole(self, module: str) -> Place:
+        """Where the config says that it brings a module whole; a task head that PEFT adds stands in `task_type`."""
+        entries = self.config.get("modules_to_save")
+        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, str) and entry and module.endswith(entry):
+                return self.config.at("modules_to_save", i)
+        return self._at("modules_to_save" if isinstance(entries, str) else "task_type")
+
+    def at_tokens(self, module: str) -> Place:
+        """Where the config says that it replaces token rows of a module."""
+        key = "token_indices" if self.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+        entry = next((e for e in self.config.mapping(key) if module.endswith(e)), None)
+        return self._at(key) if entry is None else self.config.at(key, entry)
+
+    def at_tuned(self, module: str) -> Place:
+        """Where the config says that it tunes a module."""
+        entries = self.config.get("target_modules")
+        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, str) and names_module(entry, module):
+                return self.config.at("target_modules", i)
+        return self._at("target_modules")
+
+    def _at(self, key: str) -> Place:
+        return self.config.at(key) if key in self.config else Place(self.config.file)
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Adapters of one PEFT type that may be, or are declared to be, active together.
+
+    Args:
+        members: At least two.
+        declared: Whether the settings name them as a set; then what PEFT refuses is an error.
+    """
+
+    members: tuple[Member, ...]
+    declared: bool
+
+    @property
+    def severity(self) -> Severity | None:
+        """The severity of a refusal, where it differs from a rule's own."""
+        return Severity.ERROR if self.declared else None
+
+    def who(self, members: Sequence[Member]) -> str:
+        """Some of them as the subject of a sentence."""
+        if not self.declared:
+            return name_all(members)
+        declared = " (declared to be active together)" if len(members) == len(self.members) else (
+            f" (of the set {name_all(self.members)}, declared to be active together)"
+        )  # fmt: skip
+        return name_all(members) + declared
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
@@ -43,9 +107,10 @@ class Fleet:
     Args:
         name: The declared name; `None` for a fleet found by its common base.
         base: The base that all of them name, or that the settings give.
-        members: At least two, in the order in which they are loaded.
+        members: In the order in which they are loaded.
         activate: Sets of names declared to be active together.
         unknown: Names in the declaration that no member has.
+        ordered: Whether the settings declare the order of loading.
     """
 
     name: str | None
@@ -53,139 +118,87 @@ class Fleet:
     members: tuple[Member, ...]
     activate: tuple[tuple[str, ...], ...] = ()
     unknown: tuple[str, ...] = ()
+    ordered: bool = False
 
     @property
     def declared(self) -> bool:
-        """Whether the settings name it."""
+        """Whether the settings name it, so that all of its adapters are to be loaded into one model."""
         return self.name is not None
 
-    def owners(self, touched: Callable[[Member], Iterable[str]]) -> dict[str, list[Member]]:
-        """What members touch -> those who do, for everything that at least two of them touch."""
-        found: dict[str, list[Member]] = {}
-        for member in self.members:
-            for what in dict.fromkeys(touched(member)):
-                found.setdefault(what, []).append(member)
-        return {what: members for what, members in found.items() if len(members) > 1}
+    @property
+    def severity(self) -> Severity | None:
+        """The severity where its adapters cannot be loaded together in any order, if it differs from a rule's own."""
+        return Severity.ERROR if self.declared else None
 
-    def active_together(self, members: Sequence[Member]) -> tuple[str, ...] | None:
-        """The first declared set that has at least two of these members, or `None`."""
-        names = {m.name for m in members}
-        return next((s for s in self.activate if len(names & set(s)) > 1), None)
+    def alike(self) -> Iterator[tuple[Member, ...]]:
+        """Those that `PeftModel` takes together: all of one PEFT type, at least two."""
+        return _alike(self.members)
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An adapter and what it touches, before fleets are formed."""
-
-    adapter: Adapter
-    config: Config
-    footprint: Footprint
+    def companies(self) -> Iterator[Company]:
+        """Who may be active together: the declared sets, or, where none is declared, all of one PEFT type."""
+        if not self.activate:
+            yield from (Company(members, False) for members in self.alike())
+        for names in dict.fromkeys(self.activate):
+            chosen = tuple(m for m in self.members if m.name in names)
+            yield from (Company(members, True) for members in _alike(chosen))
 
 
-@dataclass(frozen=True, slots=True)
-class Fleets:
-    """All fleets of a run, and what could not be formed.
+MAX_VALUES = 4  # different values that a message tells
 
-    Args:
-        by_path: Folder of an adapter -> name of its declared fleet, or its base.
-    """
-
-    fleets: tuple[Fleet, ...]
-    problems: tuple[AdapterlintError, ...] = ()
-    by_path: Mapping[str, str] = field(default_factory=dict)
+What = TypeVar("What", bound=Hashable)
 
 
-def form_fleets(
-    candidates: Sequence[Candidate],
-    declared: Sequence[FleetSettings] = (),
-    *,
-    base: str | None = None,
-    activate: Sequence[Sequence[str]] = (),
-    order: Sequence[str] = (),
-) -> Fleets:
-    """Group adapters into fleets: the declared ones, then the rest by the base they name.
-
-    Args:
-        candidates: In the order in which they were found.
-        declared: Fleets of the settings, with folders relative to the settings' own folder already resolved.
-        base: The base of all adapters, if it was given.
-        activate: Sets of names from the command line; they hold for every fleet that has one of the names.
-        order: Load order from the command line.
-    """
-    by_folder = {os.path.realpath(c.adapter.path): c for c in candidates}
-    fleets: list[Fleet] = []
-    problems: list[AdapterlintError] = []
-    taken: set[str] = set()
-    for settings in declared:
-        members = []
-        for name, folder in _in_order(settings.adapters, settings.order):
-            found = by_folder.get(os.path.realpath(folder))
-            if found is None:
-                if os.path.isdir(folder):
-                    continue  # not among the given paths, or not readable, which is told elsewhere
-                problems.append(AdapterlintError(f"There is no folder `{folder}`", place=f"fleet {settings.name}"))
-                continue
-            taken.add(os.path.realpath(folder))
-            members.append(_member(name, found))
-        sets = tuple(tuple(s) for s in (*settings.activate, *activate))
-        unknown = tuple(dict.fromkeys(n for s in sets for n in s if n not in settings.adapters))
-        fleets.append(Fleet(settings.name, base or settings.base, tuple(members), sets, unknown))
-    rest = [c for folder, c in by_folder.items() if folder not in taken]
-    for named, group in _by_base(_without_versions(rest), base).items():
-        found_members = [_member(name, c) for name, c in _named(group)]
-        found_members.sort(key=lambda m: order.index(m.name) if m.name in order else len(order))
-        names = {m.name for m in found_members}
-        sets = tuple(tuple(s) for s in activate if names & set(s))
-        unknown = tuple(dict.fromkeys(n for s in sets for n in s if n not in names))
-        fleets.append(Fleet(None, named, tuple(found_members), sets, unknown))
-    known = {m.name for f in fleets for m in f.members}
-    strangers = dict.fromkeys(n for s in (*activate, order) for n in s if n not in known)
-    problems += [AdapterlintError("No adapter has this name", place=name) for name in strangers]
-    paths = {m.path: f.name or f.base or "" for f in fleets for m in f.members}
-    return Fleets(tuple(f for f in fleets if len(f.members) > 1 or f.unknown), tuple(problems), paths)
+def shared(
+    members: Iterable[Member], touched: Callable[[Member], Iterable[What]]
+) -> dict[tuple[Member, ...], list[What]]:
+    """Members, at least two -> everything that they and no others touch."""
+    owners: dict[What, list[Member]] = {}
+    for member in members:
+        for what in dict.fromkeys(touched(member)):
+            owners.setdefault(what, []).append(member)
+    found: dict[tuple[Member, ...], list[What]] = {}
+    for what, those in owners.items():
+        if len(those) > 1:
+            found.setdefault(tuple(those), []).append(what)
+    return found
 
 
-def _in_order(adapters: Mapping[str, str], order: Sequence[str]) -> list[tuple[str, str]]:
-    names = [n for n in order if n in adapters]
-    return [(n, adapters[n]) for n in (*names, *(n for n in adapters if n not in names))]
+def common_tokens(members: Iterable[Member], module: str) -> dict[tuple[Member, ...], list[int]]:
+    """Members, at least two -> the token rows of a module that they and no others replace."""
+    owners: dict[int, list[Member]] = {}
+    for member in members:
+        tokens = member.footprint.trainable_tokens.get(module)
+        for index in dict.fromkeys((tokens.indices if tokens else None) or ()):
+            owners.setdefault(index, []).append(member)
+    found: dict[tuple[Member, ...], list[int]] = {}
+    for index in sorted(i for i, those in owners.items() if len(those) > 1):
+        found.setdefault(tuple(owners[index]), []).append(index)
+    return found
 
 
-def _member(name: str, found: Candidate) -> Member:
-    return Member(name, found.adapter, found.config, found.footprint)
+def paths(members: Iterable[Member]) -> tuple[str, ...]:
+    """The folders of members, each once: what a finding concerns."""
+    return tuple(dict.fromkeys(m.path for m in members))
 
 
-def _by_base(candidates: Iterable[Candidate], base: str | None) -> dict[str, list[Candidate]]:
-    """Base -> adapters that name it; an adapter that names none is in no fleet, unless the base was given."""
-    groups: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        named = base or candidate.config.base_model
-        if named:
-            groups.setdefault(named, []).append(candidate)
-    return groups
+def name_all(members: Iterable[Member]) -> str:
+    """The names of members for a message."""
+    return listed((m.name for m in members), word="adapters")
 
 
-def _named(group: Sequence[Candidate]) -> list[tuple[str, Candidate]]:
-    """Folder names where they are unique, else paths."""
-    names = [c.adapter.name for c in group]
-    return [(n if names.count(n) == 1 else c.adapter.path, c) for n, c in zip(names, group, strict=True)]
+def each(values: Mapping[Any, Sequence[Member]]) -> str:
+    """Values and who has them: "`4` in `small`; `8` in `large` and `huge`"."""
+    parts = [f"{shown(value)} in {name_all(members)}" for value, members in values.items()]
+    return "; ".join((*parts[:MAX_VALUES], "...") if len(parts) > MAX_VALUES else parts)
 
 
-def _without_versions(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """One adapter a training run: the final one if it is there, else the latest checkpoint."""
-    runs: dict[str, list[tuple[int, Candidate]]] = {}
-    others: dict[str, Candidate] = {}
-    for candidate in candidates:
-        folder = os.path.realpath(candidate.adapter.path)
-        parent, name = os.path.split(folder)
-        step = _CHECKPOINT.fullmatch(name)
-        if step:
-            runs.setdefault(parent, []).append((int(step.group(1)), candidate))
-        else:
-            others[folder] = candidate
-    latest = []
-    for parent, versions in runs.items():
-        finals = [f for f in others if os.path.dirname(f) == parent and _FINAL.fullmatch(os.path.basename(f))]
-        if parent not in others and not finals:
-            latest.append(max(versions, key=lambda v: v[0])[1])
-    kept = {id(c) for c in (*others.values(), *latest)}
-    return [c for c in candidates if id(c) in kept]
+def they(members: Sequence[Member], one: str, several: str) -> str:
+    """Members as the subject of a sentence with a verb in its two forms."""
+    return f"{name_all(members)} {one if len(members) == 1 else several}"
+
+
+def _alike(members: Sequence[Member]) -> Iterator[tuple[Member, ...]]:
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(member.peft_type, []).append(member)
+    yield from (tuple(group) for group in groups.values() if len(group) > 1)

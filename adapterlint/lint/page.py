@@ -58,6 +58,8 @@ def _lines(example: Example) -> Iterator[str]:
         for name, patch in example.members.items():
             yield f"{name}:"
             yield from (f"    {line}" for line in _lines(as_patch(patch)))
+        if example.ordered:
+            yield f"loaded in this order: {', '.join(example.members)}"
         yield from (f"activated together: {', '.join(names)}" for names in example.activate)
         return
     lines = list(_changes(example))

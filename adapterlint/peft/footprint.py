@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from adapterlint.adapter import Config, WeightsHeader
 from adapterlint.files.safetensors_header import Tensor
-from adapterlint.peft.keys import Role, split_key
+from adapterlint.peft.fields import fields_of
+from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX, Role, split_key
 from adapterlint.peft.matching import IMPLICIT_HEADS, Targets, saved_as, whole_modules
 from adapterlint.peft.methods import METHODS
 
@@ -42,6 +44,7 @@ class Layout:
         shared: Parameters that the whole tuner shares.
         foreign: Names outside PEFT's grammar.
         names: (module, parameter) -> name in the file.
+        shapes: Parameter of the method -> all shapes that it has in the file.
     """
 
     tuned: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Layout:
     shared: Mapping[str, Tensor] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    shapes: Mapping[str, AbstractSet[tuple[int, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,14 @@ class Footprint:
         modules_to_save: Module that is brought whole -> the module paths below it that have tensors.
         trainable_tokens: Module -> its token rows.
         overwrites: Names of tensors that belong to the base itself, biases apart.
-        biases: Names of the base's biases in the file.
+        biases: Names of the base's biases in the file, where the config says that biases are trained.
         untargeted: Tuned modules that the config does not target, where it says what it targets.
         unexpected: Names of tensors that reach nothing.
+        foreign: Those of them that are outside PEFT's grammar.
         shared: Parameters that the whole tuner shares.
         names: (module, parameter) -> name in the file.
+        shapes: Parameter of the method -> all shapes that it has in the file.
+        plain: Module -> its tensors named like the base's own.
     """
 
     tuned: Mapping[str, Parameters] = field(default_factory=dict)
@@ -75,8 +82,11 @@ class Footprint:
     biases: tuple[str, ...] = ()
     untargeted: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     shared: Parameters = field(default_factory=dict)
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    shapes: Mapping[str, AbstractSet[tuple[int, ...]]] = field(default_factory=dict)
+    plain: Mapping[str, Parameters] = field(default_factory=dict)
 
 
 def layout(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
@@ -114,6 +124,7 @@ def _sorted_out(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
     shared: dict[str, Tensor] = {}
     foreign: list[str] = []
     names: dict[tuple[str, str], str] = {}
+    shapes: dict[str, set[tuple[int, ...]]] = {}
     for name, tensor in tensors.items():
         role, module, parameter = split_key(name, prefix, prompt_learning)
         if role is Role.FOREIGN:
@@ -125,13 +136,17 @@ def _sorted_out(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
             if parameters is None:
                 tuned[module] = parameters = {}
             parameters[parameter] = tensor
+            if parameter in shapes:
+                shapes[parameter].add(tensor.shape)
+            else:
+                shapes[parameter] = {tensor.shape}
         elif role is Role.PLAIN:
             plain.setdefault(module, {})[parameter] = tensor
         elif role is Role.TOKENS:
             tokens[module] = name, tensor
         else:
             shared[parameter] = tensor
-    return Layout(tuned, plain, tokens, shared, tuple(foreign), names)
+    return Layout(tuned, plain, tokens, shared, tuple(foreign), names, shapes)
 
 
 # Types whose parameters do not all begin with what PEFT's own mapping says.
@@ -139,41 +154,161 @@ _PREFIXES = {"ADAPTION_PROMPT": "adaption_"}
 
 
 def footprint(config: Config, header: WeightsHeader) -> Footprint | None:
-    """What an adapter touches; `None` if its PEFT type is unknown, since then nothing says what its tensors are."""
+    """What an adapter touches; `None` if its PEFT type is unknown, since then nothing says what its tensors are.
+
+    Adapters of one recipe have the same footprint, so the last ones are kept.
+    """
     if config.peft_type not in METHODS:
         return None
     found = layout(header.tensors, config.peft_type)
-    entries = (*whole_modules(config), *IMPLICIT_HEADS.get(str(config.get("task_type")), ()))
-    whole: dict[str, list[str]] = {}
-    overwrites: list[str] = []
-    biases: list[str] = []
-    for module, parameters in found.plain.items():
-        owner = saved_as(module, entries)
-        if owner is not None:
-            whole.setdefault(owner, []).append(module)
-            continue
-        for parameter in parameters:
-            mine = biases if parameter == "bias" and config.get("bias", "none") != "none" else overwrites
-            mine.append(found.names[module, parameter])
+    try:
+        said = repr([config.get(key) for key in _DECISIVE])
+    except ValueError:  # an integer of over 4,300 digits
+        return _footprint(config, found)
+    kept = _footprints.get((id(found), said))
+    if kept is not None and kept[0] is found:
+        return kept[1]
+    if len(_footprints) >= MAX_FOOTPRINTS:
+        _footprints.clear()
+    made = _footprint(config, found)
+    _footprints[id(found), said] = found, made
+    return made
+
+
+# Everything in a config that a footprint depends on.
+_DECISIVE = (
+    *("peft_type", "task_type", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
+    *("target_parameters", "modules_to_save", "trainable_token_indices", "token_indices"),
+    *("ensure_weight_tying", "bias"),
+)
+MAX_FOOTPRINTS = 256
+# (id of the layout, what the config says) -> (the layout, kept so that the id stays its own; the footprint)
+_footprints: dict[tuple[int, str], tuple[Layout, Footprint]] = {}
+
+
+def _footprint(config: Config, found: Layout) -> Footprint:
     tokens = _tokens(config, found)
-    homeless = tuple(name for module, (name, _) in found.tokens.items() if module not in tokens)
     targets = Targets(config)
+    untargeted = _untargeted(config, found, targets)
+    wrapped = (found.tuned.keys() - untargeted) | tokens.keys()
+    plain = _Plain(config, found, _Wrapped(targets, wrapped))
+    homeless = tuple(name for module, (name, _) in found.tokens.items() if module not in tokens)
     return Footprint(
         tuned=found.tuned,
-        modules_to_save={owner: tuple(below) for owner, below in whole.items()},
+        modules_to_save={owner: tuple(below) for owner, below in plain.whole.items()},
         trainable_tokens=tokens,
-        overwrites=tuple(overwrites),
-        biases=tuple(biases),
-        untargeted=tuple(m for m in found.tuned if targets.match(m) is False) if targets.decided else (),
-        unexpected=found.foreign + homeless,
+        overwrites=tuple(plain.overwrites),
+        biases=tuple(plain.biases),
+        untargeted=untargeted,
+        unexpected=(*found.foreign, *homeless, *plain.unexpected),
+        foreign=found.foreign,
         shared=found.shared,
         names=found.names,
+        shapes=found.shapes,
+        plain=found.plain,
     )
+
+
+def _is_of_a_method(name: str) -> bool:
+    """Whether a tensor has the name of a parameter of some method, so that it is none of a base."""
+    return any(part.startswith(_METHOD_PREFIXES) for part in name.split("."))
+
+
+_METHOD_PREFIXES = tuple(method.prefix for method in METHODS.values() if method.prefix)
+
+
+class _Wrapped:
+    """Which modules PEFT wraps for the method or for token rows: the base's own tensors move down there."""
+
+    def __init__(self, targets: Targets, certain: AbstractSet[str]) -> None:
+        self.targets = targets
+        self.certain = certain if targets.decided else frozenset()
+
+    def misses(self, module: str, name: str) -> bool:
+        """Whether a tensor of the base's own is where the base, wrapped or not, has none."""
+        path = name.removeprefix(PREFIX)
+        inner = min((path.index(part) for part in INNER_PARTS if part in path), default=None)
+        if inner is None:
+            return module in self.certain
+        owner = path[:inner]
+        return owner not in self.certain and self.targets.match(owner) is False
+
+
+class _Plain:
+    """What the tensors that are named like the base's own turn out to be."""
+
+    def __init__(self, config: Config, found: Layout, wrapped: _Wrapped) -> None:
+        self.whole: dict[str, list[str]] = {}
+        self.overwrites: list[str] = []
+        self.biases: list[str] = []
+        self.unexpected: list[str] = []
+        entries = (*whole_modules(config), *IMPLICIT_HEADS.get(str(config.get("task_type")), ()))
+        trains_biases = config.get("bias", "none") != "none"
+        for module, parameters in found.plain.items():
+            owner = saved_as(module, entries)
+            for parameter in parameters:
+                name = found.names[module, parameter]
+                if owner is not None and not parameter.startswith((f"{ORIGINAL}.", f"{COPY}.")):
+                    below = self.whole.setdefault(owner, [])
+                    if module not in below[-1:]:
+                        below.append(module)
+                elif parameter.startswith(f"{COPY}.") or _is_of_a_method(name) or wrapped.misses(module, name):
+                    self.unexpected.append(name)
+                elif trains_biases and name.endswith(".bias"):
+                    self.biases.append(name)
+                else:
+                    self.overwrites.append(name)
+        if config.get("ensure_weight_tying") is True and self.whole:
+            self._tie(found)
+
+    def _tie(self, found: Layout) -> None:
+        """Give a module that is tied to a whole embedding its place: PEFT saves it whole too, under its own name."""
+        shapes = {_embedding_shape(found.plain.get(m, {})) for below in self.whole.values() for m in below} - {None}
+        brought = {module for below in self.whole.values() for module in below}
+        for module in found.plain.keys() - brought:
+            if _embedding_shape(found.plain[module]) in shapes:
+                self.whole[module] = [module]
+                name = found.names[module, "weight"]
+                self.overwrites = [other for other in self.overwrites if other != name]
+
+
+def _embedding_shape(parameters: Parameters) -> tuple[int, ...] | None:
+    weight = parameters.get("weight")
+    return weight.shape if weight is not None and len(weight.shape) == 2 else None
+
+
+def _untargeted(config: Config, found: Layout, targets: Targets) -> tuple[str, ...]:
+    if not targets.decided:
+        return ()
+    left = [module for module in found.tuned if targets.match(module) is False]
+    if not left:
+        return ()
+    # The projection inside a targeted `nn.MultiheadAttention` is tuned along with it.
+    left = [module for module in left if not _is_inner(module, found)]
+    if config.get("ensure_weight_tying") is True:
+        ends = [parameters for module, parameters in found.tuned.items() if module not in left]
+        left = [module for module in left if not any(_tied(found.tuned[module], other) for other in ends)]
+    return tuple(left)
+
+
+def _is_inner(module: str, found: Layout) -> bool:
+    names = ((found.names[module, parameter], parameter) for parameter in found.tuned[module])
+    return any(".base_layer." in name.removesuffix(parameter) for name, parameter in names)
+
+
+def _tied(head: Parameters, embedding: Parameters) -> bool:
+    """Whether LoRA of a head is the transposed one of an embedding, as `ensure_weight_tying` makes it."""
+    if "lora_embedding_A" in head and "lora_embedding_A" in embedding:
+        return head["lora_embedding_A"].shape == embedding["lora_embedding_A"].shape
+    pairs = (("lora_A.weight", "lora_embedding_B"), ("lora_B.weight", "lora_embedding_A"))
+    return all(a in head and b in embedding and head[a].shape == embedding[b].shape[::-1] for a, b in pairs)
 
 
 def token_indices(config: Config) -> Any:
     """The value that says which token rows an adapter replaces, as JSON has it; `None` if it replaces none."""
-    return config.get("token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices")
+    if config.peft_type == "TRAINABLE_TOKENS":
+        return config.get("token_indices", [])
+    return config.get("trainable_token_indices") if "trainable_token_indices" in fields_of(config.peft_type) else None
 
 
 def _tokens(config: Config, found: Layout) -> dict[str, Tokens]:
@@ -191,7 +326,16 @@ def _tokens(config: Config, found: Layout) -> dict[str, Tokens]:
     indices = _integers(value)
     if not found.tokens:
         return {EMBEDDINGS: Tokens(indices)} if value else {}
-    return {module: Tokens(indices, rows, name) for module, (name, rows) in found.tokens.items()}
+    everywhere = {module: Tokens(indices, rows, name) for module, (name, rows) in found.tokens.items()}
+    return everywhere if config.peft_type != "TRAINABLE_TOKENS" else _targeted(config, everywhere)
+
+
+def _targeted(config: Config, tokens: dict[str, Tokens]) -> dict[str, Tokens]:
+    """The token rows that `target_modules` names; of tied modules it names one, and all are in the file."""
+    targets = Targets(config)
+    if not targets.decided or any(targets.match(module) is not False for module in tokens):
+        return tokens
+    return {}
 
 
 def _integers(value: Any) -> tuple[int, ...] | None:

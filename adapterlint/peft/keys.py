@@ -14,6 +14,14 @@ from typing import NamedTuple
 PREFIX = "base_model.model."
 SHARED_PREFIX = "base_model."
 TOKENS = "trainable_tokens_delta"
+_PROMPT_PARAMETERS = ("prompt_embeddings", "prefix_task_")  # of no module
+
+# What keeps the original module one level deeper once PEFT has wrapped it: no components of the base's own paths.
+_INNER = ("base_layer", "token_adapter")
+INNER_PARTS = tuple(f".{part}." for part in _INNER)
+# The two copies inside a wrapped whole module, in files that hold more than the adapter (`bias="all"`, or embeddings
+# saved along): the base's own, and one under a name that PEFT never reads.
+ORIGINAL, COPY = "original_module", "modules_to_save"
 
 # What wraps a model during training and must be taken off before saving; a component anywhere in the path.
 WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_fpw_module")
@@ -34,8 +42,9 @@ class Key(NamedTuple):
     """A tensor's name, taken apart.
 
     Args:
-        module: Path of the module in the base model, without `base_layer`; empty for shared and foreign tensors.
-        parameter: The rest, as it stands.
+        module: Path of the module in the base model, without what wraps it; empty for shared and foreign tensors.
+        parameter: The rest, as it stands; it begins with `base_layer.` for the inner of several parameters of one
+            module, with `original_module.` or `modules_to_save.` for the copies inside a wrapped whole module.
     """
 
     role: Role
@@ -53,9 +62,7 @@ def split_key(key: str, tuner_prefix: str, prompt_learning: bool) -> Key:
         prompt_learning: Whether the method is a prompt learning one.
     """
     if prompt_learning:
-        if key.startswith(SHARED_PREFIX):
-            return _in_module(key.removeprefix(SHARED_PREFIX), tuner_prefix)
-        return Key(Role.SHARED, "", key)
+        return _prompt_key(key)
     if key.startswith(PREFIX) and not key.startswith(PREFIX + PREFIX):
         return _in_module(key.removeprefix(PREFIX), tuner_prefix)
     if key.startswith(SHARED_PREFIX) and not key.startswith(PREFIX):
@@ -63,27 +70,38 @@ def split_key(key: str, tuner_prefix: str, prompt_learning: bool) -> Key:
     return Key(Role.FOREIGN, "", key)
 
 
+def _prompt_key(key: str) -> Key:
+    path = key.removeprefix(SHARED_PREFIX)
+    if path == key:
+        return Key(Role.FOREIGN if "." in key else Role.SHARED, "", key)
+    doubled = path.startswith((SHARED_PREFIX, f"model.{SHARED_PREFIX}"))
+    if doubled or path.rpartition(".")[2].startswith(_PROMPT_PARAMETERS):
+        return Key(Role.FOREIGN, "", key)
+    return _in_module(path, "")
+
+
 def _in_module(path: str, tuner_prefix: str) -> Key:
     parts = path.split(".")
     for i, part in enumerate(parts):
-        if part == "token_adapter" or part == TOKENS:
-            return _key(Role.TOKENS, parts, i)
+        if part == TOKENS:
+            start = i - 1 if i and parts[i - 1] == "token_adapter" else i
+            return _key(Role.TOKENS, parts, start)
         if tuner_prefix and part.startswith(tuner_prefix):
             return _key(Role.TUNER, parts, i)
-    return _key(Role.PLAIN, parts, len(parts) - 1)
+    start = next((i for i, part in enumerate(parts) if part in (ORIGINAL, COPY)), len(parts) - 1)
+    return _key(Role.PLAIN, parts, start)
 
 
 def _key(role: Role, parts: list[str], start: int) -> Key:
     """A name whose parameter begins at component `start`.
 
-    Wrappers keep the original module one level deeper, as `base_layer`. Inside a path that is no component of the
-    base's own; right before the parameters of a method it tells a second wrapped `nn.Parameter` from the first
-    (`target_parameters`), so there it stays with the parameter.
+    Inside a path `base_layer` is no component of the base's own; right before the parameters of a method it tells a
+    second wrapped `nn.Parameter` from the first (`target_parameters`), so there it stays with the parameter.
     """
     end = start
     while role is Role.TUNER and end and parts[end - 1] == "base_layer":
         end -= 1
-    return Key(role, ".".join(p for p in parts[:end] if p != "base_layer"), ".".join(parts[end:]))
+    return Key(role, ".".join(p for p in parts[:end] if p not in _INNER), ".".join(parts[end:]))
 
 
 def wrapper_in(key: str) -> str | None:

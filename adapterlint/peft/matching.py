@@ -7,11 +7,13 @@ Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from adapterlint.adapter import Config
+from adapterlint.peft.fields import fields_of
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import Pattern, pattern
 
 # What PeftModelFor* adds to modules_to_save by itself (peft_model.py).
@@ -25,8 +27,9 @@ ALL_LINEAR = "all-linear"
 
 # The number of a layer in a module's path, from PEFT 0.20 on (before, the last number counted).
 _FIRST_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
-_NAME = re.compile(r"\w+")
 _LAST_INDEX = re.compile(r".*\.[^.]*\.(\d+)\.")
+_NAME = re.compile(r"\w+")
+_PATH = re.compile(r"[\w.]+")
 
 
 class Targets:
@@ -39,30 +42,52 @@ class Targets:
 
     __slots__ = (
         "_excluded",
+        "_excluded_names",
+        "_excluded_tails",
         "_index",
         "_layers",
-        "_layers_pattern",
-        "_named",
+        "_layers_patterns",
         "_names",
+        "_parameter_owners",
         "_pattern",
         "_saved",
+        "_simple",
+        "_tails",
+        "_unknown_owner",
         "_within",
     )
 
     def __init__(self, config: Config, *, last_index: bool = False) -> None:
+        fields = fields_of(config.peft_type)
         value = config.get("target_modules")
-        self._names: frozenset[str] | None = frozenset(config.strings("target_modules")) if _is_list(value) else None
-        self._named: tuple[str, ...] = tuple(f".{name}" for name in self._names or ())
+        if config.peft_type == "ADAPTION_PROMPT" and isinstance(value, str):
+            value = [value]  # the name of the attention modules, compared by suffix
+        self._names = frozenset(_strings(value)) if _is_list(value) else None
+        self._tails = _tails(self._names or ())
         text = value if isinstance(value, str) and value.lower() != ALL_LINEAR else None
         self._pattern: Pattern | None = None if text is None else pattern(text)
-        self._excluded = config.get("exclude_modules")
+        excluded = config.get("exclude_modules") if "exclude_modules" in fields else None
+        self._excluded: Pattern | None = pattern(excluded) if isinstance(excluded, str) and excluded else None
+        self._excluded_names = frozenset(_strings(excluded))
+        self._excluded_tails = _tails(self._excluded_names)
         # PEFT takes entries of modules_to_save for regular expressions here; most are plain names, which are faster.
+        # Of the heads that it adds by itself, those of SEQ_CLS are there before the targets are looked for.
         saved = whole_modules(config)
+        if config.get("task_type") == "SEQ_CLS":
+            saved += IMPLICIT_HEADS["SEQ_CLS"]
         self._within = tuple(f".{m}." for m in saved if _NAME.fullmatch(m))
         self._saved = tuple(pattern(rf"(^|.*\.){m}($|\..*)", whole=False) for m in saved if not _NAME.fullmatch(m))
-        self._layers = _layers(config.get("layers_to_transform"))
-        self._layers_pattern = config.get("layers_pattern")
+        self._layers = _layers(config.get("layers_to_transform")) if "layers_to_transform" in fields else None
+        patterns = config.get("layers_pattern")
+        self._layers_patterns = ((patterns,) if patterns else ()) if isinstance(patterns, str) else _strings(patterns)
         self._index = _LAST_INDEX if last_index else _FIRST_INDEX
+        parameters = _strings(config.get("target_parameters")) if "target_parameters" in fields else ()
+        owners = {p.rpartition(".")[0] for p in parameters}
+        self._unknown_owner = "" in owners  # a bare name may be a parameter of any module
+        owners.discard("")
+        self._parameter_owners = (*owners, *_tails(owners))
+        narrowed = excluded or self._within or self._saved or self._layers is not None or parameters
+        self._simple = self._names is not None and not narrowed
 
     @property
     def decided(self) -> bool:
@@ -71,36 +96,60 @@ class Targets:
 
     def match(self, module: str) -> bool | None:
         """Whether a module of the base is a target; `None` if that cannot be said from the config alone."""
-        if (self._excluded and self.is_excluded(module)) or self._is_saved(module):
+        if self._simple:
+            return module.endswith(self._tails) or module in (self._names or ())
+        if any(_ends(module, owner) for owner in self._parameter_owners):
+            return True
+        found = self._matches(module)
+        return None if found is False and self._unknown_owner else found
+
+    def why_not(self, module: str) -> str:
+        """The key of the config that keeps a module from being a target, for one that is none."""
+        if self.is_excluded(module):
+            return "exclude_modules"
+        if self._is_saved(module):
+            return "modules_to_save"
+        named = self._names is not None and module.endswith(self._tails)
+        return "layers_to_transform" if named else "target_modules"
+
+    def owns_parameter(self, module: str) -> bool | None:
+        """Whether `target_parameters` names a parameter of a module; `None` if it may be one of another module."""
+        if any(_ends(module, owner) for owner in self._parameter_owners):
+            return True
+        return None if self._unknown_owner and not self._matches(module) else False
+
+    def _matches(self, module: str) -> bool | None:
+        excluded = self.is_excluded(module)
+        if excluded or self._is_saved(module):
             return False
         if self._names is None:
-            return None if self._pattern is None else self._pattern.matches(module)
-        if module in self._names:  # PEFT lets a full name pass `layers_to_transform`
-            return True
-        return module.endswith(self._named) and self._in_layers(module)
+            found = None if self._pattern is None else self._pattern.matches(module)
+        elif module in self._names:  # PEFT lets a full name pass `layers_to_transform`
+            found = True
+        else:
+            found = module.endswith(self._tails) and self._in_layers(module)
+        return found if excluded is not None or not found else None
 
-    def is_excluded(self, module: str) -> bool:
-        """Whether `exclude_modules` takes a module out."""
-        if isinstance(self._excluded, str):
-            return bool(self._excluded) and pattern(self._excluded).matches(module) is True
-        if not _is_list(self._excluded):
-            return False
-        return any(isinstance(e, str) and names_module(e, module) for e in self._excluded)
+    def is_excluded(self, module: str) -> bool | None:
+        """Whether `exclude_modules` takes a module out; `None` if its pattern cannot be matched in time."""
+        if self._excluded is not None:
+            return self._excluded.matches(module)
+        return module in self._excluded_names or module.endswith(self._excluded_tails)
 
     def _is_saved(self, module: str) -> bool:
         if self._within and any(name in f".{module}." for name in self._within):
             return True
         return any(p.matches(module) for p in self._saved)
 
-    def _in_layers(self, module: str) -> bool:
+    def _in_layers(self, module: str) -> bool | None:
         if self._layers is None:
             return True
-        patterns = [self._layers_pattern] if isinstance(self._layers_pattern, str) else self._layers_pattern
-        if not patterns:
-            found = self._index.match(module)
-        else:
-            found = next(filter(None, (_layer_pattern(str(p)).match(module) for p in patterns)), None)
-        return found is not None and int(found.group(1)) in self._layers
+        for name in self._layers_patterns:
+            found = _in_layer(name, module)
+            if found is None or found:
+                return None if found is None else _number(found.group(1)) in self._layers
+        index = None if self._layers_patterns else self._index.match(module)
+        return index is not None and _number(index.group(1)) in self._layers
 
 
 def names_module(entry: str, module: str) -> bool:
@@ -108,12 +157,23 @@ def names_module(entry: str, module: str) -> bool:
     return module == entry or module.endswith(f".{entry}")
 
 
+def idle_entries(entries: Iterable[str], modules: Iterable[str]) -> tuple[str, ...]:
+    """The entries of a list of modules that name none of some modules, in their order."""
+    left = dict.fromkeys(entries)
+    for module in modules:
+        if not left:
+            break
+        if module.endswith(tuple(left)):
+            left = {entry: None for entry in left if not names_module(entry, module)}
+    return tuple(left)
+
+
 def whole_modules(config: Config) -> tuple[str, ...]:
     """The entries of `modules_to_save` as PEFT reads them: a string is a list of its characters."""
-    value = config.get("modules_to_save")
-    if isinstance(value, str):
-        return tuple(dict.fromkeys(value))
-    return tuple(dict.fromkeys(v for v in value if isinstance(v, str) and v)) if _is_list(value) else ()
+    method = METHODS.get(config.peft_type)
+    if method is not None and not method.has_modules_to_save:
+        return ()
+    return tuple(dict.fromkeys(v for v in _strings(config.get("modules_to_save"), characters=True) if v))
 
 
 def saved_as(module: str, entries: Iterable[str]) -> str | None:
@@ -125,8 +185,6 @@ def saved_as(module: str, entries: Iterable[str]) -> str | None:
     tails = tuple(entries)
     if not tails:
         return None
-    if module.endswith(tails) and "." not in module:
-        return module
     end = module.find(".")
     while end != -1:
         if module[:end].endswith(tails):
@@ -142,7 +200,7 @@ def pattern_value(patterns: Mapping[str, Any], module: str, default: Any) -> Any
         The value, or `None` if a key takes too long to match.
     """
     for key, value in patterns.items():
-        found = pattern(rf"(.*\.)?({key})$", whole=False).matches(module)
+        found = pattern_matches(key, module)
         if found is None:
             return None
         if found:
@@ -150,22 +208,71 @@ def pattern_value(patterns: Mapping[str, Any], module: str, default: Any) -> Any
     return default
 
 
+def matching_keys(patterns: Iterable[str], module: str) -> Iterator[str]:
+    """The keys of `rank_pattern` or `alpha_pattern` that match a module; the first of them decides."""
+    return (key for key in patterns if pattern_matches(key, module))
+
+
+def pattern_matches(key: str, module: str) -> bool | None:
+    """Whether a key of `rank_pattern` or `alpha_pattern` matches a module; `None` if it takes too long to match."""
+    return _matcher(key)(module)
+
+
+@lru_cache(maxsize=4096)
+def _matcher(key: str) -> Callable[[str], bool | None]:
+    """`re.match(rf"(.*\\.)?({key})$", module)`, without a regular expression for plain paths."""
+    if not _PATH.fullmatch(key):
+        return pattern(rf"(.*\.)?({key})$", whole=False).matches
+    length = len(key)
+
+    def matches(module: str) -> bool:
+        start = len(module) - length
+        if start < 0 or (start and module[start - 1] != "."):
+            return False
+        # A dot of the key stands for any character.
+        return module.endswith(key) or all(k in (m, ".") for k, m in zip(key, module[start:], strict=True))
+
+    return matches
+
+
+def _in_layer(name: str, module: str) -> re.Match[str] | Literal[False] | None:
+    """Where a module's path has the number of its layer, after a component `name`; `None` if that is undecided."""
+    if _PATH.fullmatch(name):
+        return _layer_pattern(name).match(module) or False
+    return False if pattern(rf"(?:^|.*?\.){name}\.\d+\.", whole=False).matches(module) is False else None
+
+
 @lru_cache(maxsize=256)
 def _layer_pattern(name: str) -> re.Pattern[str]:
-    # Tried as a literal where it is no regular expression: the pattern rules tell that it does not compile.
-    try:
-        return re.compile(rf"(?:^|.*?\.){name}\.(\d+)\.")
-    except (re.error, RecursionError, OverflowError):
-        return re.compile(rf"(?:^|.*?\.){re.escape(name)}\.(\d+)\.")
+    return re.compile(rf"(?:^|.*?\.){name}\.(\d+)\.")
 
 
-def _layers(value: Any) -> frozenset[int] | None:
-    if isinstance(value, int) and not isinstance(value, bool):
+def _layers(value: Any) -> frozenset[int | float] | None:
+    """The layers that a config is limited to; for values of another type, which PEFT refuses, no limit."""
+    if isinstance(value, int):
         return frozenset([value])
     if _is_list(value) and value:
-        return frozenset(v for v in value if isinstance(v, int))
+        return frozenset(v for v in value if isinstance(v, int | float))
     return None
 
 
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) < 20 else -1
+
+
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+    return isinstance(value, list | dict)  # of an object PEFT takes the keys
+
+
+def _strings(value: Any, *, characters: bool = False) -> tuple[str, ...]:
+    if _is_list(value) or (characters and isinstance(value, str)):
+        return tuple(v for v in value if isinstance(v, str))
+    return ()
+
+
+def _tails(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f".{name}" for name in names)
+
+
+def _ends(module: str, owner: str) -> bool:
+    return module.endswith(owner) if owner.startswith(".") else module == owner

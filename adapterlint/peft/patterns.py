@@ -39,6 +39,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 class Pattern:
     """One pattern, matched with a clock: a pattern that backtracks without end must not stop the run.
 
+    How long `re`, which PEFT uses, would take is another question: see `adapterlint.peft.backtracking`.
+
     Args:
         text: The regular expression.
 
@@ -73,13 +75,22 @@ class Pattern:
             match = self._match.fullmatch if self._whole else self._match.match
             found: bool = match(text, timeout=MATCH_SECONDS) is not None
         except TimeoutError:
-            self.slow = True
-            return None
-        took = time.monotonic() - started
+            return self._timed(text)
+        return found if time.monotonic() - started < SLOW_SECONDS else self._timed(text)
+
+    def _timed(self, text: str) -> bool | None:
+        """Match once more and count the processor's time only: a busy machine makes no pattern slow."""
+        started = time.thread_time()
+        try:
+            match = self._match.fullmatch if self._whole else self._match.match
+            found = match(text, timeout=MATCH_SECONDS * 4) is not None
+        except TimeoutError:
+            found = None
+        took = time.thread_time() - started
         if took > SLOW_SECONDS:
             self._left -= took
-            self.slow = self._left < 0
-        return found
+        self.slow = found is None or took > MATCH_SECONDS or self._left < 0
+        return None if self.slow else found
 
 
 @lru_cache(maxsize=4096)

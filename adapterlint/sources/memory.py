@@ -29,8 +29,8 @@ class MemoryFolder:
         return self.path.rstrip("/").rpartition("/")[2]
 
     def entries(self) -> Mapping[str, Entry]:
-        """The files by name."""
-        return {name: Entry(name, self.links.get(name)) for name in sorted(self.files)}
+        """The files by name; a link without a file is a dangling one."""
+        return {name: Entry(name, self.links.get(name)) for name in sorted({*self.files, *self.links})}
 
     def read(self, name: str, limit: int) -> bytes:
         """The first `limit` bytes of a file."""

@@ -5,40 +5,68 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule, shown
-from adapterlint.peft.matching import pattern_value
+from adapterlint.lint.example import DROP, HIDDEN, VOCABULARY
+from adapterlint.peft.ranks import RANKED, Fate, misfits
 
-_WRONG = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+_EMBEDDING = "base_model.model.model.embed_tokens.lora_embedding_"
+_EXPERTS = "base_model.model.model.layers.0.mlp.experts.lora_"
 
 
 @rule(
     "FIT101",
     Severity.ERROR,
     since="0.1",
-    bad=({"r": 4}, {"rank_pattern": {"q_proj": 4}}),
-    good=({"r": 4, "rank_pattern": {"q_proj|v_proj": 8}}, Patch()),
+    bad=(
+        {"r": 4},
+        {"r": DROP, "rank_pattern": {"v_proj": 16}},
+        Patch(
+            {"r": 4, "target_modules": ["embed_tokens"]},
+            {"*": DROP, f"{_EMBEDDING}A": ("F32", (8, VOCABULARY)), f"{_EMBEDDING}B": ("F32", (HIDDEN, 8))},
+        ),
+        Patch(
+            {"r": 3, "target_modules": [], "target_parameters": ["mlp.experts.down_proj"]},
+            {"*": DROP, f"{_EXPERTS}A.weight": ("F32", (8, HIDDEN)), f"{_EXPERTS}B.weight": ("F32", (HIDDEN, 8))},
+        ),
+    ),
+    good=({"r": 4, "rank_pattern": {"q_proj|v_proj": 8}}, {"r": DROP}, Patch()),
     source="peft/tuners/lora/layer.py, LoraLayer.update_layer; torch refuses the shape in load_state_dict",
-    types=("LORA",),
+    types=RANKED,
 )
 def rank_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     """The rank in the config is not the rank of the tensors.
 
-    PEFT builds layers of the rank that `r` and `rank_pattern` give a module, then torch refuses the tensors of another
-    size (`RuntimeError: ... size mismatch for ...lora_A`), and the adapter stays half loaded.
-    Set `r` or the entry of `rank_pattern` to the first dimension of `lora_A`.
+    PEFT builds layers of the rank that `r` and `rank_pattern` give a module (AdaLoRA: `init_r`, or the truth values
+    that `rank_pattern` has for it), then torch refuses the tensors of another size: `RuntimeError: Error(s) in loading
+    state_dict for PeftModel: size mismatch for ...`. The adapter stays registered, half loaded. With
+    `ignore_mismatched_sizes=True` the tensors are skipped and the adapter does nothing. LoKr splits its second factor
+    only for small ranks; there the tensors may be dropped without a word, and a random factor takes their place.
+
+    Set `r`, or the entry of `rank_pattern`, to the rank of the tensors: the first dimension of `lora_A`. If the config
+    is right about the rank, the tensors are from another run.
     """
-    patterns, default = config.mapping("rank_pattern"), config.get("r", 8)
-    wrong: dict[tuple[object, int], list[str]] = {}
-    for module, parameters in footprint.tuned.items():
-        factor = parameters.get("lora_A.weight")
-        if factor is None or not factor.shape:
-            continue
-        rank = pattern_value(patterns, module, default) if patterns else default
-        if isinstance(rank, int) and rank != factor.shape[0] and rank > 0:
-            wrong.setdefault((rank, factor.shape[0]), []).append(module)
-    for (expected, rows), modules in wrong.items():
+    groups: dict[tuple[tuple[str, ...], int, int | None, Fate], list[str]] = {}
+    for one in misfits(config, footprint):
+        if one.better is None:  # else the order of the keys is what is wrong
+            groups.setdefault((one.route, one.expected, one.actual, one.fate), []).append(one.module)
+    for (route, expected, actual, fate), modules in groups.items():
+        if len(route) > 1:
+            given = f"`rank_pattern` gives {shown(route[-1])} rank {shown(expected)}"
+        else:
+            given = f"`{route[0]}` is {'' if route[0] in config else 'missing, which means '}{shown(expected)}"
+        where = listed(modules, word="modules")
+        if actual is None:
+            text = f"{given}, for which LoKr splits `lokr_w2`, but it is whole in {where}"
+        elif fate is Fate.NO_MULTIPLE:
+            text = (
+                f"{given}, but `lora_A` has {shown(actual)} rows for the experts of {where}, which is no multiple of it"
+            )
+        else:
+            text = f"{given}, but the tensors of {where} have rank {shown(actual)}"
         yield Finding(
-            f"The config gives {listed(modules, word='modules')} rank {shown(expected)}, "
-            f"but `lora_A` has {rows} rows there",
-            at=config.at("rank_pattern" if patterns else "r"),
-            help=f"Set the rank of these modules to {rows}.",
+            text,
+            at=config.at(*route),
+            help=f"Set the rank of these modules to {shown(actual)}."
+            if fate is not Fate.NO_MULTIPLE and actual
+            else None,
+            severity=Severity.WARNING if fate is Fate.DROPPED else None,
         )

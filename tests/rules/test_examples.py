@@ -23,7 +23,8 @@ def fleet_of(patch: FleetPatch) -> Fleet:
         members.append(Member(name, adapter, adapter.config, touched))
     names = {m.name for m in members}
     unknown = tuple(n for s in patch.activate for n in s if n not in names)
-    return Fleet("demo" if patch.declared else None, "acme/tiny-llama", tuple(members), patch.activate, unknown)
+    name = "demo" if patch.declared else None
+    return Fleet(name, "acme/tiny-llama", tuple(members), patch.activate, unknown, patch.ordered)
 
 
 def findings(example: Example) -> set[str]:

@@ -1,0 +1,89 @@
+"""The regular expressions of a config, each as PEFT puts it together before it matches it against module names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapterlint.adapter import Config
+from adapterlint.peft.fields import fields_of
+from adapterlint.peft.matching import ALL_LINEAR
+
+# Targets that are no regular expression though they are strings (tuners/tuners_utils.py, inject_adapter).
+DUMMY_TARGETS = "dummy-target-modules"
+UNTARGETED = frozenset({"ADAPTION_PROMPT", "XLORA"})  # match names in a way of their own, or take none
+
+_PATTERN_KEY = r"(.*\.)?({})$"  # utils/other.py, get_pattern_key
+_TAIL_KEY = r".*\.{}$"
+_KEYED: Mapping[str, Mapping[str, str]] = {
+    "rank_pattern": {**dict.fromkeys(("DELORA", "HIRA", "LOHA", "LOKR", "LORA"), _PATTERN_KEY), "OSF": "{}"},
+    "alpha_pattern": dict.fromkeys(("LOHA", "LOKR", "LORA"), _PATTERN_KEY),
+    "lambda_pattern": {"DELORA": _PATTERN_KEY},
+    "n_frequency_pattern": {"WAVEFT": _PATTERN_KEY, "FOURIERFT": _TAIL_KEY},
+    "block_size_pattern": {"C3A": _TAIL_KEY},
+}
+_PLAIN = re.compile(r"\w+(\.\w+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternUse:
+    """One regular expression of a config.
+
+    Args:
+        route: Where it stands.
+        key: Whether it is the name there instead of the value.
+        text: As it stands.
+        wrapped: As PEFT compiles it.
+        whole: Whether it has to match the whole name (`re.fullmatch`) or its beginning (`re.match`).
+        since: First release line that takes it for a regular expression; `None` for all.
+        certain: Whether PEFT surely compiles it; `False` for alternatives behind others.
+    """
+
+    route: tuple[str | int, ...]
+    text: str
+    wrapped: str
+    key: bool = False
+    whole: bool = False
+    since: str | None = None
+    certain: bool = True
+
+
+def pattern_uses(config: Config) -> Iterator[PatternUse]:
+    """The regular expressions of a config that are more than plain names; none for a type that PEFT never had."""
+    fields = fields_of(config.peft_type)
+    if config.peft_type in UNTARGETED or "target_modules" not in fields:
+        return
+    targets = config.get("target_modules")
+    if isinstance(targets, str) and targets and targets.lower() != ALL_LINEAR and targets != DUMMY_TARGETS:
+        yield PatternUse(("target_modules",), targets, targets, whole=True)
+    for key, since in (("exclude_modules", "0.14"), ("feedforward_modules", None)):
+        value = config.get(key)
+        if key in fields and isinstance(value, str) and value:
+            yield PatternUse((key,), value, value, whole=True, since=since)
+    for key, templates in _KEYED.items():
+        template = templates.get(config.peft_type)
+        if template is not None:
+            for text in config.mapping(key):
+                if not _PLAIN.fullmatch(text):
+                    yield PatternUse((key, text), text, template.replace("{}", text), key=True)
+    if "layers_pattern" in fields and isinstance(targets, list):
+        yield from _layers(config)
+    if "modules_to_save" in fields:
+        saved = config.get("modules_to_save")
+        for i, entry in enumerate(saved if isinstance(saved, list) else ()):
+            if isinstance(entry, str) and not _PLAIN.fullmatch(entry):
+                yield PatternUse(("modules_to_save", i), entry, rf"(^|.*\.){entry}($|\..*)", since="0.16")
+
+
+def _layers(config: Config) -> Iterator[PatternUse]:
+    """`layers_pattern`, which is looked at where `layers_to_transform` limits the layers."""
+    value, layers = config.get("layers_pattern"), config.get("layers_to_transform")
+    if layers is None or layers == []:
+        return
+    entries: list[Any] = value if isinstance(value, list) else [value]
+    for i, entry in enumerate(entries):
+        if isinstance(entry, str) and entry and not _PLAIN.fullmatch(entry):
+            route = ("layers_pattern", i) if isinstance(value, list) else ("layers_pattern",)
+            yield PatternUse(route, entry, rf"(?:^|.*?\.){entry}\.(?P<idx>\d+)\.", certain=i == 0)

@@ -1,0 +1,185 @@
+"""Tensors whose names are not PEFT's, sorted by what happened to them: each name is told once, under one cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from adapterlint.files.tensor import Tensor
+from adapterlint.peft.footprint import Layout, layout
+from adapterlint.peft.keys import COPY, DDP, PREFIX, SHARED_PREFIX, TOKENS, WRAPPERS, wrapper_in
+from adapterlint.peft.methods import METHODS
+
+Names = tuple[str, ...]
+
+MLX = "MLX-LM"
+LOWER_CASE = "lower case"
+
+# Somebody else's names, by the first pattern that any of them matches.
+_DIALECTS: Mapping[str, re.Pattern[str]] = {
+    "kohya": re.compile(r"(lora_(unet|te\d?|transformer|prior\w*)_|lycoris_).*|.*\.lora_(down|up)\.weight"),
+    "diffusers": re.compile(
+        r"(unet|text_encoder(_\d)?)\..*|.*[._]lora\.(down|up)\.weight|.*\.lora_linear_layer\.(down|up)\.weight"
+    ),
+    "Adapters (adapter-hub)": re.compile(r".*\.(loras|adapters|prefix_tuning|prompt_tunings)\..*"),
+    "llama.cpp": re.compile(r"blk\.\d+\..*\.lora_[ab]"),
+    MLX: re.compile(r".*\.lora_[ab]"),
+}
+
+# Methods whose parameters have one name and, behind it, at most `weight` or `bias`: then anything between is an
+# adapter's name. The first are modules, saved as `<name>.weight`, the second bare parameters.
+_MODULES: Mapping[str, frozenset[str]] = {
+    "LORA": frozenset({"lora_A", "lora_B"}),
+    "OFT": frozenset({"oft_R"}),
+    "LN_TUNING": frozenset({"ln_tuning_layers"}),
+}
+_PARAMETERS: Mapping[str, frozenset[str]] = {
+    "LORA": frozenset({"lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"}),
+    "ADALORA": frozenset({"lora_A", "lora_B", "lora_E"}),
+    "IA3": frozenset({"ia3_l"}),
+    "LOHA": frozenset({"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"}),
+    "LOKR": frozenset({"lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"}),
+    "VERA": frozenset({"vera_lambda_b", "vera_lambda_d"}),
+    "BOFT": frozenset({"boft_R", "boft_s"}),
+    "HRA": frozenset({"hra_u"}),
+    "FOURIERFT": frozenset({"fourierft_spectrum"}),
+}
+_LEAVES = ("weight", "bias")
+_PROMPTS = ("prompt_embeddings", "prefix_task_")  # right where they are: the config's type is not
+_LOWER = re.compile(r"(base_layer\.)*lora_(embedding_)?[ab](\..*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Names that are not PEFT's.
+
+    Args:
+        wrapped: Wrapper as it stands in the names -> the names that have it.
+        dialects: Whose grammar it is -> names; `LOWER_CASE` for PEFT's own with `lora_a` instead of `lora_A`.
+        doubled: Names that begin with `base_model.model.` twice.
+        bare: Names of a method that wraps modules, without `base_model.`.
+        named: Adapter's name -> names of the method's parameters that still have it.
+        named_whole: The same for token rows and whole modules.
+    """
+
+    wrapped: Mapping[str, Names] = field(default_factory=dict)
+    dialects: Mapping[str, Names] = field(default_factory=dict)
+    doubled: Names = ()
+    bare: Names = ()
+    named: Mapping[str, Names] = field(default_factory=dict)
+    named_whole: Mapping[str, Names] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return any((self.wrapped, self.dialects, self.doubled, self.bare, self.named, self.named_whole))
+
+
+NONE = Strays()
+_last: list[tuple[Mapping[str, Tensor], str, Strays]] = []  # the rules that ask run one after the other
+
+
+def strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:
+    """The names of a file that are not PEFT's, by cause; none for a PEFT type that is unknown."""
+    if _last and _last[0][0] is tensors and _last[0][1] == peft_type:
+        return _last[0][2]
+    found = _strays(tensors, peft_type) if peft_type in METHODS else NONE
+    _last[:] = [(tensors, peft_type, found)]
+    return found
+
+
+def _strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:
+    found = layout(tensors, peft_type)
+    prompt_learning = METHODS[peft_type].prompt_learning
+    wrapped = _grouped(_wrapped(found, prompt_learning))
+    named = {p: name for p in found.shapes if (name := _adapter_name(peft_type, p))}
+    lower = {p for p in found.shapes if p not in named and _LOWER.fullmatch(p)}
+    whole = _grouped(_named_whole(tensors, found)) if _has_whole(found) else {}
+    if not (found.foreign or wrapped or named or lower or whole):
+        return NONE
+    # Prompt learning has one name, which the rule about it looks for.
+    left = [] if prompt_learning else [name for name in found.foreign if _wrapper(name) is None]
+    doubled = tuple(name for name in left if name.startswith(PREFIX))
+    bare = tuple(name for name in left if not name.startswith((PREFIX, *_PROMPTS)))
+    dialects: dict[str, Names] = {}
+    if bare and (whose := _dialect(bare)):
+        dialects[whose], bare = bare, ()
+    if lower:
+        dialects[LOWER_CASE] = tuple(_names(found, lower.__contains__))
+    by_name = {n: [p for p in named if named[p] == n] for n in named.values()}
+    return Strays(
+        wrapped=wrapped,
+        dialects=dialects,
+        doubled=doubled,
+        bare=bare,
+        named={n: tuple(_names(found, parameters.__contains__)) for n, parameters in by_name.items()},
+        named_whole=whole,
+    )
+
+
+def _wrapped(found: Layout, prompt_learning: bool) -> Iterator[tuple[str, str]]:
+    """Wrapper and name, of all names that have one."""
+    for name in found.foreign:
+        if wrapper := (wrapper_in(name) if prompt_learning else _wrapper(name)):
+            yield wrapper, name
+    modules = "\n".join((*found.tuned, *found.plain, *found.tokens))
+    if any(w in modules for w in WRAPPERS):
+        for name in found.names.values():
+            if not name.startswith(DDP) and (wrapper := wrapper_in(name)):
+                yield wrapper, name
+
+
+def _wrapper(foreign: str) -> str | None:
+    """The wrapper of a name outside the grammar; `module.` counts only where the rest is PEFT's."""
+    if foreign.startswith(DDP) and not foreign.startswith(DDP + SHARED_PREFIX):
+        return None
+    return wrapper_in(foreign)
+
+
+def _dialect(names: Names) -> str | None:
+    return next((whose for whose, names_of in _DIALECTS.items() if any(map(names_of.fullmatch, names))), None)
+
+
+def _names(found: Layout, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """Names in the file of the method's parameters that are wanted."""
+    for module, parameters in found.tuned.items():
+        for parameter in filter(wanted, parameters):
+            yield found.names[module, parameter]
+
+
+def _adapter_name(peft_type: str, parameter: str) -> str | None:
+    """The adapter's name in a parameter such as `lora_A.default.weight`."""
+    first, *rest = parameter.replace("base_layer.", "").split(".")
+    if rest and rest[-1] in _LEAVES:
+        module = first in _MODULES.get(peft_type, ())
+        rest.pop()
+    else:
+        module = False
+    known = module or first in _PARAMETERS.get(peft_type, ())
+    return rest[0] if known and len(rest) == 1 else None
+
+
+def _has_whole(found: Layout) -> bool:
+    return bool(found.tokens) or any(p.startswith(COPY) for parameters in found.plain.values() for p in parameters)
+
+
+def _named_whole(tensors: Mapping[str, Tensor], found: Layout) -> Iterator[tuple[str, str]]:
+    for name, _ in found.tokens.values():
+        if TOKENS + "." in name:
+            yield name.rpartition(TOKENS + ".")[2], name
+    for module, parameters in found.plain.items():
+        for parameter in parameters:
+            parts = parameter.split(".")
+            # PEFT itself saves such biases, with `bias="all"`, and reads the copy without the name if there is one.
+            if parts[0] != COPY or len(parts) < 3 or parts[-1] == "bias":
+                continue
+            name = found.names[module, parameter]
+            if name.replace(f".{COPY}.{parts[1]}.", ".") not in tensors:
+                yield parts[1], name
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, Names]:
+    groups: dict[str, list[str]] = {}
+    for key, name in pairs:
+        groups.setdefault(key, []).append(name)
+    return {key: tuple(names) for key, names in groups.items()}

@@ -1,0 +1,53 @@
+"""Which files of a folder PEFT reads weights from, and which it does not.
+
+`load_peft_weights` (utils/save_and_load.py, every release) knows two names and no shards.
+"""
+
+from __future__ import annotations
+
+import re
+
+from adapterlint.adapter import CONFIG, WEIGHTS, Adapter, Files
+
+SUFFIXES = (".safetensors", ".safetensors.header", ".bin", ".pt", ".pth", ".ckpt")
+_OURS = ("adapter", "lora", "peft")  # in a name: the weights of an adapter, whatever else the folder is
+
+# What trainers and other libraries write beside an adapter, and what a whole model is called, by the beginning.
+_BESIDE = (
+    *("optimizer", "scheduler", "scaler", "rng_state", "random_states", "sampler", "training_args", "trainer_state"),
+    *("non_lora_trainables", "new_embeddings", "value_head", "v_head", "mm_projector", "tokenizer"),
+    *("zero_pp_rank", "mp_rank", "bf16_zero", "."),
+)
+_MODELS = ("model", "pytorch_model", "consolidated")
+_MODEL = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json|\.header)?")
+
+
+def has_weights(adapter: Adapter) -> bool:
+    """Whether PEFT would find weights, readable or not (or the argument named a file)."""
+    return adapter.header is not None or "weights" in adapter.unreadable or any(w in adapter.files for w in WEIGHTS)
+
+
+def is_saved(adapter: Adapter) -> bool:
+    """Whether the config was written beside weights: `save_pretrained` always sets `inference_mode`."""
+    return adapter.config is not None and adapter.config.get("inference_mode") is True
+
+
+def misnamed_weights(adapter: Adapter) -> tuple[str, ...]:
+    """Files that hold the adapter's weights under a name that PEFT does not look for, where it finds none.
+
+    Without a word of the adapter in its name, a file counts only where the config was saved beside weights.
+    """
+    if CONFIG not in adapter.files or has_weights(adapter):
+        return ()
+    names = [n for n in adapter.files if n.endswith(SUFFIXES) and not n.lower().startswith(_BESIDE)]
+    telling = tuple(n for n in names if any(word in n.lower() for word in _OURS))
+    if telling or not is_saved(adapter):
+        return telling
+    return tuple(n for n in names if not n.lower().startswith(_MODELS))
+
+
+def model_files(files: Files) -> tuple[str, ...]:
+    """The files of a whole model that transformers would load from the folder; none without its `config.json`."""
+    if "config.json" not in files:
+        return ()
+    return tuple(n for n in files if _MODEL.fullmatch(n))

@@ -1,0 +1,106 @@
+"""CFG117."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapterlint import Config, Finding, Patch, Severity, listed, rule, shown
+from adapterlint.lint.example import DROP
+from adapterlint.peft.fields import MISSING, Field, fields_of
+from adapterlint.peft.matching import IMPLICIT
+from adapterlint.peft.methods import METHODS, RELEASES
+
+# Keys that change nothing of what a loaded adapter does: they are for training, or for the record.
+_FOR_THE_RECORD = frozenset(
+    {"peft_version", "runtime_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size"}
+    | {"rank_dropout_scale", "random_seed", "generator_seed", "init_weights"}
+)
+_WARNS = RELEASES.index("0.14")  # from here on an unknown key is a warning instead of a TypeError
+
+_LORA_KEYS = (
+    *("fan_in_fan_out", "init_lora_weights", "lora_alpha", "lora_dropout", "trainable_token_indices", "use_dora"),
+    *("use_rslora", "rank_pattern", "alpha_pattern"),
+)
+_OFT = {"peft_type": "OFT", "r": 0, "oft_block_size": 4, "init_weights": True} | dict.fromkeys(_LORA_KEYS, DROP)
+_OFT_TENSORS: dict[str, Any] = {"*": DROP} | {
+    f"base_model.model.model.layers.{layer}.self_attn.{module}.oft_R.weight": ("F32", (4, 6))
+    for layer in (0, 1)
+    for module in ("q_proj", "v_proj")
+}
+
+
+@rule(
+    "CFG117",
+    Severity.WARNING,
+    since="0.1",
+    bad=Patch(config=_OFT | {"rank_pattern": {"q_proj": 2}}, tensors=_OFT_TENSORS),
+    good=Patch(config=_OFT | {"rank_pattern": {}}, tensors=_OFT_TENSORS),
+    source="peft/config.py, PeftConfigMixin.from_peft_type; the config classes of each release",
+)
+def key_not_in_release(config: Config) -> Iterator[Finding]:
+    """A PEFT release that must load the adapter does not have a key of its config.
+
+    From 0.14 on such a release ignores the key with a warning, and the adapter is loaded as if it were not there: this
+    is reported where the value is not the default and matters after training. Releases before 0.14 refuse every key
+    that they do not know, whatever its value: `TypeError: ... got an unexpected keyword argument`, an error. PEFT
+    writes all keys that it has, so a config of a new release fails there. Without settings the newest release is the
+    one that counts. Require the release that brought the key, or remove keys that stand at their defaults.
+    """
+    method = METHODS.get(config.peft_type)
+    if method is None:
+        return
+    fields = fields_of(method.name)
+    present = [fields[key] for key in config.values if key in fields]
+    for field in present:
+        yield from _ignored(config, field, method.since, method.until)
+    yield from _refused(config, present, method.since)
+
+
+def _ignored(config: Config, field: Field, type_since: str, type_until: str | None) -> Iterator[Finding]:
+    value = config.get(field.name)
+    if field.name in _FOR_THE_RECORD or field.default is MISSING or _is_nothing(value, field.default):
+        return
+    if field.name == "modules_to_save" and IMPLICIT.issuperset(config.strings("modules_to_save")):
+        return  # the heads that every release adds by itself
+    first = max(_WARNS, RELEASES.index(type_since))
+    if RELEASES.index(field.since) > first:
+        yield Finding(
+            f"{shown(field.name)} is {shown(value)}, but {shown(config.peft_type)} has this key since PEFT "
+            f"{field.since}: earlier releases ignore it with a warning and load the adapter without it",
+            at=config.at(field.name),
+            help=f"Require `peft>={field.since}`.",
+            peft=f">={RELEASES[first]},<{field.since}",
+        )
+    if field.until is not None and field.until != type_until:
+        last = RELEASES[RELEASES.index(field.until) + 1]
+        yield Finding(
+            f"{shown(field.name)} is {shown(value)}, but {shown(config.peft_type)} lost this key in PEFT {last}, "
+            "which ignores it with a warning and loads the adapter without it",
+            at=config.at(field.name),
+            help=f"Use `peft<{last}`, or remove the key if the adapter was trained without it.",
+            peft=f">={last}",
+        )
+
+
+def _is_nothing(value: Any, default: Any) -> bool:
+    return (type(value) is type(default) and value == default) or value is None or value == {} or value == []
+
+
+def _refused(config: Config, present: list[Field], type_since: str) -> Iterator[Finding]:
+    """The releases before 0.14: one finding for each set of keys that came together."""
+    groups: dict[str, list[str]] = {}
+    for field in present:
+        since = RELEASES[min(RELEASES.index(field.since), _WARNS)]
+        if RELEASES.index(since) > RELEASES.index(type_since):
+            groups.setdefault(since, []).append(field.name)
+    for since, keys in groups.items():
+        newest = max((f.since for f in present if f.name in keys), key=RELEASES.index)
+        noun = "this key" if len(keys) == 1 else "these keys"
+        yield Finding(
+            f"PEFT before {since} does not know {listed(keys, word='keys')} and raises a `TypeError`",
+            at=config.at(keys[0], key=True),
+            help=f"Require `peft>={newest}`, or remove {noun} for that release if nothing but defaults stands there.",
+            severity=Severity.ERROR,
+            peft=f"<{since}" if type_since == RELEASES[0] else f">={type_since},<{since}",
+        )

@@ -1,0 +1,56 @@
+"""CFG160."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint.peft.constructors import Refusal, refusals
+from adapterlint.peft.specifiers import between
+from adapterlint.words import printable, redacted, shortened
+
+MAX_TEXT = 240  # characters of PEFT's own words
+_ELSEWHERE = frozenset({"/target_modules"})  # told with the other forms of targets that match nothing
+
+
+@rule(
+    "CFG160",
+    Severity.ERROR,
+    since="0.1",
+    bad=(
+        {"use_dora": True, "lora_bias": True},
+        {"init_lora_weights": "kaiming"},
+        {"bias": "some"},
+        {"init_lora_weights": "corda"},
+    ),
+    good=({"init_lora_weights": "gaussian"}, {"bias": "none"}),
+    also=("bias-mismatch", "dora-mismatch"),
+    source="__post_init__ in peft/tuners/*/config.py, update_layer in peft/tuners/*/layer.py",
+)
+def refused_by_config(config: Config) -> Iterator[Finding]:
+    """PEFT refuses the values of the config.
+
+    The config classes check some values and combinations as the file is read, others are checked as the layers are
+    made; whatever the base, the adapter cannot be loaded. The finding gives PEFT's exception and its words, and holds
+    for the releases that are named with it.
+    Set the value that is named to what the adapter was trained with. A combination that PEFT refuses cannot have been
+    trained with that release: the config was edited, or another release or a fork wrote it.
+    """
+    told: set[tuple[str, str]] = set()
+    for refusal in refusals(config.peft_type, config.values):
+        if refusal.pointer in _ELSEWHERE or (refusal.pointer, refusal.text) in told:
+            continue
+        told.add((refusal.pointer, refusal.text))
+        yield _finding(config, refusal)
+
+
+def _finding(config: Config, refusal: Refusal) -> Finding:
+    key, *inner = refusal.pointer.strip("/").split("/")
+    text = shortened(printable(redacted(refusal.text)), MAX_TEXT).strip().rstrip(".")
+    present = key in config
+    return Finding(
+        f"PEFT raises `{refusal.error}` over {shown('.'.join((key, *inner)))}: {text}",
+        at=config.at(key, *inner) if present else config.at("peft_type"),
+        help="Set it to what the adapter was trained with." if present else f"Add {shown(key)} to the config.",
+        peft=between(refusal.since, refusal.until),
+    )

@@ -1,0 +1,93 @@
+"""FIT107."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, listed, rule
+from adapterlint.lint.example import HIDDEN, VOCABULARY
+from adapterlint.peft.sites import EMBEDDING_NAMES
+
+_PREFIX = "base_model.model."
+_MATRIX = ("F32", (VOCABULARY, HIDDEN))
+
+
+@rule(
+    "FIT107",
+    Severity.WARNING,
+    since="0.1",
+    bad=(
+        Patch({}, {f"{_PREFIX}lm_head.weight": _MATRIX}),
+        Patch({}, {f"{_PREFIX}model.norm.weight": ("F32", (HIDDEN,))}),
+        Patch({}, {f"{_PREFIX}lm_head.weight": _MATRIX, f"{_PREFIX}model.embed_tokens.weight": _MATRIX}),
+        Patch(
+            {"target_modules": ["q_proj", "v_proj", "lm_head"]},
+            {
+                f"{_PREFIX}lm_head.base_layer.weight": _MATRIX,
+                f"{_PREFIX}lm_head.lora_A.weight": ("F32", (8, HIDDEN)),
+                f"{_PREFIX}lm_head.lora_B.weight": ("F32", (VOCABULARY, 8)),
+            },
+        ),
+    ),
+    good=Patch({"modules_to_save": ["lm_head"]}, {f"{_PREFIX}lm_head.weight": _MATRIX}),
+    source="peft/utils/save_and_load.py, get_peft_model_state_dict (save_embedding_layers) and load_state_dict",
+)
+def base_weights_in_adapter(config: Config, footprint: Footprint, header: WeightsHeader) -> Iterator[Finding]:
+    """The file has weights of the base model itself.
+
+    Tensors that are named like parameters of the base, and that `modules_to_save` does not list, are copied into the
+    base model when the adapter is loaded, if it has parameters of that name. They then hold whatever adapter is active,
+    under `disable_adapter` too, and nothing restores the base's own. Of another size they make loading fail
+    (`RuntimeError: ... size mismatch`).
+
+    Input embeddings and the head are what PEFT itself writes along when they are in `target_modules`, or when the
+    vocabulary was resized (`save_embedding_layers="auto"`). Alone such an adapter works as it should, so that is
+    advice; save with `save_embedding_layers=False` if the embeddings were not changed. Anything else was most likely
+    trained whole: list it in `modules_to_save`, so that PEFT keeps it apart from the base, or take it out.
+    """
+    names = [name for name in footprint.overwrites if not name.endswith(".bias") or _has_weight(name, footprint)]
+    if not names or isinstance(config.get("modules_to_save"), str):
+        return
+    own = [name for name in names if _is_embedding(name)]
+    if not any(_is_input_embedding(name) or ".base_layer." in name for name in own):
+        own = []  # PEFT never writes a head without the input embeddings
+    for group, severity in (([n for n in names if n not in own], Severity.WARNING), (own, Severity.INFO)):
+        if not group:
+            continue
+        what = "which `modules_to_save` does not list" if severity is Severity.WARNING else "as PEFT saves embeddings"
+        yield Finding(
+            f"The file has {_size(group, header)} of the base's own weights, {what}: {listed(group, word='tensors')}",
+            at=header.at(group[0]),
+            help=_REMEDY[severity],
+            severity=severity,
+        )
+
+
+_REMEDY = {
+    Severity.WARNING: "List the modules in `modules_to_save` if they were trained, else take the tensors out.",
+    Severity.INFO: "Save with `save_embedding_layers=False` if neither the embeddings nor the vocabulary were changed.",
+}
+_HEADS = frozenset({"lm_head", "embed_out"})
+
+
+def _has_weight(name: str, footprint: Footprint) -> bool:
+    """Whether a bias is part of a module that is there whole; a bias alone is another rule's matter."""
+    return f"{name.removesuffix('.bias')}.weight" in footprint.overwrites
+
+
+def _is_embedding(name: str) -> bool:
+    parts = name.split(".")
+    return parts[-1] in ("weight", "bias") and any(part in EMBEDDING_NAMES for part in parts[-4:-1])
+
+
+def _is_input_embedding(name: str) -> bool:
+    return _is_embedding(name) and not any(part in _HEADS for part in name.split("."))
+
+
+def _size(names: Sequence[str], header: WeightsHeader) -> str:
+    size = float(sum(header.tensors[name].nbytes for name in names if name in header.tensors))
+    for unit in ("bytes", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

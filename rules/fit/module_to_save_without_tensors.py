@@ -1,0 +1,55 @@
+"""FIT105."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule
+from adapterlint.lint.example import HIDDEN, VOCABULARY
+from adapterlint.peft.matching import IMPLICIT, saved_as, whole_modules
+
+_NAME = re.compile(r"[\w.-]+")  # anything else ends no module's name
+_HEAD = {"base_model.model.lm_head.weight": ("F32", (VOCABULARY, HIDDEN))}
+
+
+@rule(
+    "FIT105",
+    Severity.WARNING,
+    since="0.1",
+    bad=({"modules_to_save": ["lm_head"]}, Patch({"modules_to_save": ["lm_head", "embed_tokens"]}, _HEAD)),
+    good=(Patch({"modules_to_save": ["lm_head"]}, _HEAD), {"modules_to_save": ["classifier", "score"]}),
+    source="peft/utils/save_and_load.py, set_peft_model_state_dict: each key of a wrapped module is looked up",
+)
+def module_to_save_without_tensors(config: Config, footprint: Footprint) -> Iterator[Finding]:
+    """`modules_to_save` names a module that the file has no tensors for.
+
+    If the base has a module whose name ends so, PEFT wraps it and looks every one of its parameters up in the file:
+    `KeyError: 'base_model.model.lm_head.weight'`, in `from_pretrained` and in `load_adapter`, which leaves the adapter
+    registered without its tensors. If the base has none, PEFT passes the entry over. It is an error where the tuned
+    modules show that the base has it. `classifier`, `score` and `qa_outputs` are not told: PEFT adds them by itself.
+
+    Take the entry out if the module was not trained; else the file has lost its tensors.
+    """
+    if not isinstance(config.get("modules_to_save"), list) or footprint.foreign or not footprint.names:
+        return
+    entries = [e for e in whole_modules(config) if e not in IMPLICIT and _NAME.fullmatch(e)]
+    missing = [e for e in entries if not any(owner.endswith(e) for owner in _brought(footprint))]
+    if not missing:
+        return
+    there = [entry for entry in missing if any(saved_as(module, [entry]) for module in footprint.tuned)]
+    for names, severity in ((there, Severity.ERROR), ([e for e in missing if e not in there], Severity.WARNING)):
+        if not names:
+            continue
+        base = "the base has it" if severity is Severity.ERROR else "the base may have it"
+        yield Finding(
+            f"`modules_to_save` names {listed(names)}, for which the file has no tensors, although {base}",
+            at=config.at("modules_to_save", config.get("modules_to_save").index(names[0])),
+            help="Take it out if it was not trained; else the file has lost its tensors.",
+            severity=severity,
+        )
+
+
+def _brought(footprint: Footprint) -> list[str]:
+    """The modules that are brought whole, and those inside them, which a second entry may name."""
+    return [module for owner, below in footprint.modules_to_save.items() for module in (owner, *below)]

@@ -1,0 +1,82 @@
+"""FIT104."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
+from adapterlint.lint.example import DROP
+from adapterlint.peft.matching import Targets, idle_entries, names_module
+from adapterlint.peft.sites import COMMON_TARGETS, EMBEDDING_NAMES, SIBLINGS
+from adapterlint.words import suggestion
+
+
+@rule(
+    "FIT104",
+    Severity.WARNING,
+    since="0.1",
+    bad=({"target_modules": ["q_proj", "v_proj", "k_proj"]}, {"target_modules": ["q_proj", "v_proj", "q_porj"]}),
+    good=(
+        {"target_modules": ["q_proj", "v_proj", "gate_proj", "c_attn", "query_key_value"]},
+        {"target_modules": ["q_proj", "v_proj", "k_proj"], "exclude_modules": ["k_proj"]},
+        {"target_modules": r".*\.[qkv]_proj"},
+        {"target_modules": DROP},
+    ),
+    source="peft/tuners/tuners_utils.py, inject_adapter: entries that match nothing are passed over in silence",
+)
+def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Finding]:
+    """`target_modules` names modules that the file has no tensors for.
+
+    If the base has such modules, PEFT builds layers for them that stay as they were initialised: for LoRA they change
+    nothing, but whatever was trained there is lost, and `PeftModel.from_pretrained` warns of missing adapter keys. If
+    the base has none, PEFT passes the entry over without a word. It is a warning where the tensors of the file show
+    that the base has the module (where there are `q_proj` and `v_proj`, there is `k_proj`). Else it is advice, and only
+    for names that lists meant for every architecture do not have.
+
+    Take the entry out if the module was not trained; else the file has lost tensors.
+    """
+    entries = config.strings("target_modules")
+    if not entries or not footprint.tuned or footprint.foreign:
+        return
+    idle = [e for e in idle_entries(entries, footprint.tuned) if _last(e) not in EMBEDDING_NAMES]
+    if not idle or len(footprint.untargeted) == len(footprint.tuned):
+        return
+    used = {_last(entry) for entry in entries} - {_last(entry) for entry in idle}
+    targets = Targets(config)
+    idle = [e for e in idle if _is_wanted(e, footprint, targets)]
+    proven = [e for e in idle if any(others <= used for others in SIBLINGS.get(_last(e), ()))]
+    odd = [e for e in idle if e not in proven and e not in COMMON_TARGETS and _last(e) not in COMMON_TARGETS]
+    for names, severity in ((proven, Severity.WARNING), (odd, Severity.INFO)):
+        if not names:
+            continue
+        base = "the base has" if severity is Severity.WARNING else "the base may have"
+        yield Finding(
+            f"`target_modules` names {listed(names)}, for which the file has no tensors, although {base} such modules",
+            at=config.at("target_modules", _index(config, names[0])),
+            help=_remedy(names, used),
+            severity=severity,
+        )
+
+
+def _last(entry: str) -> str:
+    return entry.rpartition(".")[2]
+
+
+def _index(config: Config, name: str) -> int | str:
+    value = config.get("target_modules")
+    return value.index(name) if isinstance(value, list) else name
+
+
+def _is_wanted(entry: str, footprint: Footprint, targets: Targets) -> bool:
+    """Whether PEFT would build layers for such modules: they are neither excluded nor saved whole."""
+    whole = (module for owner, below in footprint.modules_to_save.items() for module in (owner, *below))
+    if any(names_module(entry, module) for module in (*whole, *footprint.trainable_tokens)):
+        return False
+    beside = (f"{module.rpartition('.')[0]}.{entry}".lstrip(".") for module in footprint.tuned)
+    return any(targets.match(module) is not False for module in beside)
+
+
+def _remedy(names: Sequence[str], used: Collection[str]) -> str:
+    near = suggestion(names[0], used) if names[0] not in COMMON_TARGETS else None
+    spelling = f"Is {shown(near)} meant? Else take" if near else "Take"
+    return f"{spelling} it out if it was not trained; if it was, the file has lost tensors."

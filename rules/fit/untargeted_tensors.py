@@ -1,0 +1,84 @@
+"""FIT103."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
+from adapterlint.peft.matching import Targets
+from adapterlint.words import MAX_LISTED
+
+
+@rule(
+    "FIT103",
+    Severity.WARNING,
+    since="0.1",
+    bad=(
+        {"target_modules": ["q_proj"]},
+        {"target_modules": r".*\.q_proj"},
+        {"layers_to_transform": [0]},
+        {"exclude_modules": ["v_proj"]},
+        {"target_modules": ["o_proj"]},
+        {"target_modules": "q_proj|v_proj"},
+    ),
+    good=({"target_modules": "all-linear"}, {"target_modules": r".*\.(q|v)_proj"}, {"target_modules": None}),
+    source="peft/tuners/tuners_utils.py, check_target_module_exists; load_state_dict(strict=False) drops the rest",
+)
+def untargeted_tensors(config: Config, footprint: Footprint) -> Iterator[Finding]:
+    """The file has tensors for modules that the config does not target.
+
+    PEFT builds layers only for the modules that `target_modules` names, less those that `exclude_modules`,
+    `layers_to_transform` and `modules_to_save` take out. Tensors for any other module are dropped without a word: not
+    even `PeftModel.from_pretrained` warns. If no tensor is left, PEFT either raises (`NoMatchingPeftModuleError: Target
+    modules ... not found in the base model`, before 0.21 a `ValueError`), or the adapter loads and does nothing.
+
+    A list is compared with the whole name of a module or its last components, a string is a regular expression that has
+    to match the whole name. Name the modules of the file again, or take the tensors out if they are left over.
+    """
+    if not footprint.untargeted:
+        return
+    nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
+    targets = Targets(config)
+    causes: dict[str, list[str]] = {}
+    for module in footprint.untargeted:
+        causes.setdefault(targets.why_not(module), []).append(module)
+    for key, modules in causes.items():
+        where = listed(modules, word="modules")
+        every = " (all that the file has)" if len(modules) == len(footprint.tuned) else ""
+        yield Finding(
+            f"{_WHY[key]} {where}{every}, so that the tensors in the file are dropped",
+            at=config.at(key if key in config else "task_type"),
+            help=_remedy(config, key, modules),
+            severity=Severity.ERROR if nothing else None,
+        )
+
+
+_WHY = {
+    "target_modules": "`target_modules` does not match",
+    "exclude_modules": "`exclude_modules` takes out",
+    "layers_to_transform": "`layers_to_transform` leaves out",
+    "modules_to_save": "The modules that are saved whole take out",
+}
+
+
+def _anything_else(footprint: Footprint) -> bool:
+    rows = any(tokens.rows is not None for tokens in footprint.trainable_tokens.values())
+    return bool(rows or footprint.modules_to_save or footprint.overwrites or footprint.biases or footprint.shared)
+
+
+def _remedy(config: Config, key: str, modules: Sequence[str]) -> str:
+    names = list(dict.fromkeys(_last(module) for module in modules))
+    if key != "target_modules":
+        return f"Change `{key}`, or take the tensors out." if key in config else "Take the tensors out."
+    if len(names) > MAX_LISTED:
+        return "Set `target_modules` to the modules that the file has tensors for."
+    value = config.get("target_modules")
+    if isinstance(value, str):
+        return f"PEFT matches {shown(value)} with whole names; write a list ({listed(names)}) or a wider pattern."
+    return f"Add {listed(names)} to `target_modules`."
+
+
+def _last(module: str) -> str:
+    """The last component of a path, with the one before it if it is a number (`to_out.0`)."""
+    parts = module.split(".")
+    return ".".join(parts[-2:] if parts[-1].isdecimal() else parts[-1:])

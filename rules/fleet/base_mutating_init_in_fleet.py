@@ -1,0 +1,53 @@
+"""FLT114."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint import Finding, Fleet, FleetPatch, Member, Severity, listed, rule
+from adapterlint.lint.fleet import name_all, paths, they
+
+_INITS = ("pissa", "olora", "loftq")
+
+
+@rule(
+    "FLT114",
+    Severity.WARNING,
+    since="0.1",
+    bad=(
+        FleetPatch({"pissa": {"init_lora_weights": "pissa"}, "plain": {}}),
+        FleetPatch({"a": {"init_lora_weights": "olora"}, "b": {"init_lora_weights": "olora"}}),
+    ),
+    good=FleetPatch({"eva": {"init_lora_weights": "eva"}, "plain": {}}),
+    also=("base-mutating-init",),
+    source="peft/tuners/lora/layer.py, LoraLayer.pissa_init and olora_init",
+)
+def base_mutating_init_in_fleet(fleet: Fleet) -> Iterator[Finding]:
+    """An initialisation that changes the base runs again when the adapter is loaded beside others.
+
+    PiSSA, OLoRA and LoftQ subtract a part of each weight from the base. An adapter saved without conversion does that
+    again whenever it is loaded, so all adapters loaded before and after it work on a changed base and give other
+    output than alone, and so does the model under `disable_adapter()`. Of two such adapters, the second one meets the
+    base that the first has changed. PEFT warns about `pissa` and `olora` alone, and not about `pissa_niter_N`.
+
+    Convert the adapter to an ordinary one: `save_pretrained(path_initial_model_for_weight_conversion=...)`, which
+    writes `init_lora_weights: true` and doubles the rank.
+    """
+    for members in fleet.alike():
+        changing = [m for m in members if m.peft_type == "LORA" and _changes_base(m)]
+        others = [m for m in members if m not in changing]
+        if changing:
+            inits = listed(dict.fromkeys(m.config.get("init_lora_weights") for m in changing))
+            yield Finding(
+                f"{they(changing, 'changes', 'change')} the base when loaded (`init_lora_weights` is {inits}), which "
+                f"makes the output of {name_all(others) or 'each other'} wrong",
+                at=changing[0].config.at("init_lora_weights"),
+                help="Convert it with `save_pretrained(path_initial_model_for_weight_conversion=...)`, or load it into "
+                "a model of its own.",
+                adapters=paths((*changing, *others)),
+            )
+
+
+def _changes_base(member: Member) -> bool:
+    init = member.config.get("init_lora_weights")
+    return isinstance(init, str) and (init.lower() in _INITS or init.startswith("pissa_niter_"))

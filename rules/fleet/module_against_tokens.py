@@ -1,0 +1,53 @@
+"""FLT104."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
+from adapterlint.lint.fleet import paths, they
+
+_EMBEDDING = "base_model.model.model.embed_tokens"
+_WHOLE = Patch(config={"modules_to_save": ["embed_tokens"]}, tensors={f"{_EMBEDDING}.weight": ("F32", (64, 16))})
+_TOKENS = Patch(
+    config={"trainable_token_indices": [60, 61]},
+    tensors={f"{_EMBEDDING}.token_adapter.trainable_tokens_delta": ("F32", (2, 16))},
+)
+
+
+@rule(
+    "FLT104",
+    Severity.WARNING,
+    since="0.1",
+    bad=FleetPatch({"whole": _WHOLE, "rows": _TOKENS}),
+    good=(FleetPatch({"whole": _WHOLE, "plain": {}}), FleetPatch({"plain": {}, "rows": _TOKENS}, ordered=True)),
+    source="peft/utils/other.py, ModulesToSaveWrapper.update and TrainableTokensWrapper.adapter_state_dict_load_map",
+)
+def module_against_tokens(fleet: Fleet) -> Iterator[Finding]:
+    """One adapter brings a module whole, another one replaces token rows of it.
+
+    The two cannot be used in one model, whatever their order. The whole module first: the other adapter loads with a
+    `UserWarning: Unsupported layer type`, and every forward pass with it active raises `ValueError:
+    TrainableTokensLayer wraps an unknown layer type`; on T5, whose `shared` embedding is called under another name, the
+    rows are silently not used. The token rows first: loading the other adapter raises `KeyError:
+    '...token_adapter.base_layer.weight'`.
+
+    Give both adapters the module in the same form, or keep them in models of their own.
+    """
+    for members in fleet.alike():
+        found: dict[tuple[tuple[Member, ...], tuple[Member, ...]], list[str]] = {}
+        for module in dict.fromkeys(module for m in members for module in m.rows):
+            whole = tuple(m for m in members if module in m.footprint.modules_to_save)
+            rows = tuple(m for m in members if module in m.rows and m not in whole)
+            if whole and rows:
+                found.setdefault((whole, rows), []).append(module)
+        for (whole, rows), modules in found.items():
+            yield Finding(
+                f"{they(whole, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "
+                f"{they(rows, 'replaces', 'replace')} token rows there: loaded second, the former raises `KeyError`, "
+                "the latter fails in the forward pass (`ValueError: TrainableTokensLayer wraps an unknown layer type`)",
+                at=whole[0].at_whole(modules[0]),
+                help="Load them into models of their own, or train them with the module in the same form.",
+                severity=fleet.severity,
+                adapters=paths((*whole, *rows)),
+            )

@@ -1,0 +1,62 @@
+"""FLT117."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule, shown
+from adapterlint.lint.example import DROP, GOOD_CONFIG
+from adapterlint.lint.fleet import name_all, paths
+
+
+def _norms(name: str) -> Patch:
+    modules = [f"base_model.model.model.layers.{i}.{name}" for i in range(2)]
+    return Patch(
+        config={
+            **dict.fromkeys(GOOD_CONFIG, DROP),
+            **{key: GOOD_CONFIG[key] for key in ("base_model_name_or_path", "inference_mode", "task_type")},
+            "peft_type": "LN_TUNING",
+            "target_modules": [name],
+        },
+        tensors={"*": DROP, **{f"{module}.ln_tuning_layers.weight": ("F32", (16,)) for module in modules}},
+    )
+
+
+@rule(
+    "FLT117",
+    Severity.WARNING,
+    since="0.1",
+    bad=FleetPatch({"before": _norms("input_layernorm"), "after": _norms("post_attention_layernorm")}),
+    good=FleetPatch({"one": _norms("input_layernorm"), "two": _norms("input_layernorm")}),
+    source="peft/tuners/ln_tuning/layer.py, LNTuningLayer.forward; peft/tuners/trainable_tokens/layer.py",
+)
+def target_sets_differ(fleet: Fleet) -> Iterator[Finding]:
+    """Adapters of LN_TUNING or TRAINABLE_TOKENS have different target modules.
+
+    The layers of these two types take for granted that the active adapter is in each of them. After a second adapter
+    with other targets is loaded, every forward pass with an adapter that lacks one of the modules raises `KeyError`
+    with the adapter's name, even with the first one active and untouched.
+
+    Load adapters with different targets into models of their own.
+    """
+    for members in fleet.alike():
+        if members[0].peft_type not in ("LN_TUNING", "TRAINABLE_TOKENS"):
+            continue
+        targets = {m: _targets(m) for m in members}
+        every = frozenset().union(*targets.values())
+        lacking = [m for m in members if targets[m] and targets[m] != every]
+        if lacking:
+            missing = sorted(frozenset().union(*(every - targets[m] for m in lacking)))
+            yield Finding(
+                f"The {shown(members[0].peft_type)} adapters {name_all(members)} differ in their modules "
+                f"({listed(missing, word='modules')} not in all of them): once all are loaded, every forward pass with "
+                f"{name_all(lacking)} raises `KeyError`",
+                at=lacking[0].config.at("target_modules"),
+                help="Load them into models of their own.",
+                severity=fleet.severity,
+                adapters=paths(members),
+            )
+
+
+def _targets(member: Member) -> frozenset[str]:
+    return frozenset(member.rows if member.peft_type == "TRAINABLE_TOKENS" else member.footprint.tuned)

@@ -14,6 +14,7 @@ from adapterlint.files.json_text import JsonError, JsonText, Span, parse_json, p
 from adapterlint.files.lfs_pointer import LfsPointer, parse_lfs_pointer
 from adapterlint.files.model_card import Card, read_card
 from adapterlint.files.safetensors_header import HeaderError, HeaderProblem, Tensor, read_header
+from adapterlint.files.torch_globals import foreign
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
 from adapterlint.place import Place
 from adapterlint.sources import Entry, Source, SourceError, inside
@@ -131,6 +132,7 @@ class WeightsHeader:
         problems: What is wrong with the header itself.
         pickle: Whether it is a torch pickle; then no more than names, types and shapes are known.
         imports: Everything a pickle imports that loading a state dict does not need.
+        nested: Whether the tensors of a pickle were found under `state_dict`, and not at its top.
         whole: Whether the data is there too, and not the header alone.
     """
 
@@ -140,6 +142,7 @@ class WeightsHeader:
     problems: tuple[HeaderProblem, ...] = ()
     pickle: bool = False
     imports: tuple[str, ...] = ()
+    nested: bool = False
     whole: bool = True
 
     def at(self, tensor: str | None = None) -> Place:
@@ -155,6 +158,7 @@ class Unreadable:
         kind: `io`, `lfs-pointer`, for JSON the kinds of `JsonError` and `not-object`, for weights those of
             `HeaderError` and `PickleError`.
         message: One sentence without a full stop.
+        imports: What a broken pickle imports that loading a state dict does not need.
     """
 
     file: str
@@ -163,6 +167,7 @@ class Unreadable:
     span: Span | None = None
     document: JsonText | None = None
     lfs: LfsPointer | None = None
+    imports: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -252,8 +257,10 @@ class _Parts:
             with self.source.open(name) as reader:
                 head = reader.read_range(0, MAX_POINTER_BYTES) if reader.size <= MAX_POINTER_BYTES else b""
                 return _pickle(file, reader) if name.endswith(".bin") else _safetensors(file, reader)
-        except (HeaderError, PickleError) as error:
+        except HeaderError as error:
             self.fail("weights", file, error.kind, error.message, head)
+        except PickleError as error:
+            self.fail("weights", file, error.kind, error.message, head, imports=foreign(error.imports))
         except SourceError as error:
             self.fail("weights", file, "io", error.message)
         return None
@@ -275,11 +282,12 @@ class _Parts:
         *,
         span: Span | None = None,
         document: JsonText | None = None,
+        imports: tuple[str, ...] = (),
     ) -> None:
         lfs = parse_lfs_pointer(raw[:MAX_POINTER_BYTES])
         if lfs is not None:
             kind, span = "lfs-pointer", None
-        self.unreadable[part] = Unreadable(file, kind, message, span, document, lfs)
+        self.unreadable[part] = Unreadable(file, kind, message, span, document, lfs, imports)
 
 
 def _safetensors(file: str, reader: ByteReader) -> WeightsHeader:
@@ -290,7 +298,7 @@ def _safetensors(file: str, reader: ByteReader) -> WeightsHeader:
 
 def _pickle(file: str, reader: ByteReader) -> WeightsHeader:
     state = read_torch_pickle(reader)
-    return WeightsHeader(file, state.tensors, pickle=True, imports=state.foreign_imports)
+    return WeightsHeader(file, state.tensors, pickle=True, imports=state.foreign_imports, nested=state.nested)
 
 
 # What tells somebody else's format: a file name, or keys of an `adapter_config.json` that has no `peft_type`.

@@ -113,7 +113,8 @@ def test_any_tensor_names(tensors: list[str]) -> None:
     ids=["deep list", "deep object", "huge integer", "huge float", "utf-16", "bom", "surrogate", "word", "nul", "bomb"],
 )
 def test_a_config_that_is_no_ordinary_json(text: bytes) -> None:
-    assert judged({**GOOD, CONFIG: text}).summary.errors
+    # What is beyond our own bounds only, PEFT may still read: a warning says that nothing was checked.
+    assert {f.severity.value for f in judged({**GOOD, CONFIG: text}).findings} & {"error", "warning"}
 
 
 @pytest.mark.parametrize(

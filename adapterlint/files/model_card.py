@@ -37,6 +37,7 @@ class Card:
         base_model_line: Line of the file on which `base_model` stands, from 1.
         library_name: `library_name`, if it is a string.
         problem: Why the front matter cannot be read, in one sentence without a full stop.
+        invalid: Whether YAML refuses it too, and not only a bound of this reader.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -44,10 +45,15 @@ class Card:
     base_model_line: int | None = None
     library_name: str | None = None
     problem: str | None = None
+    invalid: bool = False
 
 
 class _Unreadable(Exception):
     """The front matter is not YAML that is read here; the text is the problem."""
+
+    def __init__(self, problem: str, *, invalid: bool = True) -> None:
+        super().__init__(problem)
+        self.invalid = invalid
 
 
 def read_card(raw: bytes) -> Card:
@@ -67,7 +73,7 @@ def read_card(raw: bytes) -> Card:
     try:
         data, base_model_line = _load(match["yaml"], first_line)
     except _Unreadable as error:
-        return Card(problem=str(error))
+        return Card(problem=str(error), invalid=error.invalid)
     library = data.get("library_name")
     return Card(
         data=data,
@@ -110,13 +116,14 @@ def _check_events(events: Iterable[yaml.Event]) -> None:
     for count, event in enumerate(events):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent):
-            raise _Unreadable("the front matter has a YAML alias (`*name`), which is not followed")
+            raise _Unreadable("the front matter has a YAML alias (`*name`), which is not followed", invalid=False)
         if depth > MAX_YAML_DEPTH or count > MAX_YAML_EVENTS:
-            raise _Unreadable("the front matter is nested too deep or too long")
+            raise _Unreadable("the front matter is nested too deep or too long", invalid=False)
         if not isinstance(event, yaml.ScalarEvent) or len(event.value) <= MAX_YAML_NUMBER_CHARS:
             continue
         if event.tag or not event.style:
-            raise _Unreadable(f"the front matter has an unquoted value of more than {MAX_YAML_NUMBER_CHARS} characters")
+            problem = f"the front matter has an unquoted value of more than {MAX_YAML_NUMBER_CHARS} characters"
+            raise _Unreadable(problem, invalid=False)
 
 
 def _line_of_base_model(node: yaml.Node | None, first_line: int) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _STORAGE_DTYPES = {
     "DoubleStorage": "F64",
     "FloatStorage": "F32",
@@ -99,3 +101,8 @@ ALLOWED = frozenset(
     }
 )
 """`_get_allowed_globals` of torch/_weights_only_unpickler.py, torch 2.13, as `"module name"`."""
+
+
+def foreign(imports: Iterable[str]) -> tuple[str, ...]:
+    """Those imports, as `"module name"`, that `torch.load(weights_only=True)` does not allow."""
+    return tuple(path for path in imports if path not in ALLOWED)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from adapterlint.files.byte_reader import ByteReader
 from adapterlint.files.pickle_machine import OPAQUE, Global, Machine, Mapping, PickleError, PickleErrorKind
 from adapterlint.files.tensor import Tensor, shape_nbytes
-from adapterlint.files.torch_globals import ALLOWED, DTYPES
+from adapterlint.files.torch_globals import DTYPES, foreign
 
 __all__ = ["PickleError", "PickleErrorKind", "TorchPickle", "read_torch_pickle"]
 
@@ -50,7 +50,7 @@ class TorchPickle:
     @property
     def foreign_imports(self) -> tuple[str, ...]:
         """The imports that `torch.load(weights_only=True)`, which PEFT uses, does not allow (torch 2.13)."""
-        return tuple(path for path in self.imports if path not in ALLOWED)
+        return foreign(self.imports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,7 @@ def _run(stream: io.BytesIO) -> TorchPickle:
         machine.run(stream)
         machine.run(stream)
         result = machine.run(stream)
+        machine.run(stream)  # the keys of the storages, whose imports torch runs too
     tensors = _tensors(result)
     if tensors or not isinstance(result, Mapping) or _NESTED not in result.items:
         return TorchPickle(tensors, machine.imports, protocol=machine.protocol)

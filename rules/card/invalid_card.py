@@ -6,9 +6,6 @@ from collections.abc import Iterator
 
 from adapterlint import Card, Files, Finding, Patch, Severity, rule
 
-# What the reader does not follow or finds too much; YAML itself, and the Hub, take it.
-_BOUNDS = ("alias", "too deep or too long")
-
 
 @rule(
     "CRD102",
@@ -31,7 +28,7 @@ def invalid_card(card: Card, files: Files) -> Iterator[Finding]:
 
     Put such texts in quotes.
     """
-    if card.problem is not None and not any(bound in card.problem for bound in _BOUNDS):
+    if card.invalid:
         yield Finding(
             f"The front matter of `README.md` cannot be read: {card.problem}",
             at=files.at("README.md"),

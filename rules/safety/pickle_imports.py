@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Patch, Severity, WeightsHeader, listed, rule, shown
+from adapterlint import Adapter, Finding, Patch, Place, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP, GOOD_TENSORS
 from adapterlint.lint.example_pickle import pickle_file
 
@@ -19,7 +19,7 @@ _FILE = pickle_file(GOOD_TENSORS, imports=["os system"])
     good=Patch(),
     source="torch/_weights_only_unpickler.py, _get_allowed_globals; peft/utils/save_and_load.py, torch_load",
 )
-def pickle_imports(header: WeightsHeader) -> Iterator[Finding]:
+def pickle_imports(adapter: Adapter) -> Iterator[Finding]:
     """The pickled weights import more than tensors need.
 
     `torch.load(weights_only=True)`, which PEFT uses since 0.13, refuses the file: `UnpicklingError: Weights only load
@@ -29,10 +29,11 @@ def pickle_imports(header: WeightsHeader) -> Iterator[Finding]:
 
     Do not load the file. If you trust its author, ask for safetensors, or convert it in a machine that may break.
     """
-    if header.imports:
-        names = [path.replace(" ", ".") for path in header.imports]
+    weights = adapter.header or adapter.unreadable.get("weights")  # a broken pickle has run what stands before
+    if weights is not None and weights.imports:
+        names = [path.replace(" ", ".") for path in weights.imports]
         yield Finding(
-            f"{shown(header.file.rpartition('/')[2])} is a pickle that imports {listed(names, word='names')}",
-            at=header.at(),
+            f"{shown(weights.file.rpartition('/')[2])} is a pickle that imports {listed(names, word='names')}",
+            at=Place(weights.file),
             help="Do not load it; ask for the weights as safetensors.",
         )

@@ -20,7 +20,7 @@ from adapterlint.lint.example_pickle import pickle_file
 def pickle_weights(header: WeightsHeader) -> Iterator[Finding]:
     """The weights are a pickle.
 
-    Unpickling runs what the file says. The state dict in this one was read opcode by opcode and imports nothing but
+    Unpickling runs what the file says. This one was read opcode by opcode and imports nothing but
     what makes tensors; the next file of that name need not be so. PEFT passes `weights_only=True` to `torch.load` since
     0.13; before, only torch 2.6 and later refuse foreign code. Other loaders unpickle without asking, and some refuse
     `.bin` altogether.
@@ -29,7 +29,7 @@ def pickle_weights(header: WeightsHeader) -> Iterator[Finding]:
     """
     if header.pickle and not header.imports:
         yield Finding(
-            f"{shown(header.file.rpartition('/')[2])} is a pickle; its state dict imports only what tensors need",
+            f"{shown(header.file.rpartition('/')[2])} is a pickle; it imports only what tensors need",
             at=header.at(),
             help="Save it as safetensors, which cannot hold code.",
         )

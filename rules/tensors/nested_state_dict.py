@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Adapter, AdapterlintError, Finding, Patch, Severity, rule, shown
-from adapterlint.files.torch_pickle import read_torch_pickle
+from adapterlint import Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.lint.example import DROP, GOOD_TENSORS
 from adapterlint.lint.example_pickle import pickle_file
 
@@ -21,7 +20,7 @@ _NESTED = pickle_file(GOOD_TENSORS, under="state_dict")
     also=("pickle-weights",),
     source="peft/utils/save_and_load.py, load_peft_weights",
 )
-def nested_state_dict(adapter: Adapter) -> Iterator[Finding]:
+def nested_state_dict(header: WeightsHeader) -> Iterator[Finding]:
     """`adapter_model.bin` holds a checkpoint with the tensors inside, not the tensors.
 
     Trainers save `{"state_dict": ..., "epoch": ...}`; PEFT takes what `torch.load` returns for the tensors by name.
@@ -31,18 +30,9 @@ def nested_state_dict(adapter: Adapter) -> Iterator[Finding]:
     Save the inner dict alone, best as safetensors:
     `save_file(torch.load(path)["state_dict"], "adapter_model.safetensors")`.
     """
-    header = adapter.header
-    if header is None or not header.pickle or not header.tensors:
-        return
-    name = header.file.rpartition("/")[2]
-    try:
-        with adapter.source.open(name) as reader:
-            nested = read_torch_pickle(reader).nested
-    except AdapterlintError:
-        return
-    if nested:
+    if header.nested:
         yield Finding(
-            f"{shown(name)} holds its {len(header.tensors)} tensors under `state_dict`, where PEFT does not look",
+            f"{shown(header.file.rpartition('/')[2])} holds its {len(header.tensors)} tensors under `state_dict`, where PEFT does not look",
             at=header.at(),
             help='Save the inner dict alone: `save_file(torch.load(path)["state_dict"], "adapter_model.safetensors")`.',
         )

@@ -69,7 +69,14 @@ def test_a_yaml_error_is_told_with_its_line() -> None:
     ],
 )
 def test_what_is_not_read_is_a_problem(yaml: str, problem: str) -> None:
-    assert read_card(f"---\n{yaml}\n---\n".encode()) == Card(problem=problem)
+    card = read_card(f"---\n{yaml}\n---\n".encode())
+    assert card.problem == problem
+    assert card == Card(problem=problem, invalid=card.invalid)
+
+
+@pytest.mark.parametrize(("yaml", "invalid"), [("- a", True), ("a: 2024-13-45", True), ("a: &a [1]\nb: *a", False)])
+def test_a_bound_of_ours_is_no_fault_of_the_card(yaml: str, invalid: bool) -> None:
+    assert read_card(f"---\n{yaml}\n---\n".encode()).invalid is invalid
 
 
 def test_no_python_object_is_made() -> None:

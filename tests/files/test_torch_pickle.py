@@ -121,6 +121,22 @@ def test_every_way_to_import_is_told(code: bytes, foreign: tuple[str, ...]) -> N
     assert read(code).foreign_imports == foreign
 
 
+class Call:
+    """Pickled as a call of `os.mkdir`."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("x",)
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_every_pickle_of_the_old_format_is_looked_at(position: int) -> None:
+    # torch.load runs five: a magic number, the protocol, facts on the system, the state dict, the keys of storages.
+    parts: list[object] = [torch_pickle.LEGACY_MAGIC_NUMBER, 1001, {}, OrderedDict(), ["0"]]
+    pickles = [pickle.dumps(part, 2) for part in parts]
+    pickles[position] = pickle.dumps(parts[position], 2)[:-1] + pickle.dumps(Call(), 2)[2:-1] + b"0."  # then dropped
+    assert read(b"".join(pickles)).foreign_imports == (f"{os.mkdir.__module__} mkdir",)
+
+
 def test_a_pickle_that_breaks_off_tells_what_it_imported_before() -> None:
     error = failure(b"\x80\x02cos\nsystem\n(S'id'\ntR")
     assert (error.kind, error.imports) == ("truncated", ("os system",))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -47,7 +47,7 @@ class Engine:
     rules: Sequence[Rule]
     peft: tuple[str, ...] = ()
     crashes: list[Crash] = field(default_factory=list)
-    _by_type: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
+    _cases: dict[tuple[str, frozenset[str]], tuple[Rule, ...]] = field(default_factory=dict)
     _releases: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,28 +70,34 @@ class Engine:
             "footprint": touched,
         }
         peft_type = adapter.config.peft_type if adapter.config else ""
-        rules = self._by_type.get(peft_type)
-        if rules is None:
-            rules = tuple(r for r in self.rules if r.types is None or peft_type in r.types)
-            self._by_type[peft_type] = rules
-        return list(self._run(rules, inputs, Place(adapter.path)))
+        return self._run(self._rules_for(peft_type, inputs), inputs, Place(adapter.path))
 
     def check_fleet(self, fleet: Fleet) -> list[Found]:
         """The findings of all rules that read a fleet."""
-        return list(self._run(self.rules, {"fleet": fleet}, Place(fleet.name or fleet.base or "fleet")))
+        inputs = {"fleet": fleet}
+        return self._run(self._rules_for("", inputs), inputs, Place(fleet.name or fleet.base or "fleet"))
 
-    def _run(self, rules: Sequence[Rule], inputs: Mapping[str, Any], where: Place) -> Iterator[Found]:
+    def _rules_for(self, peft_type: str, inputs: Mapping[str, Any]) -> tuple[Rule, ...]:
+        """The rules that speak of a type and whose inputs all exist; there are few such cases in a run."""
+        present = frozenset(name for name, value in inputs.items() if value is not None)
+        rules = self._cases.get((peft_type, present))
+        if rules is None:
+            rules = tuple(
+                r for r in self.rules if present.issuperset(r.inputs) and (r.types is None or peft_type in r.types)
+            )
+            self._cases[peft_type, present] = rules
+        return rules
+
+    def _run(self, rules: Sequence[Rule], inputs: Mapping[str, Any], where: Place) -> list[Found]:
+        found: list[Found] = []
         for rule in rules:
-            arguments = [inputs.get(name) for name in rule.inputs]
-            if None in arguments:
-                continue
             try:
-                for finding in rule.check(*arguments):
-                    if finding.peft is None or self._concerns(_specifier(finding.peft)):
-                        yield Found(rule, finding)
+                findings = rule.check(*[inputs[name] for name in rule.inputs])
+                found.extend(Found(rule, f) for f in findings if f.peft is None or self._concerns(_specifier(f.peft)))
             except Exception as error:
                 text = shortened(redacted(printable(f"{type(error).__name__}: {error}")), 200)
                 self.crashes.append(Crash(rule, where, text))
+        return found
 
     def _concerns(self, releases: SpecifierSet) -> bool:
         return any(releases.contains(r, prereleases=True) for r in self._releases)

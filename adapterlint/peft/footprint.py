@@ -286,7 +286,8 @@ def _untargeted(config: Config, found: Layout, targets: Targets) -> tuple[str, .
     # The projection inside a targeted `nn.MultiheadAttention` is tuned along with it.
     left = [module for module in left if not _is_inner(module, found)]
     if config.get("ensure_weight_tying") is True:
-        ends = [parameters for module, parameters in found.tuned.items() if module not in left]
+        others = set(left)
+        ends = [p for module, p in found.tuned.items() if module not in others and "lora_embedding_A" in p]
         left = [module for module in left if not any(_tied(found.tuned[module], other) for other in ends)]
     return tuple(left)
 

@@ -7,7 +7,7 @@ Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ IMPLICIT_HEADS: Mapping[str, tuple[str, ...]] = {
 }
 IMPLICIT = frozenset(name for names in IMPLICIT_HEADS.values() for name in names)
 ALL_LINEAR = "all-linear"
+MAX_MATCHES = 1_000_000  # keys of a pattern times modules; real ones have some hundreds of each
 
 # The number of a layer in a module's path, from PEFT 0.20 on (before, the last number counted).
 _FIRST_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
@@ -206,6 +207,11 @@ def pattern_value(patterns: Mapping[str, Any], module: str, default: Any) -> Any
         if found:
             return value
     return default
+
+
+def is_affordable(patterns: Sized, modules: Sized) -> bool:
+    """Whether all keys of a pattern can be tried on all modules in a reasonable time."""
+    return len(patterns) * len(modules) <= MAX_MATCHES
 
 
 def matching_keys(patterns: Iterable[str], module: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.keys import PREFIX
-from adapterlint.peft.matching import Targets, matching_keys
+from adapterlint.peft.matching import Targets, is_affordable, matching_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,15 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
         return
     default = _default(config, ranks)
     patterns = _patterns(config, ranks)
+    if patterns and not is_affordable(patterns, footprint.tuned):
+        return
     if default is None or patterns is None or _as_the_default_says(config, ranks, default, patterns, footprint):
         return
     if config.peft_type == "LOKR":
         yield from _lokr_misfits(config, ranks, default, patterns, footprint)
         return
     experts = Targets(config) if config.get("target_parameters") else None
+    dropped = set(footprint.untargeted)
     for module, parameters in footprint.tuned.items():
         actual = _actual(config, ranks, parameters)
         if actual is None:
@@ -116,7 +119,7 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
         outer = _outer(module, footprint)
         if outer != module:
             expected, route, better = _expected(config, ranks, outer, default, patterns, actual)
-        if expected is None or expected == actual or module in footprint.untargeted:
+        if expected is None or expected == actual or module in dropped:
             continue
         if _is_turned(ranks, parameters, expected):
             continue
@@ -130,9 +133,10 @@ def _lokr_misfits(
     config: Config, ranks: _Ranks, default: int, patterns: Mapping[str, Any], footprint: Footprint
 ) -> Iterator[Misfit]:
     """LoKr splits its second factor only for ranks below half of the longer side (`LoKrLayer.update_layer`)."""
+    dropped = set(footprint.untargeted)
     for module, parameters in footprint.tuned.items():
         left, right, full = (parameters.get(name) for name in ("lokr_w2_a", "lokr_w2_b", "lokr_w2"))
-        if module in footprint.untargeted or "lokr_t2" in parameters:
+        if module in dropped or "lokr_t2" in parameters:
             continue
         actual = _actual(config, ranks, parameters)
         expected, route, better = _expected(config, ranks, module, default, patterns, actual)

@@ -45,13 +45,15 @@ def base_weights_in_adapter(config: Config, footprint: Footprint, header: Weight
     advice; save with `save_embedding_layers=False` if the embeddings were not changed. Anything else was most likely
     trained whole: list it in `modules_to_save`, so that PEFT keeps it apart from the base, or take it out.
     """
-    names = [name for name in footprint.overwrites if not name.endswith(".bias") or _has_weight(name, footprint)]
+    others = {name.removesuffix(".weight") for name in footprint.overwrites}
+    # A bias without its weight is the matter of another rule.
+    names = [n for n in footprint.overwrites if not n.endswith(".bias") or n.removesuffix(".bias") in others]
     if not names or isinstance(config.get("modules_to_save"), str):
         return
     own = [name for name in names if _is_embedding(name)]
     if not any(_is_input_embedding(name) or ".base_layer." in name for name in own):
         own = []  # PEFT never writes a head without the input embeddings
-    for group, severity in (([n for n in names if n not in own], Severity.WARNING), (own, Severity.INFO)):
+    for group, severity in (([n for n in names if n not in set(own)], Severity.WARNING), (own, Severity.INFO)):
         if not group:
             continue
         what = "which `modules_to_save` does not list" if severity is Severity.WARNING else "as PEFT saves embeddings"
@@ -68,11 +70,6 @@ _REMEDY = {
     Severity.INFO: "Save with `save_embedding_layers=False` if neither the embeddings nor the vocabulary were changed.",
 }
 _HEADS = frozenset({"lm_head", "embed_out"})
-
-
-def _has_weight(name: str, footprint: Footprint) -> bool:
-    """Whether a bias is part of a module that is there whole; a bias alone is another rule's matter."""
-    return f"{name.removesuffix('.bias')}.weight" in footprint.overwrites
 
 
 def _is_embedding(name: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, listed, rule
 from adapterlint.lint.example import HIDDEN, LAYERS
+from adapterlint.peft.methods import METHODS
 from adapterlint.words import counted
 
 _SITES = [f"base_model.model.model.layers.{i}.self_attn.{m}_proj" for i in range(LAYERS) for m in "qv"]
@@ -38,15 +39,17 @@ def bias_mismatch(config: Config, footprint: Footprint, header: WeightsHeader) -
 
     Set `bias` or `lora_bias` to what the adapter was trained with, or take the tensors out.
     """
-    biases = [name for name in footprint.overwrites if name.endswith(".bias")]
-    biases = [name for name in biases if f"{name.removesuffix('.bias')}.weight" not in footprint.overwrites]
+    others = {name.removesuffix(".weight") for name in footprint.overwrites}
+    biases = [n for n in footprint.overwrites if n.endswith(".bias") and n.removesuffix(".bias") not in others]
     if biases:
-        said = "missing" if "bias" not in config else '"none"'
+        known = METHODS[config.peft_type].has_bias
+        said = f"{config.peft_type} trains no biases" if not known else "`bias` is missing"
         count = counted(len(biases), "bias", "biases")
         yield Finding(
-            f"`bias` is {said}, but the file has {count} of the base: {listed(biases, word='tensors')}",
+            f"{'`bias` is `none`' if 'bias' in config else said}, "
+            f"but the file has {count} of the base: {listed(biases, word='tensors')}",
             at=config.at("bias") if "bias" in config else header.at(biases[0]),
-            help="Set `bias` to what the adapter was trained with, or take the tensors out.",
+            help=f"{'Set `bias` to what the adapter was trained with, or take' if known else 'Take'} the tensors out.",
         )
     if config.peft_type == "LORA":
         yield from _lora_bias(config, footprint)
@@ -56,11 +59,9 @@ def _lora_bias(config: Config, footprint: Footprint) -> Iterator[Finding]:
     flag = config.get("lora_bias", False)
     has = "lora_B.bias" in footprint.shapes
     if flag is True:
-        missing = [
-            module
-            for module, parameters in footprint.tuned.items()
-            if "lora_B.weight" in parameters and "lora_B.bias" not in parameters and module not in footprint.untargeted
-        ]
+        dropped = set(footprint.untargeted)
+        pairs = [m for m, p in footprint.tuned.items() if "lora_B.weight" in p and m not in dropped]
+        missing = [m for m in pairs if "lora_B.bias" not in footprint.tuned[m]]
         if missing:
             where = f"{listed(missing, word='modules')} without one" if has else "the file has none"
             yield Finding(

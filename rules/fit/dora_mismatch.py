@@ -42,7 +42,8 @@ def dora_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     flag = config.get("use_dora", False)
     found = any(name in footprint.shapes for name in _MAGNITUDES)
     if flag is True and "lora_A.weight" in footprint.shapes:
-        pairs = [m for m, p in footprint.tuned.items() if "lora_A.weight" in p and m not in footprint.untargeted]
+        dropped = set(footprint.untargeted)
+        pairs = [m for m, p in footprint.tuned.items() if "lora_A.weight" in p and m not in dropped]
         missing = [m for m in pairs if not any(name in footprint.tuned[m] for name in _MAGNITUDES)]
         if not missing:
             return

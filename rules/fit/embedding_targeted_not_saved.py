@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Footprint, Severity, listed, rule
+from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule
+from adapterlint.lint.example import HIDDEN, RANK, VOCABULARY
 from adapterlint.peft.matching import Targets, idle_entries, names_module
+
+_FACTOR = "base_model.model.model.embed_tokens.lora_embedding_"
 
 
 @rule(
@@ -17,7 +20,13 @@ from adapterlint.peft.matching import Targets, idle_entries, names_module
         {"target_modules": ["q_proj", "v_proj", "embed_tokens"]},
         {"target_modules": ["q_proj", "v_proj", "model.embed_tokens", "lm_head"]},
     ),
-    good=({"target_modules": ["q_proj", "v_proj", "wte"]}, {"exclude_modules": ["k_proj"]}),
+    good=(
+        {"target_modules": ["q_proj", "v_proj", "wte"]},
+        Patch(
+            {"target_modules": ["q_proj", "v_proj", "embed_tokens"]},
+            {f"{_FACTOR}A": ("F32", (RANK, VOCABULARY)), f"{_FACTOR}B": ("F32", (HIDDEN, RANK))},
+        ),
+    ),
     source="https://github.com/unslothai/unsloth/issues/9326; peft/utils/save_and_load.py, save_embedding_layers",
 )
 def embedding_targeted_not_saved(config: Config, footprint: Footprint) -> Iterator[Finding]:

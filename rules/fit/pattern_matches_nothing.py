@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.matching import pattern_matches
+from adapterlint.peft.matching import is_affordable, pattern_matches
 from adapterlint.peft.ranks import PATTERNED
 
 
@@ -37,7 +37,7 @@ def pattern_matches_nothing(config: Config, footprint: Footprint) -> Iterator[Fi
         return
     for attribute, plain in (("rank_pattern", "r"), ("alpha_pattern", "lora_alpha")):
         patterns = config.mapping(attribute)
-        if not patterns:
+        if not patterns or not is_affordable(patterns, footprint.tuned):
             continue
         plain = plain if plain in fields_of(config.peft_type) else "alpha"
         usual = config.get(plain, fields_of(config.peft_type)[plain].default)

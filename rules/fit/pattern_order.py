@@ -7,7 +7,7 @@ from typing import Any
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP
-from adapterlint.peft.matching import matching_keys
+from adapterlint.peft.matching import is_affordable, matching_keys
 from adapterlint.peft.ranks import PATTERNED, misfits
 from adapterlint.words import counted
 
@@ -52,7 +52,7 @@ def pattern_order(config: Config, footprint: Footprint) -> Iterator[Finding]:
             severity=Severity.ERROR,
         )
     patterns = config.mapping("alpha_pattern")
-    if len(patterns) < 2 or list(patterns) != sorted(patterns):
+    if len(patterns) < 2 or list(patterns) != sorted(patterns) or not is_affordable(patterns, footprint.tuned):
         return
     for (first, later), modules in _shadowed(patterns, footprint).items():
         yield Finding(

@@ -83,8 +83,8 @@ def size_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     """A size in the config is not the size of the tensors.
 
     PEFT builds parameters of the size that the config gives (the number of virtual tokens, of frequencies, of vectors,
-    a block size), then torch refuses the tensors: `RuntimeError: Error(s) in loading state_dict for ...: size mismatch`.
-    Which keys these are depends on the PEFT type; a rank is the matter of `rank-mismatch`.
+    a block size), then torch refuses the tensors: `RuntimeError: Error(s) in loading state_dict for ...: size mismatch
+    for ...`. Which keys these are depends on the PEFT type; a rank is the matter of `rank-mismatch`.
 
     Set the key to the size of the tensors. If the config is right, the tensors are from another run.
     """

@@ -43,9 +43,9 @@ def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Fin
         return
     used = {_last(entry) for entry in entries} - {_last(entry) for entry in idle}
     targets = Targets(config)
-    idle = [e for e in idle if _is_wanted(e, footprint, targets)]
     proven = [e for e in idle if any(others <= used for others in SIBLINGS.get(_last(e), ()))]
-    odd = [e for e in idle if e not in proven and e not in COMMON_TARGETS and _last(e) not in COMMON_TARGETS]
+    odd = [e for e in idle if e not in COMMON_TARGETS and _last(e) not in COMMON_TARGETS]
+    proven, odd = ([e for e in es[:MAX_TRIED] if _is_wanted(e, footprint, targets)] for es in (proven, odd))
     for names, severity in ((proven, Severity.WARNING), (odd, Severity.INFO)):
         if not names:
             continue
@@ -56,6 +56,9 @@ def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Fin
             help=_remedy(names, used),
             severity=severity,
         )
+
+
+MAX_TRIED = 64  # entries without tensors; a list has some ten entries
 
 
 def _last(entry: str) -> str:

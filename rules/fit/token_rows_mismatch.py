@@ -66,7 +66,8 @@ def token_rows_mismatch(config: Config, footprint: Footprint, header: WeightsHea
                 at=config.at(*route),
                 help=f"Give the {counted(rows, 'index', 'indices')} that were trained, in their order.",
             )
-    homeless = [name for name in footprint.unexpected if name.endswith(TOKENS) and name not in footprint.foreign]
+    foreign = set(footprint.foreign)
+    homeless = [name for name in footprint.unexpected if name.endswith(TOKENS) and name not in foreign]
     if homeless:
         nothing = config.peft_type == "TRAINABLE_TOKENS" and not footprint.trainable_tokens
         yield Finding(

@@ -50,6 +50,7 @@ def untargeted_tensors(config: Config, footprint: Footprint) -> Iterator[Finding
             at=config.at(key if key in config else "task_type"),
             help=_remedy(config, key, modules),
             severity=Severity.ERROR if nothing else None,
+            peft=_SINCE.get(key),
         )
 
 
@@ -59,6 +60,8 @@ _WHY = {
     "layers_to_transform": "`layers_to_transform` leaves out",
     "modules_to_save": "The modules that are saved whole take out",
 }
+
+_SINCE = {"exclude_modules": ">=0.14", "modules_to_save": ">=0.16"}
 
 
 def _anything_else(footprint: Footprint) -> bool:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from adapterlint import Finding, Fleet, FleetPatch, Member, Severity, listed, rule
 from adapterlint.lint.fleet import name_all, paths, they
 
-_INITS = ("pissa", "olora", "loftq")
-
 
 @rule(
     "FLT114",
@@ -50,4 +48,6 @@ def base_mutating_init_in_fleet(fleet: Fleet) -> Iterator[Finding]:
 
 def _changes_base(member: Member) -> bool:
     init = member.config.get("init_lora_weights")
-    return isinstance(init, str) and (init.lower() in _INITS or init.startswith("pissa_niter_"))
+    return isinstance(init, str) and (
+        init in ("pissa", "loftq") or init.startswith("pissa_niter_") or init.lower() == "olora"
+    )

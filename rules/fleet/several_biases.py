@@ -38,7 +38,7 @@ def several_biases(fleet: Fleet) -> Iterator[Finding]:
     for members in fleet.alike():
         if not METHODS[members[0].peft_type].has_bias:
             continue
-        biased = [m for m in members if m.config.get("bias", "none") != "none"]
+        biased = [m for m in members if isinstance(bias := m.config.get("bias"), str) and bias != "none"]
         if not biased:
             continue
         tuner = "`ValueError: ... supports only 1 adapter with bias`"

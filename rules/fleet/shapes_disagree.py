@@ -50,9 +50,8 @@ def shapes_disagree(fleet: Fleet) -> Iterator[Finding]:
             causes.setdefault(tuple(map(tuple, sizes_of.values())), []).append((module, list(sizes_of)))
         for groups, found in causes.items():
             modules = listed(dict.fromkeys(module for module, _ in found), word="modules")
-            shapes = max(
-                (shapes for _, shapes in found), key=lambda those: len(those[0])
-            )  # weights tell more than biases
+            # Shapes of weights tell more than those of biases.
+            shapes = max((shapes for _, shapes in found), key=lambda those: len(those[0]))
             sizes = each(dict(zip(shapes, groups, strict=True)))
             yield Finding(
                 f"{modules} would need different sizes at once ({sizes}): loading all but one kind raises "
@@ -77,6 +76,9 @@ def _different(members: Iterable[Member]) -> Iterator[tuple[str, dict[Shape, lis
     for member in members:
         for module, tensors in member.footprint.plain.items():
             for name, tensor in tensors.items():
+                # Weights of a wrapped layer may be packed (4 bits), and say nothing about its size.
+                if name not in ("weight", "bias") or ".base_layer." in member.footprint.names[module, name]:
+                    continue
                 sizes.setdefault((module, name), {}).setdefault(tensor.shape, []).append(member)
         for module, name, size in _tuned_sizes(member):
             sizes.setdefault((module, name), {}).setdefault(size, []).append(member)

@@ -67,7 +67,7 @@ def test_a_missing_path_exits_with_2_and_the_rest_is_checked(run: Run, write: Wr
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--select", "FTI101"], "There is no rule `FTI101`; did you mean `FIT101`"),
+        (["--select", "rank-mismach"], "There is no rule `rank-mismach`; did you mean `rank-mismatch`"),
         (["--output", "jsno"], "did you mean json?"),
         (["--output", "text", "--output", "json"], "only one format can go to stdout"),
         (["--color", "maybe"], "auto, always or never"),

@@ -63,7 +63,11 @@ def refusals(peft_type: str, values: Mapping[str, Any], *, release: str | None =
         release: Yield only what this release refuses; without it, what any release does.
     """
     config = _Config(peft_type, values)
+    given = config.given()
     for check in _checks().get(peft_type, ()):
+        # Most configs keep most defaults, and hardly a default is refused.
+        if check.guard is not None and check.guard.isdisjoint(given):
+            continue
         if (release is None or in_range(release, check.since, check.until)) and (blame := check.blame(config)):
             path, text = blame
             pointer = "/" + path.replace(".", "/")
@@ -80,6 +84,10 @@ class _Config(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         field = fields_of(self.peft_type).get(key)
         return None if field is None or field.default is MISSING else field.default
+
+    def given(self) -> frozenset[str]:
+        """The keys whose value is not the default."""
+        return frozenset(key for key, value in self.items() if value != self.__missing__(key))
 
     def at(self, path: str) -> Any:
         """The value of a key, or of a key in a nested config (`eva_config.rho`), where a missing one is `None`."""
@@ -113,6 +121,8 @@ class _Check:
     where: Place
     blame: Callable[[_Config], _Blame | None]
     """The path to blame and the text, if the config is refused."""
+    guard: frozenset[str] | None
+    """Keys without which, all of them at their defaults, nothing is refused; `None` if there are no such keys."""
 
 
 @functools.cache
@@ -134,14 +144,26 @@ def _check(row: Mapping[str, Any], peft_type: str) -> _Check | None:
     until = min((line for line in ends if line), key=RELEASES.index, default=None)
     if until is not None and RELEASES.index(since) > RELEASES.index(until):
         return None
+    blame = _BLAMES[row["by"]] if "by" in row else _template(row["at"], row["text"], row["if"])
     return _Check(
         types=tuple(row["types"]),
         since=since,
         until=until,
         error=row.get("error", "ValueError"),
         where=row.get("where", "config"),
-        blame=_BLAMES[row["by"]] if "by" in row else _template(row["at"], row["text"], row["if"]),
+        blame=blame,
+        guard=None if "by" in row else _guard(peft_type, row["if"]),
     )
+
+
+def _guard(peft_type: str, conditions: list[list[Any]]) -> frozenset[str] | None:
+    """The keys of a condition that fails at their defaults, whatever the other keys say; `None` if there is none."""
+    defaults = _Config(peft_type, {})
+    for name, path, *arguments in conditions:
+        if name not in ("present", "absent") and not _condition(name, path, *arguments)(defaults):
+            keys = ["init_lora_weights"] if name == "init" else [path, *arguments] if name in _ON_KEYS else [path]
+            return frozenset(key.partition(".")[0] for key in keys)
+    return None
 
 
 def _template(path: str, text: str, conditions: list[list[Any]]) -> Callable[[_Config], _Blame | None]:

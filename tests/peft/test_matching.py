@@ -207,8 +207,8 @@ def test_saved_as(entries: list[str], module: str, owner: str | None) -> None:
         ("q_proj", Q0, True),
         ("proj", Q0, False),
         ("layers.0.self_attn.q_proj", Q0, True),
-        ("layers.0.self_attn.q_proj", "model.layers_0_self_attn.q_proj", False),
-        ("self.attn.q_proj", Q0, True),  # a dot is any character
+        ("layers.0.self_attn.q_proj", "model.layers_0_self_attn.q_proj", True),  # a dot is any character
+        ("self.attn.q_proj", Q0, True),
         (Q0, Q0, True),
         (f"base_model.model.{Q0}", Q0, False),
         ("^q_proj", Q0, False),

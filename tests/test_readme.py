@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conftest import Run
+import pytest
+
+from adapterlint.lint.loader import load_rules
+from adapterlint.lint.select import select
+from adapterlint.settings import load_settings
+from conftest import Run, Write
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -35,3 +40,42 @@ def test_the_demo_leaves_nothing_behind_and_never_writes_over_a_folder(run: Run,
     refused = run("demo", "--keep", "taken")
     assert refused.exit_code == 2
     assert "File exists" in refused.stderr
+
+
+def test_the_output_that_is_shown_comes_out(run: Run) -> None:
+    shown = re.search(r"```text\n\$ adapterlint (.*?)\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    run("demo", "--keep", ".")
+    assert run(*shown[1].split()).stdout == shown[2]
+
+
+def test_the_settings_that_are_shown_can_be_taken(tmp_path: Path) -> None:
+    text = re.search(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert text is not None
+    (tmp_path / "pyproject.toml").write_text(text[1])
+    settings = load_settings(file=str(tmp_path / "pyproject.toml")).settings
+    selection = select(load_rules(), settings)
+    assert settings.fleet[0].activate == (("de", "fr"),)
+    assert "CFG152" not in {r.code for r in selection.rules}
+
+
+def test_the_python_that_is_shown_runs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    run("demo", "--keep", ".")
+    exec(programs[0].replace('[["de", "fr"]]', '[["head-de", "head-fr"]]'), {})
+    assert "auxiliary-overlap" in capsys.readouterr().out
+
+
+def test_the_rule_that_is_shown_loads_and_finds(run: Run, write: Write, tmp_path: Path) -> None:
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "lint").mkdir()
+    (tmp_path / "lint" / "house_rank.py").write_text(programs[1])
+    write("de", {"r": 32})
+    assert "warning[CFG901] rank 32 is above 16" in run("check", "de", "--rule-dir", "lint").stdout
+
+
+def test_every_command_that_is_shown_is_understood(run: Run) -> None:
+    run("demo", "--keep", ".")
+    for line in SHELL[2].splitlines():
+        words = line.partition("#")[0].replace("a/ b/ --activate a,b", "adapters --activate head-de,head-fr").split()
+        assert run(*words[1:]).exit_code in (0, 1), line

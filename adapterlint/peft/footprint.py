@@ -55,6 +55,10 @@ class Layout:
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
     shapes: Mapping[str, AbstractSet[tuple[int, ...]]] = field(default_factory=dict)
 
+    def outer(self, module: str) -> str:
+        """The tuned module itself, or the `nn.MultiheadAttention` that it is the projection of."""
+        return _outer(module, self.tuned[module], self.names)
+
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
@@ -87,6 +91,18 @@ class Footprint:
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
     shapes: Mapping[str, AbstractSet[tuple[int, ...]]] = field(default_factory=dict)
     plain: Mapping[str, Parameters] = field(default_factory=dict)
+
+    def outer(self, module: str) -> str:
+        """The tuned module itself, or the `nn.MultiheadAttention` that it is the projection of, whose rank it has."""
+        return _outer(module, self.tuned[module], self.names)
+
+
+def _outer(module: str, parameters: Parameters, names: Mapping[tuple[str, str], str]) -> str:
+    for parameter in parameters:
+        path, inner, _ = names[module, parameter].removesuffix(parameter).partition(".base_layer.")
+        if inner:
+            return path.removeprefix(PREFIX)
+    return module
 
 
 def layout(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
@@ -283,18 +299,13 @@ def _untargeted(config: Config, found: Layout, targets: Targets) -> tuple[str, .
     left = [module for module in found.tuned if targets.match(module) is False]
     if not left:
         return ()
-    # The projection inside a targeted `nn.MultiheadAttention` is tuned along with it.
-    left = [module for module in left if not _is_inner(module, found)]
+    # The projection inside a `nn.MultiheadAttention` is tuned along with it.
+    others = set(left)
+    left = [module for module in left if found.outer(module) in others]
     if config.get("ensure_weight_tying") is True:
-        others = set(left)
         ends = [p for module, p in found.tuned.items() if module not in others and "lora_embedding_A" in p]
         left = [module for module in left if not any(_tied(found.tuned[module], other) for other in ends)]
     return tuple(left)
-
-
-def _is_inner(module: str, found: Layout) -> bool:
-    names = ((found.names[module, parameter], parameter) for parameter in found.tuned[module])
-    return any(".base_layer." in name.removesuffix(parameter) for name, parameter in names)
 
 
 def _tied(head: Parameters, embedding: Parameters) -> bool:

@@ -15,7 +15,6 @@ from adapterlint.adapter import Config
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import Targets, is_affordable, matching_keys
 
 
@@ -116,7 +115,7 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
         expected, route, better = _expected(config, ranks, module, default, patterns, actual)
         if expected == actual:
             continue
-        outer = _outer(module, footprint)
+        outer = footprint.outer(module)
         if outer != module:
             expected, route, better = _expected(config, ranks, outer, default, patterns, actual)
         if expected is None or expected == actual or module in dropped:
@@ -161,15 +160,6 @@ def _as_the_default_says(
         for parameter, axis in ranks.axes.items()
         for shape in footprint.shapes.get(parameter, ())
     )
-
-
-def _outer(module: str, footprint: Footprint) -> str:
-    """The module itself, or the `nn.MultiheadAttention` that it is the projection of, whose rank it has."""
-    for parameter in footprint.tuned[module]:
-        path = footprint.names[module, parameter].removesuffix(parameter)
-        if ".base_layer." in path:
-            return path.partition(".base_layer.")[0].removeprefix(PREFIX)
-    return module
 
 
 def _default(config: Config, ranks: _Ranks) -> int | None:

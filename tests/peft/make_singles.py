@@ -123,8 +123,8 @@ HEALTHY: dict[str, tuple[str, str, Config]] = {
     "fourier": ("llama", "FourierFT", {"n_frequency": 10}),
     "layer-norms": ("llama", "LNTuning", {"target_modules": ["input_layernorm"]}),
     "adaption": ("llama", "AdaptionPrompt", {"target_modules": None, "adapter_len": 2, "adapter_layers": 1}),
-    "rows": ("llama", "TrainableTokens", {"token_indices": [1, 2]}),
-    "rows-tied": ("llama-tied", "TrainableTokens", {"token_indices": [1, 2]}),
+    "rows": ("llama", "TrainableTokens", {"target_modules": None, "token_indices": [1, 2]}),
+    "rows-tied": ("llama-tied", "TrainableTokens", {"target_modules": None, "token_indices": [1, 2]}),
     "prompt": ("llama-cls", "PromptTuning", {"num_virtual_tokens": 3, "task_type": "SEQ_CLS"}),
     "prefix": ("llama", "PrefixTuning", {"num_virtual_tokens": 3, "task_type": "CAUSAL_LM"}),
 }

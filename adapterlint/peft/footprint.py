@@ -206,8 +206,7 @@ def _footprint(config: Config, found: Layout) -> Footprint:
     tokens = _tokens(config, found)
     targets = Targets(config)
     untargeted = _untargeted(config, found, targets)
-    wrapped = (found.tuned.keys() - untargeted) | tokens.keys()
-    plain = _Plain(config, found, _Wrapped(targets, wrapped))
+    plain = _Plain(config, found, _Wrapped(targets, found.tuned.keys() - untargeted, tokens.keys()))
     homeless = tuple(name for module, (name, _) in found.tokens.items() if module not in tokens)
     return Footprint(
         tuned=found.tuned,
@@ -236,9 +235,10 @@ _METHOD_PREFIXES = tuple(method.prefix for method in METHODS.values() if method.
 class _Wrapped:
     """Which modules PEFT wraps for the method or for token rows: the base's own tensors move down there."""
 
-    def __init__(self, targets: Targets, certain: AbstractSet[str]) -> None:
+    def __init__(self, targets: Targets, tuned: AbstractSet[str], tokens: AbstractSet[str]) -> None:
         self.targets = targets
-        self.certain = certain if targets.decided else frozenset()
+        self.tokens = tokens
+        self.certain = tuned | tokens if targets.decided else tokens
 
     def misses(self, module: str, name: str) -> bool:
         """Whether a tensor of the base's own is where the base, wrapped or not, has none."""
@@ -247,6 +247,8 @@ class _Wrapped:
         if inner is None:
             return module in self.certain
         owner = path[:inner]
+        if self.tokens and ".token_adapter." in path:
+            return False  # what is tied to an embedding gets its wrapper too
         return owner not in self.certain and self.targets.match(owner) is False
 
 

@@ -55,7 +55,8 @@ SIBLINGS: Mapping[str, tuple[frozenset[str], ...]] = {
 }
 """A module -> sets of modules of which each shows that a base has it too."""
 
-EMBEDDING_NAMES = frozenset(
-    {"embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "tok_embeddings", "lm_head", "embed_out"}
-)
-"""Input embeddings and language model heads."""
+INPUT_EMBEDDINGS = frozenset({"embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "tok_embeddings"})
+"""Last components of what `get_input_embeddings` gives."""
+
+OUTPUT_EMBEDDINGS = frozenset({"lm_head", "embed_out", "output_layer", "output", "proj_out", "decoder"})
+"""Last components of what `get_output_embeddings` gives; the last ones may be other modules too."""

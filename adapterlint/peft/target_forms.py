@@ -83,7 +83,7 @@ _FORMS: tuple[tuple[Callable[[str], bool], Form], ...] = (
     (
         lambda entry: _REGEX_SIGNS.search(entry) is not None,
         Form(
-            "is compared letter by letter, as everything in a list: it is not taken for a regular expression",
+            "is compared letter by letter, as everything in a list",
             "Write the names one by one, or one expression for whole names as a string instead of a list.",
         ),
     ),

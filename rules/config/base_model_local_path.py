@@ -29,9 +29,10 @@ def base_model_local_path(config: Config) -> Iterator[Finding]:
     """The base model is named by a path of somebody's disk.
 
     `AutoPeftModel`, `AutoModel.from_pretrained(folder)` and tools that serve or merge adapters look for the base at
-    `base_model_name_or_path`; on another machine that path does not exist, or holds another model. The Hub refuses to
-    take such a path into a model card (`"base_model" with value "/home/..." is not valid`). It also tells others the
-    names of users and folders. A URL is no better: transformers takes ids and folders.
+    `base_model_name_or_path`; on another machine that path does not exist, or holds another model. The Hub refuses
+    to take such a path into a model card (`"base_model" with value "/home/..." is not valid`). It also tells others
+    the names of users and folders. A URL is no better: transformers takes ids and folders.
+
     Write the id that the base has on the Hub; `PeftModel.from_pretrained(base, folder)` does not look at it.
     """
     name = (config.base_model or "").strip()

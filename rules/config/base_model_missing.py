@@ -27,8 +27,10 @@ def base_model_missing(config: Config) -> Iterator[Finding]:
 
     `PeftModel.from_pretrained(base, folder)` does not need the name. `AutoPeftModel`,
     `AutoModel.from_pretrained(folder)` of transformers, the Hub's model tree and tools that serve or merge adapters
-    look for the base there, and end in `OSError: None is not a local folder ...` or the like. PEFT leaves it empty for
-    models that were not loaded from the Hub. Set `base_model_name_or_path` to the id of the base on the Hub.
+    look for the base there: `null` is taken for a repository called `None`, an empty name ends in an `OSError`,
+    anything but a string in a `TypeError`. PEFT leaves the name empty for models that were not loaded by one.
+
+    Set `base_model_name_or_path` to the id of the base on the Hub.
     """
     if config.base_model is not None or config.peft_type not in METHODS or _is_own_class(config):
         return
@@ -36,7 +38,7 @@ def base_model_missing(config: Config) -> Iterator[Finding]:
     value = config.get(key)
     what = "is missing" if key not in config else "is empty" if value == "" else f"is {shown(value)}"
     yield Finding(
-        f"`{key}` {what}: only `PeftModel.from_pretrained`, which is given a model, can use the adapter",
+        f"`{key}` {what}: `AutoPeftModel` and other tools that look the base up there cannot load the adapter",
         at=config.at(key) if key in config else config.at(),
         help="Set it to the id of the base model on the Hub, such as `org/name`.",
     )

@@ -21,12 +21,15 @@ def base_mutating_init(config: Config) -> Iterator[Finding]:
     """The adapter was initialised by a method that changes the base weights, and was not converted.
 
     PiSSA, OLoRA and LoftQ take a part out of the base weights when layers are made, and do it again whenever the
-    adapter is loaded, so the tensors only make sense on top of that. Loaded alone by PEFT, on the base and in the
-    precision that it was trained on, a PiSSA or OLoRA adapter gives its trained output. Otherwise not: other adapters
-    on the same model become wrong for good, `disable_adapter` and `unload` give a base with a hole in it, engines that
-    add `B @ A` to the plain weights (vLLM, llama.cpp, SGLang) give garbage, and `low_cpu_mem_usage=True` ends in a
-    `RuntimeError`. The randomised `pissa_niter_N` takes out another part each time, and LoRA-GA takes out none on
-    loading: both are wrong even alone. `eva`, `gaussian`, `orthogonal` and `mica` leave the base as it is.
+    adapter is loaded, so the tensors only make sense on top of that.
+
+    Loaded alone by PEFT, on the base and in the precision that it was trained on, a PiSSA or OLoRA adapter gives
+    its trained output. Otherwise not: other adapters on the same model become wrong for good, `disable_adapter` and
+    `unload` give a base with a hole in it, engines that add `B @ A` to the plain weights (vLLM, SGLang, llama.cpp)
+    add it to the wrong ones, and `low_cpu_mem_usage=True` ends in a `RuntimeError`. The randomised `pissa_niter_N`
+    takes out another part each time, and LoRA-GA takes out none on loading: both are wrong even alone. `eva`,
+    `gaussian`, `orthogonal` and `mica` leave the base as it is.
+
     Convert the adapter while the model of the training is at hand: save the fresh adapter first, then call
     `save_pretrained(folder, path_initial_model_for_weight_conversion=fresh_folder)`. The result is a plain LoRA of
     twice the rank.

@@ -25,12 +25,14 @@ _JSON = '{"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "base_model
 def config_encoding(adapter: Adapter) -> Iterator[Finding]:
     """The config is not plain UTF-8.
 
-    PEFT opens `adapter_config.json` as text in the encoding of the system, which is UTF-8 on every usual server: a byte
-    order mark ends in `JSONDecodeError: Unexpected UTF-8 BOM`, UTF-16 and other encodings in a `UnicodeDecodeError`.
-    Windows tools write both (PowerShell 5's `>` UTF-16, Notepad a byte order mark).
-    Save the file as UTF-8 without a byte order mark. An escape of half a surrogate pair, such as `\\ud800`, is reported
-    as a warning: PEFT reads it, but such a string can be neither printed nor written to a file, and nothing in this
-    config has been checked.
+    PEFT opens `adapter_config.json` as text in the encoding of the system, which is UTF-8 on every usual server: a
+    byte order mark ends in `JSONDecodeError: Unexpected UTF-8 BOM`, UTF-16 and other encodings in a
+    `UnicodeDecodeError`. Windows tools write both (PowerShell 5's `>` UTF-16, Notepad a byte order mark).
+
+    Save the file as UTF-8 without a byte order mark.
+
+    An escape of half a surrogate pair, such as `\\ud800`, is reported as a warning: PEFT reads it, but such a
+    string can be neither printed nor written to a file, and nothing in this config has been checked.
     """
     bad = adapter.unreadable.get("config")
     if bad is None or bad.kind != "encoding":

@@ -23,6 +23,7 @@ def config_not_an_object(adapter: Adapter) -> Iterator[Finding]:
 
     PEFT asks `adapter_config.json` for its key `peft_type`; a list, a string or `null` ends in a `TypeError` before
     anything is loaded.
+
     Put the keys of the config into one object: `{"peft_type": "LORA", ...}`.
     """
     bad = adapter.unreadable.get("config")

@@ -28,8 +28,9 @@ MAX_TOLD = 5  # findings of one config
 def duplicate_key(config: Config) -> Iterator[Finding]:
     """A key stands in the config more than once.
 
-    PEFT takes the last one and says nothing; other readers (`jq`, JavaScript, Rust engines) may take another or refuse
-    the file, so the same adapter has two strengths, ranks or targets depending on who loads it.
+    PEFT takes the last one and says nothing; other readers (`jq`, JavaScript, Rust engines) may take another or
+    refuse the file, so the same adapter has two strengths, ranks or targets depending on who loads it.
+
     Keep the one that is meant. Where all values are equal, this is only advice.
     """
     for found in config.document.duplicates[:MAX_TOLD]:

@@ -31,9 +31,12 @@ def invalid_json(adapter: Adapter) -> Iterator[Finding]:
 
     PEFT reads `adapter_config.json` with `json.load`, so every way to load the adapter ends in a `JSONDecodeError`.
     JSON has no comments, no comma after the last entry, no single quotes, and writes `true`, `false` and `null` in
-    lower case. Save the config anew with `config.save_pretrained(folder)`, or repair the place that is shown.
-    A config that is nested too deep or too large for adapterlint to read is reported here too, as a warning: PEFT may
-    still load it, but nothing in it has been checked.
+    lower case.
+
+    Save the config anew with `config.save_pretrained(folder)`, or repair the place that is shown.
+
+    A config that is nested too deep or too large for adapterlint to read is reported here too, as a warning: PEFT
+    may still load it, but nothing in it has been checked.
     """
     bad = adapter.unreadable.get("config")
     if bad is None:

@@ -28,9 +28,11 @@ def invalid_pattern(config: Config) -> Iterator[Finding]:
     """A regular expression in the config does not compile.
 
     PEFT compiles it when it looks for the modules to adapt, and loading ends in `re.error`. A string in
-    `target_modules` or `exclude_modules` is one, so are the keys of `rank_pattern` and `alpha_pattern` and the entries
-    of `layers_pattern`, and since 0.16 those of `modules_to_save`. They are not file globs: `*` repeats what stands
-    before it. The keys of patterns are put inside a larger expression, so a flag such as `(?i)` cannot stand in them.
+    `target_modules` or `exclude_modules` is one, so are the keys of `rank_pattern` and `alpha_pattern` and the
+    entries of `layers_pattern`, and since 0.16 those of `modules_to_save`. They are not file globs: `*` repeats
+    what stands before it. The keys of patterns are put inside a larger expression, so a flag such as `(?i)` cannot
+    stand in them.
+
     Repair the expression at the position that is named; write `.*` where a glob has `*`.
     """
     for use in pattern_uses(config):

@@ -40,14 +40,17 @@ def invalid_task_type(config: Config) -> Iterator[Finding]:
 
     Since 0.14 reading the config ends in `ValueError: Invalid task type: ...`; earlier releases build a plain
     `PeftModel` without the head of the task. PEFT compares with case.
-    Write one of `SEQ_CLS`, `SEQ_2_SEQ_LM`, `CAUSAL_LM`, `TOKEN_CLS`, `QUESTION_ANS`, `FEATURE_EXTRACTION`, or `null`.
+
+    Write one of `SEQ_CLS`, `SEQ_2_SEQ_LM`, `CAUSAL_LM`, `TOKEN_CLS`, `QUESTION_ANS`, `FEATURE_EXTRACTION`, or
+    `null`.
     """
     value = config.get("task_type")
     if value is None or value in TASKS or config.peft_type not in METHODS:
         return
     meant = _meant(value) if isinstance(value, str) else None
+    written = "an empty string" if value == "" else shown(value)
     yield Finding(
-        f"`task_type` is {shown(value)}: PEFT raises `ValueError: Invalid task type`",
+        f"`task_type` is {written}: PEFT raises `ValueError: Invalid task type`",
         at=config.at("task_type"),
         help=f"Write {shown(meant)}." if meant else f"Write one of {', '.join(map(shown, TASKS))}, or `null`.",
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from adapterlint import Config, Finding, Patch, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP
 from adapterlint.peft.fields import MISSING, Field, fields_of
 from adapterlint.peft.matching import IMPLICIT
-from adapterlint.peft.methods import METHODS, RELEASES
+from adapterlint.peft.methods import METHODS, RELEASES, Method
 
 # Keys that change nothing of what a loaded adapter does: they are for training, or for the record.
 _FOR_THE_RECORD = frozenset(
@@ -41,29 +42,37 @@ _OFT_TENSORS: dict[str, Any] = {"*": DROP} | {
 def key_not_in_release(config: Config) -> Iterator[Finding]:
     """A PEFT release that must load the adapter does not have a key of its config.
 
-    From 0.14 on such a release ignores the key with a warning, and the adapter is loaded as if it were not there: this
-    is reported where the value is not the default and matters after training. Releases before 0.14 refuse every key
-    that they do not know, whatever its value: `TypeError: ... got an unexpected keyword argument`, an error. PEFT
-    writes all keys that it has, so a config of a new release fails there. Without settings the newest release is the
-    one that counts. Require the release that brought the key, or remove keys that stand at their defaults.
+    From 0.14 on such a release ignores the key with a warning, and the adapter is loaded as if it were not there:
+    this is reported where the value is not the default and matters after training. Releases before 0.14 refuse
+    every key that they do not know, whatever its value: `TypeError: ... got an unexpected keyword argument`, an
+    error. PEFT writes all keys that it has, so a config of a new release fails there. Without settings the newest
+    release is the one that counts.
+
+    Require the release that brought the key, or remove keys that stand at their defaults.
     """
     method = METHODS.get(config.peft_type)
     if method is None:
         return
-    fields = fields_of(method.name)
-    present = [fields[key] for key in config.values if key in fields]
-    for field in present:
-        yield from _ignored(config, field, method.since, method.until)
-    yield from _refused(config, present, method.since)
+    for field in _changing(method):
+        if field.name in config:
+            yield from _ignored(config, field, method)
+    yield from _refused(config, method)
 
 
-def _ignored(config: Config, field: Field, type_since: str, type_until: str | None) -> Iterator[Finding]:
+@lru_cache(maxsize=256)
+def _changing(method: Method) -> tuple[Field, ...]:
+    """The keys that not all releases of a type have."""
+    fields = fields_of(method.name).values()
+    return tuple(f for f in fields if f.since != method.since or f.until != method.until)
+
+
+def _ignored(config: Config, field: Field, method: Method) -> Iterator[Finding]:
     value = config.get(field.name)
     if field.name in _FOR_THE_RECORD or field.default is MISSING or _is_nothing(value, field.default):
         return
     if field.name == "modules_to_save" and IMPLICIT.issuperset(config.strings("modules_to_save")):
         return  # the heads that every release adds by itself
-    first = max(_WARNS, RELEASES.index(type_since))
+    first = max(_WARNS, RELEASES.index(method.since))
     if RELEASES.index(field.since) > first:
         yield Finding(
             f"{shown(field.name)} is {shown(value)}, but {shown(config.peft_type)} has this key since PEFT "
@@ -72,7 +81,7 @@ def _ignored(config: Config, field: Field, type_since: str, type_until: str | No
             help=f"Require `peft>={field.since}`.",
             peft=f">={RELEASES[first]},<{field.since}",
         )
-    if field.until is not None and field.until != type_until:
+    if field.until is not None and field.until != method.until:
         last = RELEASES[RELEASES.index(field.until) + 1]
         yield Finding(
             f"{shown(field.name)} is {shown(value)}, but {shown(config.peft_type)} lost this key in PEFT {last}, "
@@ -87,20 +96,31 @@ def _is_nothing(value: Any, default: Any) -> bool:
     return (type(value) is type(default) and value == default) or value is None or value == {} or value == []
 
 
-def _refused(config: Config, present: list[Field], type_since: str) -> Iterator[Finding]:
+def _refused(config: Config, method: Method) -> Iterator[Finding]:
     """The releases before 0.14: one finding for each set of keys that came together."""
-    groups: dict[str, list[str]] = {}
-    for field in present:
-        since = RELEASES[min(RELEASES.index(field.since), _WARNS)]
-        if RELEASES.index(since) > RELEASES.index(type_since):
-            groups.setdefault(since, []).append(field.name)
-    for since, keys in groups.items():
-        newest = max((f.since for f in present if f.name in keys), key=RELEASES.index)
+    for since, keys, newest in _refusing(method, tuple(config.values)):
         noun = "this key" if len(keys) == 1 else "these keys"
         yield Finding(
             f"PEFT before {since} does not know {listed(keys, word='keys')} and raises a `TypeError`",
             at=config.at(keys[0], key=True),
             help=f"Require `peft>={newest}`, or remove {noun} for that release if nothing but defaults stands there.",
             severity=Severity.ERROR,
-            peft=f"<{since}" if type_since == RELEASES[0] else f">={type_since},<{since}",
+            peft=f"<{since}" if method.since == RELEASES[0] else f">={method.since},<{since}",
         )
+
+
+@lru_cache(maxsize=256)  # adapters of one recipe have the same keys
+def _refusing(method: Method, present: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """For each release that refuses: before which, the keys, and the release that brought the last of them."""
+    fields = fields_of(method.name)
+    groups: dict[str, list[Field]] = {}
+    for key in present:
+        if key not in fields:
+            continue
+        since = RELEASES[min(RELEASES.index(fields[key].since), _WARNS)]
+        if RELEASES.index(since) > RELEASES.index(method.since):
+            groups.setdefault(since, []).append(fields[key])
+    return tuple(
+        (since, tuple(f.name for f in found), max((f.since for f in found), key=RELEASES.index))
+        for since, found in groups.items()
+    )

@@ -35,10 +35,13 @@ _SINCE = {"ADALORA": "0.11"}
 def layers_with_target_string(config: Config) -> Iterator[Finding]:
     """`layers_to_transform` or `layers_pattern` stands beside a `target_modules` that is a string.
 
-    Layers are only counted for a list of target names. For LoRA and a dozen other methods reading the config ends in
-    `ValueError: \\`layers_to_transform\\` cannot be used when \\`target_modules\\` is a str.`, even for an empty list
-    and for `"all-linear"`; the remaining methods ignore the layers and tune all of them, which is reported as advice.
-    Write the layers into the regular expression, such as `.*\\.layers\\.(0|1)\\..*q_proj`, and set the keys to `null`.
+    Layers are only counted for a list of target names. For LoRA and a dozen other methods reading the config ends
+    in `ValueError: \\`layers_to_transform\\` cannot be used when \\`target_modules\\` is a str.`, even for an empty
+    list and for `"all-linear"`; the remaining methods ignore the layers and tune all of them, which is reported as
+    advice.
+
+    Write the layers into the regular expression, such as `.*\\.layers\\.(0|1)\\..*q_proj`, and set the keys to
+    `null`.
     """
     fields = fields_of(config.peft_type)
     if not isinstance(config.get("target_modules"), str) or config.peft_type in UNTARGETED:

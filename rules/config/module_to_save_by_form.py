@@ -22,9 +22,10 @@ _NEVER_IN_NAMES = re.compile(r"[*+?|()\[\]{}^$\\,]|^\s|\s$|\.$")
 def module_to_save_by_form(config: Config) -> Iterator[Finding]:
     """An entry of `modules_to_save` is written in a form that no module's name ends in.
 
-    PEFT saves the modules whose name ends in an entry, letter by letter: a regular expression, a name with a space or
-    two names in one entry match nothing. Nothing is said; the module is neither trained nor loaded, and tensors of it
-    that are in the file overwrite the base model for all adapters.
+    PEFT saves the modules whose name ends in an entry, letter by letter: a regular expression, a name with a space
+    or two names in one entry match nothing. Nothing is said; the module is neither trained nor loaded, and tensors
+    of it that are in the file overwrite the base model for all adapters.
+
     Write the names of the modules, or their ends, one an entry.
     """
     if "modules_to_save" not in fields_of(config.peft_type):

@@ -10,6 +10,7 @@ from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.patterns import compile_error
 
 
 @rule(
@@ -23,11 +24,12 @@ from adapterlint.peft.methods import METHODS
 def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
     """`modules_to_save` is a string instead of a list.
 
-    PEFT goes through it letter by letter and wraps every module whose name ends in one of them: `"lm_head"` takes the
-    whole `model`, `embed_tokens` and more. Loading ends in a `KeyError` for their missing tensors, or in
-    `TypeError: modules_to_save cannot be applied to modules of type ...ModuleList`; with a task type that has a head,
-    in `AttributeError: 'str' object has no attribute 'extend'`. If no module ends in one of the letters, nothing is
-    saved and nothing is said, which is reported as a warning.
+    PEFT goes through it letter by letter and wraps every module whose name ends in one of them: `"lm_head"` takes
+    the whole `model`, `embed_tokens` and more. Loading ends in a `KeyError` for their missing tensors, or in
+    `TypeError: modules_to_save cannot be applied to modules of type ...ModuleList`; with a task type that has a
+    head, in `AttributeError: 'str' object has no attribute 'extend'`. If no module ends in one of the letters,
+    nothing is saved and nothing is said, which is reported as a warning.
+
     Put the name into a list: `["lm_head"]`.
     """
     config = adapter.config
@@ -44,6 +46,8 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
     severity: Severity | None = Severity.WARNING
     if str(config.get("task_type")) in IMPLICIT_HEADS:
         consequence, severity = "raises an `AttributeError` as it adds the head of the task", None
+    elif any(compile_error(rf"(^|.*\.){letter}($|\..*)") for letter in letters):
+        consequence, severity = "takes each for a regular expression since 0.16, and one does not compile", None
     elif hit is not None:
         consequence, severity = f"wraps all modules that end in one of them, such as {shown(hit)}, and fails", None
     yield Finding(

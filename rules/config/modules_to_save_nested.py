@@ -35,10 +35,11 @@ _MLP: dict[str, Any] = {
 def modules_to_save_nested(adapter: Adapter) -> Iterator[Finding]:
     """A module in `modules_to_save` lies inside another one.
 
-    PEFT wraps both, trains and saves the adapter without a word, and cannot load it again: it looks for the tensors of
-    the inner module twice and ends in `KeyError: 'base_model.model. ... .weight'`, in every release.
-    Keep the outer module, whose tensors include the inner one's, and remove the inner name. The file itself need not
-    change if it has one tensor for each parameter of the outer module.
+    PEFT wraps both, trains and saves the adapter without a word, and cannot load it again: it looks for the tensors
+    of the inner module twice and ends in `KeyError: 'base_model.model. ... .weight'`, in every release.
+
+    Keep the outer module, whose tensors include the inner one's, and remove the inner name. The file itself need
+    not change if it has one tensor for each parameter of the outer module.
     """
     config, header = adapter.config, adapter.header
     if config is None or header is None or "modules_to_save" not in fields_of(config.peft_type):

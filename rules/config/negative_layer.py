@@ -21,9 +21,10 @@ from adapterlint.peft.fields import fields_of
 def negative_layer(config: Config) -> Iterator[Finding]:
     """`layers_to_transform` has a negative number.
 
-    PEFT compares it with the number in a module's name, so `-1` is no layer at all, not the last one: nothing is tuned
-    for it, without a message. If all numbers are negative nothing is tuned and loading ends in `ValueError: Target
-    modules ... not found in the base model` (since 0.21 its subclass `NoMatchingPeftModuleError`).
+    PEFT compares it with the number in a module's name, so `-1` is no layer at all, not the last one: nothing is
+    tuned for it, without a message. If all numbers are negative nothing is tuned and loading ends in `ValueError:
+    Target modules ... not found in the base model` (since 0.21 its subclass `NoMatchingPeftModuleError`).
+
     Count the layers from 0.
     """
     value: Any = config.get("layers_to_transform")

@@ -19,8 +19,9 @@ from adapterlint.lint.example import DROP
 def peft_type_missing(config: Config) -> Iterator[Finding]:
     """The config does not say which PEFT method it is for.
 
-    Every way to load the adapter ends in `KeyError: 'peft_type'`. The key is missing in configs that were written by
-    hand, or by a script that dumped the arguments of `LoraConfig` instead of calling `save_pretrained`.
+    Every way to load the adapter ends in `KeyError: 'peft_type'`. The key is missing in configs that were written
+    by hand, or by a script that dumped the arguments of `LoraConfig` instead of calling `save_pretrained`.
+
     Add `"peft_type"`, for LoRA `"LORA"`, and check that the other keys of the config are there too: what is missing
     takes the default of the PEFT release that loads it.
     """

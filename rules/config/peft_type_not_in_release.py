@@ -35,11 +35,12 @@ _BONE = Patch(
 def peft_type_not_in_release(config: Config) -> Iterator[Finding]:
     """A PEFT release that must load the adapter does not have its PEFT type.
 
-    Loading ends in a `KeyError` that names the type. Without settings the newest release is the one that counts: there
-    `BONE` is gone, which existed from 0.14 to 0.18 and became `MISS`. With `peft` in the settings, or `--peft`, a type
-    that came later than one of these releases is reported too.
-    Require a release that has the type. A `BONE` checkpoint can be converted with `scripts/convert-bone-to-miss.py` of
-    PEFT's repository.
+    Loading ends in a `KeyError` that names the type. Without settings the newest release is the one that counts:
+    there `BONE` is gone, which existed from 0.14 to 0.18 and became `MISS`. With `peft` in the settings, or
+    `--peft`, a type that came later than one of these releases is reported too.
+
+    Require a release that has the type. A `BONE` checkpoint can be converted with `scripts/convert-bone-to-miss.py`
+    of PEFT's repository.
     """
     method = METHODS.get(config.peft_type)
     if method is None:

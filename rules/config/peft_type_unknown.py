@@ -21,8 +21,9 @@ from adapterlint.peft.writer import is_newer
 def peft_type_unknown(config: Config) -> Iterator[Finding]:
     """The PEFT type is none that PEFT has.
 
-    PEFT looks the type up as it is written, with case: `"lora"` ends in `KeyError: 'lora'`. Methods that live in a fork
-    or in an open pull request fail in the same way with every release.
+    PEFT looks the type up as it is written, with case: `"lora"` ends in `KeyError: 'lora'`. Methods that live in a
+    fork or in an open pull request fail in the same way with every release.
+
     Write the type as PEFT does, in upper case; a method of a fork needs that fork to be loaded.
     """
     value = config.get("peft_type")

@@ -31,10 +31,11 @@ def refused_by_config(config: Config) -> Iterator[Finding]:
     """PEFT refuses the values of the config.
 
     The config classes check some values and combinations as the file is read, others are checked as the layers are
-    made; whatever the base, the adapter cannot be loaded. The finding gives PEFT's exception and its words, and holds
-    for the releases that are named with it.
-    Set the value that is named to what the adapter was trained with. A combination that PEFT refuses cannot have been
-    trained with that release: the config was edited, or another release or a fork wrote it.
+    made; whatever the base, the adapter cannot be loaded. The finding gives PEFT's exception and its words, and
+    holds for the releases that are named with it.
+
+    Set the value that is named to what the adapter was trained with. A combination that PEFT refuses cannot have
+    been trained with that release: the config was edited, or another release or a fork wrote it.
     """
     told: set[tuple[str, str]] = set()
     for refusal in refusals(config.peft_type, config.values):

@@ -35,12 +35,13 @@ OWN_MODULES = 4  # of the adapter's own modules, the longest names
 def slow_pattern(adapter: Adapter) -> Iterator[Finding]:
     """A regular expression in the config backtracks without end.
 
-    PEFT matches it with Python's `re` against the name of every module in the base, without a bound of time: loading
-    seems to hang. One repetition inside another over the same letters, such as `([a-z_]+)*`, tries every way to divide
-    a name between them, and each further letter doubles the number. The steps are counted, not taken, on names as
-    models have them and on the adapter's own.
-    Let only one of the nested repetitions stand, or end each turn with something that the inner one cannot match, such
-    as a dot: `(\\w+\\.)*q_proj`.
+    PEFT matches it with Python's `re` against the name of every module in the base, without a bound of time:
+    loading seems to hang. One repetition inside another over the same letters, such as `([a-z_]+)*`, tries every
+    way to divide a name between them, and each further letter doubles the number. The steps are counted, not taken,
+    on names as models have them and on the adapter's own.
+
+    Let only one of the nested repetitions stand, or end each turn with something that the inner one cannot match,
+    such as a dot: `(\\w+\\.)*q_proj`.
     """
     config = adapter.config
     if config is None:

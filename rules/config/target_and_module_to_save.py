@@ -39,8 +39,9 @@ def target_and_module_to_save(adapter: Adapter) -> Iterator[Finding]:
     ways: a target is left out if a *component* of its name is in `modules_to_save` (since 0.16), while a module is
     saved whole if its name only *ends* in an entry. With `"lm_head"` and `"head"` both happen, and loading ends in
     `TypeError: modules_to_save cannot be applied to modules of type <class 'peft.tuners.lora.layer.Linear'>`. So it
-    does for the head that PEFT saves by itself, `classifier`, `score` or `qa_outputs`, if the task type is `TOKEN_CLS`
-    or `QUESTION_ANS` and the head is a target.
+    does for the head that PEFT saves by itself, `classifier`, `score` or `qa_outputs`, if the task type is
+    `TOKEN_CLS` or `QUESTION_ANS` and the head is a target.
+
     Name the module in one of the two.
     """
     config = adapter.config

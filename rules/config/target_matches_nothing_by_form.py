@@ -43,12 +43,16 @@ def _alone(targets: object) -> Patch:
 def target_matches_nothing_by_form(adapter: Adapter) -> Iterator[Finding]:
     """`target_modules` is written in a form that matches nothing.
 
-    A string is a regular expression for the whole name of a module (`re.fullmatch`), so `"q_proj"` only means a module
-    of that name at the top of the model. The entries of a list are plain names or ends of names, so `"q_proj|v_proj"`
-    or `".*q_proj"` in a list match nothing, and `"all-linear"` only has its meaning as a string. If nothing matches,
-    loading ends in `ValueError: Target modules ... not found in the base model` (since 0.21 its subclass
-    `NoMatchingPeftModuleError`); single entries that match nothing are passed over in silence, which is a warning.
-    Where the file has tensors and none of their modules is targeted, another rule tells that, and this one is silent.
+    A string is a regular expression for the whole name of a module (`re.fullmatch`), so `"q_proj"` only means a
+    module of that name at the top of the model. The entries of a list are plain names or ends of names, so
+    `"q_proj|v_proj"` or `".*q_proj"` in a list match nothing, and `"all-linear"` only has its meaning as a string.
+    If nothing matches, loading ends in `ValueError: Target modules ... not found in the base model` (since 0.21 its
+    subclass `NoMatchingPeftModuleError`); single entries that match nothing are passed over in silence, which is a
+    warning.
+
+    Where the file has tensors and none of their modules is targeted, another rule tells that, and this one is
+    silent.
+
     Write names as a list, `["q_proj", "v_proj"]`, or one expression as a string, `".*\\.(q_proj|v_proj)"`.
     """
     config = adapter.config

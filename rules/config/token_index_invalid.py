@@ -32,11 +32,12 @@ def _rows(count: int) -> dict[str, Any]:
 def token_index_invalid(config: Config) -> Iterator[Finding]:
     """A token index is not a number of a row, or is given twice.
 
-    The indices of `trainable_token_indices` (and of `token_indices`) count rows of the embedding from 0, one for each
-    row of the tensor, in the same order. A negative index loads and ends every forward pass in
-    `IndexError: index_copy_(): index -1 is out of bounds`, a fraction in a `RuntimeError`; text and `null` end loading.
-    With a repeated index the rows compete for one token, and which one counts is undefined. An empty list cannot be
+    The indices of `trainable_token_indices` (and of `token_indices`) count rows of the embedding from 0, one for
+    each row of the tensor, in the same order. A negative index loads and ends every forward pass in `IndexError:
+    index_copy_(): index -1 is out of bounds`, a fraction in a `RuntimeError`; text and `null` end loading. With a
+    repeated index the rows compete for one token, and which one counts is undefined. An empty list cannot be
     loaded, or not run; `null` is what trains no token.
+
     Write the token ids that `tokenizer.convert_tokens_to_ids` gives, each once.
     """
     key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"

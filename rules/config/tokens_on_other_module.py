@@ -38,13 +38,14 @@ _ROWS: dict[str, Any] = {f"{_EMBEDDING}.token_adapter.trainable_tokens_delta": (
 def tokens_on_other_module(adapter: Adapter) -> Iterator[Finding]:
     """Single token rows are trained of an embedding that the adapter also tunes or saves whole.
 
-    If the module has the same name in `trainable_token_indices` and `modules_to_save`, loading ends in `ValueError: The
-    embedding layer is already marked to be trained fully, ...`. Under another spelling, or with a list of indices, PEFT
-    does not see it and ends in a `KeyError` for `...token_adapter.base_layer.weight`, or in every forward pass in
-    `ValueError: TrainableTokensLayer wraps an unknown layer type`. If the embedding is one of the `target_modules`,
-    loading ends in `TypeError: trainable_token_indices cannot be applied to modules of type ...`. A head that is saved
-    whole while the embedding that it is tied to has token rows fails in every forward pass too; the file then has a
-    tensor such as `lm_head.token_adapter.base_layer.weight`.
+    If the module has the same name in `trainable_token_indices` and `modules_to_save`, loading ends in `ValueError:
+    The embedding layer is already marked to be trained fully, ...`. Under another spelling, or with a list of
+    indices, PEFT does not see it and ends in a `KeyError` for `...token_adapter.base_layer.weight`, or in every
+    forward pass in `ValueError: TrainableTokensLayer wraps an unknown layer type`. If the embedding is one of the
+    `target_modules`, loading ends in `TypeError: trainable_token_indices cannot be applied to modules of type ...`.
+    A head that is saved whole while the embedding that it is tied to has token rows fails in every forward pass
+    too; the file then has a tensor such as `lm_head.token_adapter.base_layer.weight`.
+
     Train an embedding in one way: rows, LoRA, or all of it.
     """
     config = adapter.config

@@ -49,9 +49,10 @@ _WARNS = ">=0.14"  # before, every unknown key was a TypeError
 def unknown_key(config: Config) -> Iterator[Finding]:
     """The config has a key that its PEFT type never had.
 
-    Since 0.14 PEFT drops such a key with a `UserWarning` (`Unexpected keyword arguments [...] for class ...`); earlier
-    releases raise `TypeError: ... got an unexpected keyword argument`. What the key was to say is lost: if it stands in
-    for a key that is missing, that one has PEFT's default, and this is a warning.
+    Since 0.14 PEFT drops such a key with a `UserWarning` (`Unexpected keyword arguments [...] for class ...`);
+    earlier releases raise `TypeError: ... got an unexpected keyword argument`. What the key was to say is lost: if
+    it stands in for a key that is missing, that one has PEFT's default, and this is a warning.
+
     Rename the key to the one that is meant, or remove it. Notes belong into the model card.
     """
     known = fields_of(config.peft_type)
@@ -96,8 +97,8 @@ def _is_oldest_default(config: Config, key: str) -> bool:
 
 def _oldest(config: Config, key: str) -> Finding:
     return Finding(
-        f"{shown(key)} is {shown(config.get(key))}, a key of PEFT before 0.3 that later releases ignore: the layers are "
-        "built without it",
+        f"{shown(key)} is {shown(config.get(key))}, a key of PEFT before 0.3 that later releases ignore: the layers "
+        "are built without it",
         at=config.at(key),
         help="Load the adapter with the release that wrote it, or convert its tensors.",
         severity=Severity.WARNING,

@@ -44,9 +44,10 @@ _EMPTY_PASSES = frozenset({("DEFT", "alpha"), ("HIRA", "init_weights"), ("OSF", 
 def wrong_type(config: Config) -> Iterator[Finding]:
     """A value of the config has a JSON type that PEFT cannot work with.
 
-    PEFT does not check types. Most wrong ones end in a `TypeError`, `AttributeError` or `ValueError` while the adapter
-    is loaded, or in its first forward pass. Where a boolean is expected, anything but an empty value counts as true, so
-    the string `"false"` switches a feature on: that is reported as a warning.
+    PEFT does not check types. Most wrong ones end in a `TypeError`, `AttributeError` or `ValueError` while the
+    adapter is loaded, or in its first forward pass. Where a boolean is expected, anything but an empty value counts
+    as true, so the string `"false"` switches a feature on: that is reported as a warning.
+
     Write the value in the type that the finding names; numbers and booleans have no quotes in JSON.
     """
     fields = fields_of(config.peft_type)
@@ -69,23 +70,24 @@ def _is_rank(key: str, value: Any) -> bool:
 
 
 def _finding(config: Config, route: tuple[str, ...], value: Any, expected: str, annotation: str) -> Finding:
-    key, at = route[-1], config.at(*route)
+    key, at = route[0], config.at(*route)
+    named = shown(key) if len(route) == 1 else f"{shown(route[1])} in {shown(key)}"
     if annotation in _TAKEN_AS_TRUTH and key not in _NEVER_TRUTH and not _cannot_be_hashed(key, value):
         return Finding(
-            f"{shown(key)} is {_described(value)}, which PEFT takes for true",
+            f"{named} is {_described(value)}, which PEFT takes for true",
             at=at,
             help="Write `true` or `false`, without quotes.",
             severity=Severity.WARNING,
         )
     if _passes(config.peft_type, route, value, annotation):
         return Finding(
-            f"{shown(key)} is {_described(value)}, but PEFT expects {expected} and makes something else of it",
+            f"{named} is {_described(value)}, but PEFT expects {expected} and makes something else of it",
             at=at,
             help=f"Write {expected}.",
             severity=Severity.WARNING,
         )
     return Finding(
-        f"{shown(key)} is {_described(value)}, but PEFT expects {expected} and fails as it loads or runs the adapter",
+        f"{named} is {_described(value)}, but PEFT expects {expected} and fails as it loads or runs the adapter",
         at=at,
         help=f"Write {expected}{_unquoted(value, expected)}.",
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, listed, rule
 from adapterlint.lint.example import HIDDEN, VOCABULARY
-from adapterlint.peft.sites import EMBEDDING_NAMES
+from adapterlint.peft.keys import ORIGINAL
+from adapterlint.peft.sites import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 
 _PREFIX = "base_model.model."
 _MATRIX = ("F32", (VOCABULARY, HIDDEN))
@@ -50,8 +51,8 @@ def base_weights_in_adapter(config: Config, footprint: Footprint, header: Weight
     names = [n for n in footprint.overwrites if not n.endswith(".bias") or n.removesuffix(".bias") in others]
     if not names or isinstance(config.get("modules_to_save"), str):
         return
-    own = [name for name in names if _is_embedding(name)]
-    if not any(_is_input_embedding(name) or ".base_layer." in name for name in own):
+    own = [name for name in names if _embedding(name) in INPUT_EMBEDDINGS | OUTPUT_EMBEDDINGS]
+    if not any(_embedding(name) in INPUT_EMBEDDINGS or ".base_layer." in name for name in own):
         own = []  # PEFT never writes a head without the input embeddings
     for group, severity in (([n for n in names if n not in set(own)], Severity.WARNING), (own, Severity.INFO)):
         if not group:
@@ -69,16 +70,12 @@ _REMEDY = {
     Severity.WARNING: "List the modules in `modules_to_save` if they were trained, else take the tensors out.",
     Severity.INFO: "Save with `save_embedding_layers=False` if neither the embeddings nor the vocabulary were changed.",
 }
-_HEADS = frozenset({"lm_head", "embed_out"})
 
 
-def _is_embedding(name: str) -> bool:
-    parts = name.split(".")
-    return parts[-1] in ("weight", "bias") and any(part in EMBEDDING_NAMES for part in parts[-4:-1])
-
-
-def _is_input_embedding(name: str) -> bool:
-    return _is_embedding(name) and not any(part in _HEADS for part in name.split("."))
+def _embedding(name: str) -> str:
+    """The last component of a module's path, without what PEFT puts around a module."""
+    parts = [part for part in name.split(".") if part not in ("base_layer", "token_adapter", ORIGINAL)]
+    return parts[-2] if len(parts) > 1 else ""
 
 
 def _size(names: Sequence[str], header: WeightsHeader) -> str:

@@ -47,6 +47,8 @@ def embedding_targeted_not_saved(config: Config, footprint: Footprint) -> Iterat
         return
     block, targets = next(iter(footprint.tuned)), Targets(config)
     idle = [e for e in idle if _BLOCKS[e.rpartition(".")[2]].match(block) and targets.match(f".{e}")]
+    if config.get("task_type") != "CAUSAL_LM":
+        idle = [e for e in idle if not e.endswith("lm_head")]  # other classes have none
     if idle:
         yield Finding(
             f"`target_modules` names {listed(idle)}, but the file has nothing of them",

@@ -29,8 +29,10 @@ def head_not_saved(config: Config, footprint: Footprint) -> Iterator[Finding]:
     another task, set `task_type` to that.
     """
     heads = IMPLICIT_HEADS.get(str(config.get("task_type")))
-    if heads is None or footprint.plain or not METHODS[config.peft_type].has_modules_to_save:
+    if heads is None or not METHODS[config.peft_type].has_modules_to_save:
         return
+    if footprint.modules_to_save or footprint.overwrites:
+        return  # a head may be called otherwise
     if not (footprint.tuned or footprint.shared) or footprint.foreign:
         return  # nothing at all is there that PEFT could read
     yield Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule
 from adapterlint.peft.fields import fields_of
@@ -35,26 +36,32 @@ def pattern_matches_nothing(config: Config, footprint: Footprint) -> Iterator[Fi
     """
     if not footprint.tuned or footprint.foreign:
         return
-    for attribute, plain in (("rank_pattern", "r"), ("alpha_pattern", "lora_alpha")):
+    fields = fields_of(config.peft_type)
+    for attribute, plain in (("rank_pattern", "r"), ("alpha_pattern", "lora_alpha"), ("alpha_pattern", "alpha")):
         patterns = config.mapping(attribute)
-        if not patterns or not is_affordable(patterns, footprint.tuned):
+        if not patterns or not {attribute, plain} <= fields.keys() or not is_affordable(patterns, footprint.tuned):
             continue
-        plain = plain if plain in fields_of(config.peft_type) else "alpha"
-        usual = config.get(plain, fields_of(config.peft_type)[plain].default)
-        parameters = [p.rpartition(".")[2] for p in config.strings("target_parameters")]
-        idle = [
-            key
-            for key, value in patterns.items()
-            if value != usual
-            and not any(pattern_matches(key, module) is not False for module in footprint.tuned)
-            and not any(pattern_matches(key, f"{m}.{p}") is not False for p in parameters for m in footprint.tuned)
-        ]
+        usual = config.get(plain, fields[plain].default)
+        idle = [key for key, value in patterns.items() if value != usual and _is_idle(key, config, footprint)]
         if idle:
             yield Finding(
                 f"`{attribute}` has {listed(idle, word='keys')}, but no module of the file matches",
                 at=config.at(attribute, idle[0], key=True),
                 help=_remedy(idle[0], plain),
             )
+
+
+MAX_PARAMETERS = 64  # names of targeted parameters; real configs have two or three
+
+
+def _is_idle(key: str, config: Config, footprint: Footprint) -> bool:
+    # A target without tensors is excluded, or the matter of another rule.
+    targets = (f"_.{entry}" for entry in config.strings("target_modules"))
+    parameters = {parameter.rpartition(".")[2] for parameter in config.strings("target_parameters")}
+    inside = (f"{module}.{parameter}" for parameter in parameters for module in footprint.tuned)
+    if len(parameters) > MAX_PARAMETERS:
+        return False
+    return all(pattern_matches(key, name) is False for name in chain(footprint.tuned, targets, inside))
 
 
 def _remedy(key: str, plain: str) -> str:

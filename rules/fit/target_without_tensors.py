@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP
 from adapterlint.peft.matching import Targets, idle_entries, names_module
-from adapterlint.peft.sites import COMMON_TARGETS, EMBEDDING_NAMES, SIBLINGS
+from adapterlint.peft.sites import COMMON_TARGETS, INPUT_EMBEDDINGS, SIBLINGS
 from adapterlint.words import suggestion
 
 
@@ -38,7 +38,7 @@ def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Fin
     entries = config.strings("target_modules")
     if not entries or not footprint.tuned or footprint.foreign:
         return
-    idle = [e for e in idle_entries(entries, footprint.tuned) if _last(e) not in EMBEDDING_NAMES]
+    idle = [e for e in idle_entries(entries, footprint.tuned) if _last(e) not in (*INPUT_EMBEDDINGS, "lm_head")]
     if not idle or len(footprint.untargeted) == len(footprint.tuned):
         return
     used = {_last(entry) for entry in entries} - {_last(entry) for entry in idle}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from adapterlint import __version__
 from adapterlint.adapter import Adapter, Format, load_adapter
@@ -52,20 +54,21 @@ def check(
     found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
     tally = _Tally(chosen)
     adapters = []
-    for place in found.candidates:
-        adapter = load_adapter(place.source, weights=place.weights)
-        if adapter is None:
-            continue
-        touched = footprint_of(adapter)
-        adapters.append((adapter, touched))
-        tally.add(engine.check_adapter(adapter, touched), (adapter.path,))
+    with _without_collector():
+        for place in found.candidates:
+            adapter = load_adapter(place.source, weights=place.weights)
+            if adapter is None:
+                continue
+            touched = footprint_of(adapter)
+            adapters.append((adapter, touched))
+            tally.add(engine.check_adapter(adapter, touched), (adapter.path,))
     given_base = os.fspath(base) if base is not None else settings.base
     absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
     known = [*adapters, *((a, footprint_of(a)) for a in absent)]
     fleets = form_fleets(known, settings.fleet, base=given_base, activate=activate, order=order)
     for fleet in fleets.fleets:
         tally.add(engine.check_fleet(fleet), ())
-    findings = (*tally.findings(), *map(draw_crash, engine.crashes))
+    findings = (*tally.drawn, *map(draw_crash, engine.crashes))
     return Report(
         version=__version__,
         adapters=tuple(draw_adapter(a, touched, fleets.by_path.get(a.path)) for a, touched in adapters),
@@ -73,6 +76,18 @@ def check(
         problems=tuple(map(_problem, (*found.problems, *fleets.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the cyclic garbage collector from walking over all headers again and again; none of them is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Tally:
@@ -84,16 +99,16 @@ class _Tally:
         self.drawn: list[ReportedFinding] = []
 
     def add(self, found: Iterable[Found], concerned: tuple[str, ...]) -> None:
+        """Take what one adapter or one fleet gave, the worst first."""
+        drawn: list[ReportedFinding] = []
         for one in found:
             adapters = one.finding.adapters or concerned
             if self.chosen.ignores and self.chosen.is_ignored(one.rule.code, (one.finding.at.file, *adapters)):
                 self.suppressed += 1
                 continue
             severity = self.chosen.severity.get(one.rule.code) or one.finding.severity or one.rule.severity
-            self.drawn.append(draw(one, severity, adapters))
-
-    def findings(self) -> tuple[ReportedFinding, ...]:
-        return tuple(self.drawn)
+            drawn.append(draw(one, severity, adapters))
+        self.drawn += sorted(drawn, key=lambda f: f.severity.rank)
 
 
 def _problem(error: AdapterlintError) -> Problem:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -48,6 +47,7 @@ class Engine:
     peft: tuple[str, ...] = ()
     crashes: list[Crash] = field(default_factory=list)
     _cases: dict[tuple[str, frozenset[str]], tuple[Rule, ...]] = field(default_factory=dict)
+    _answers: dict[str, bool] = field(default_factory=dict)
     _releases: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,14 +90,22 @@ class Engine:
 
     def _run(self, rules: Sequence[Rule], inputs: Mapping[str, Any], where: Place) -> list[Found]:
         found: list[Found] = []
+        arguments = {names: [inputs[name] for name in names] for names in {rule.inputs for rule in rules}}
         for rule in rules:
             try:
-                findings = rule.check(*[inputs[name] for name in rule.inputs])
-                found.extend(Found(rule, f) for f in findings if f.peft is None or self._concerns(_specifier(f.peft)))
+                for finding in rule.check(*arguments[rule.inputs]):
+                    if finding.peft is None or self._is_asked_for(finding.peft):
+                        found.append(Found(rule, finding))
             except Exception as error:
                 text = shortened(redacted(printable(f"{type(error).__name__}: {error}")), 200)
                 self.crashes.append(Crash(rule, where, text))
         return found
+
+    def _is_asked_for(self, specifier: str) -> bool:
+        answer = self._answers.get(specifier)
+        if answer is None:
+            answer = self._answers[specifier] = self._concerns(SpecifierSet(specifier))
+        return answer
 
     def _concerns(self, releases: SpecifierSet) -> bool:
         return any(releases.contains(r, prereleases=True) for r in self._releases)
@@ -108,8 +116,3 @@ def footprint_of(adapter: Adapter) -> Footprint | None:
     if adapter.config is None or adapter.header is None:
         return None
     return footprint(adapter.config, adapter.header)
-
-
-@lru_cache(maxsize=256)
-def _specifier(text: str) -> SpecifierSet:
-    return SpecifierSet(text)

@@ -68,7 +68,7 @@ def endless_match(pattern: str, texts: tuple[str, ...], *, whole: bool) -> str |
         texts: Module paths.
         whole: Whether it must match all of a text (`re.fullmatch`) or its beginning (`re.match`).
     """
-    if sum(pattern.count(sign) for sign in "*+{") < 2:  # without two repetitions nothing multiplies
+    if not multiplies(pattern):
         return None
     places = 0
     for text in texts:
@@ -80,6 +80,11 @@ def endless_match(pattern: str, texts: tuple[str, ...], *, whole: bool) -> str |
             return text
         places += len(walk.known)
     return None
+
+
+def multiplies(pattern: str) -> bool:
+    """Whether a pattern has two repetitions at all, without which nothing multiplies; a quick look."""
+    return sum(pattern.count(sign) for sign in "*+{") > 1
 
 
 def steps(pattern: str, text: str, *, whole: bool) -> int | None:

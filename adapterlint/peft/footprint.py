@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import islice
+from functools import lru_cache
 from typing import Any
 
 from adapterlint.adapter import Config, WeightsHeader
@@ -131,38 +133,65 @@ _layouts: dict[tuple[int, str], tuple[Mapping[str, Tensor], Layout]] = {}
 
 
 def _sorted_out(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
+    plan = _plan(tuple(tensors), peft_type)
+    return Layout(
+        tuned={module: {p: tensors[name] for p, name in pairs} for module, pairs in plan.tuned},
+        plain={module: {p: tensors[name] for p, name in pairs} for module, pairs in plan.plain},
+        tokens={module: (name, tensors[name]) for module, name in plan.tokens},
+        shared={parameter: tensors[name] for parameter, name in plan.shared},
+        foreign=plan.foreign,
+        names=plan.names,
+        shapes={parameter: {tensors[name].shape for name in names} for parameter, names in plan.columns},
+    )
+
+
+_Pairs = tuple[tuple[str, str], ...]  # of a parameter or module, and the name of its tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """A layout by names alone; adapters that differ in rank or data type only have the same one.
+
+    Args:
+        columns: Parameter of the method -> names of all its tensors.
+    """
+
+    tuned: tuple[tuple[str, _Pairs], ...]
+    plain: tuple[tuple[str, _Pairs], ...]
+    tokens: _Pairs
+    shared: _Pairs
+    foreign: tuple[str, ...]
+    names: Mapping[tuple[str, str], str]
+    columns: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@lru_cache(maxsize=64)
+def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
     method = METHODS.get(peft_type)
     prompt_learning = method is not None and method.prompt_learning
     prefix = _PREFIXES.get(peft_type) or (method.prefix or "" if method else "")
-    tuned: dict[str, dict[str, Tensor]] = {}
-    plain: dict[str, dict[str, Tensor]] = {}
-    tokens: dict[str, tuple[str, Tensor]] = {}
-    shared: dict[str, Tensor] = {}
+    modules: dict[Role, dict[str, dict[str, str]]] = {role: {} for role in Role}
     foreign: list[str] = []
     names: dict[tuple[str, str], str] = {}
-    shapes: dict[str, set[tuple[int, ...]]] = {}
-    for name, tensor in tensors.items():
+    columns: dict[str, list[str]] = {}
+    for name in file:
         role, module, parameter = split_key(name, prefix, prompt_learning)
         if role is Role.FOREIGN:
             foreign.append(name)
             continue
         names[module, parameter] = name
+        modules[role].setdefault(module, {})[parameter] = name
         if role is Role.TUNER:
-            parameters = tuned.get(module)
-            if parameters is None:
-                tuned[module] = parameters = {}
-            parameters[parameter] = tensor
-            if parameter in shapes:
-                shapes[parameter].add(tensor.shape)
-            else:
-                shapes[parameter] = {tensor.shape}
-        elif role is Role.PLAIN:
-            plain.setdefault(module, {})[parameter] = tensor
-        elif role is Role.TOKENS:
-            tokens[module] = name, tensor
-        else:
-            shared[parameter] = tensor
-    return Layout(tuned, plain, tokens, shared, tuple(foreign), names, shapes)
+            columns.setdefault(parameter, []).append(name)
+    return _Plan(
+        tuned=tuple((module, tuple(pairs.items())) for module, pairs in modules[Role.TUNER].items()),
+        plain=tuple((module, tuple(pairs.items())) for module, pairs in modules[Role.PLAIN].items()),
+        tokens=tuple((module, name) for module, pairs in modules[Role.TOKENS].items() for name in pairs.values()),
+        shared=tuple(pair for pairs in modules[Role.SHARED].values() for pair in pairs.items()),
+        foreign=tuple(foreign),
+        names=names,
+        columns=tuple((parameter, tuple(found)) for parameter, found in columns.items()),
+    )
 
 
 # Types whose parameters do not all begin with what PEFT's own mapping says.
@@ -283,11 +312,11 @@ class _Plain:
         """Give a module that is tied to a whole embedding its place: PEFT saves it whole too, under its own name."""
         shapes = {_embedding_shape(found.plain.get(m, {})) for below in self.whole.values() for m in below} - {None}
         brought = {module for below in self.whole.values() for module in below}
-        for module in found.plain.keys() - brought:
-            if _embedding_shape(found.plain[module]) in shapes:
-                self.whole[module] = [module]
-                name = found.names[module, "weight"]
-                self.overwrites = [other for other in self.overwrites if other != name]
+        others = [module for module in found.plain if module not in brought]
+        tied = [module for module in others if _embedding_shape(found.plain[module]) in shapes]
+        self.whole |= {module: [module] for module in tied}
+        names = {found.names[module, "weight"] for module in tied}
+        self.overwrites = [name for name in self.overwrites if name not in names]
 
 
 def _embedding_shape(parameters: Parameters) -> tuple[int, ...] | None:
@@ -325,12 +354,15 @@ def token_indices(config: Config) -> Any:
     return config.get("trainable_token_indices") if "trainable_token_indices" in fields_of(config.peft_type) else None
 
 
+MAX_TOKEN_MODULES = 64  # a model has one or two embeddings
+
+
 def _tokens(config: Config, found: Layout) -> dict[str, Tokens]:
     """Module -> its token rows, for every module that the config gives indices for."""
     value = token_indices(config)
     if isinstance(value, dict):
         modules: dict[str, Tokens] = {}
-        for entry, indices in value.items():
+        for entry, indices in islice(value.items(), MAX_TOKEN_MODULES):
             for module in [m for m in found.tokens if m.endswith(entry)] or [entry]:
                 name, rows = found.tokens.get(module, (None, None))
                 modules.setdefault(module, Tokens(_integers(indices), rows, name))

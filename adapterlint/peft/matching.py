@@ -24,7 +24,12 @@ IMPLICIT_HEADS: Mapping[str, tuple[str, ...]] = {
 }
 IMPLICIT = frozenset(name for names in IMPLICIT_HEADS.values() for name in names)
 ALL_LINEAR = "all-linear"
-MAX_MATCHES = 1_000_000  # keys of a pattern times modules; real ones have some hundreds of each
+
+# Real lists have some ten entries, or hundreds of whole paths; of longer ones the answer is not worth the time.
+MAX_TARGETS = 4096
+MAX_WHOLE = 1024
+MAX_MATCHES = 500_000  # keys of a pattern times modules, where a regular expression counts as
+PATTERN_COST = 20
 
 # The number of a layer in a module's path, from PEFT 0.20 on (before, the last number counted).
 _FIRST_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
@@ -63,7 +68,7 @@ class Targets:
         value = config.get("target_modules")
         if config.peft_type == "ADAPTION_PROMPT" and isinstance(value, str):
             value = [value]  # the name of the attention modules, compared by suffix
-        self._names = frozenset(_strings(value)) if _is_list(value) else None
+        self._names = frozenset(_strings(value)) if _is_list(value) and len(value) <= MAX_TARGETS else None
         self._tails = _tails(self._names or ())
         text = value if isinstance(value, str) and value.lower() != ALL_LINEAR else None
         self._pattern: Pattern | None = None if text is None else pattern(text)
@@ -83,7 +88,7 @@ class Targets:
         self._layers_patterns = ((patterns,) if patterns else ()) if isinstance(patterns, str) else _strings(patterns)
         self._index = _LAST_INDEX if last_index else _FIRST_INDEX
         parameters = _strings(config.get("target_parameters")) if "target_parameters" in fields else ()
-        owners = {p.rpartition(".")[0] for p in parameters}
+        owners = {p.rpartition(".")[0] for p in parameters} if len(parameters) <= MAX_WHOLE else {""}
         self._unknown_owner = "" in owners  # a bare name may be a parameter of any module
         owners.discard("")
         self._parameter_owners = (*owners, *_tails(owners))
@@ -160,13 +165,13 @@ def names_module(entry: str, module: str) -> bool:
 
 def idle_entries(entries: Iterable[str], modules: Iterable[str]) -> tuple[str, ...]:
     """The entries of a list of modules that name none of some modules, in their order."""
-    left = dict.fromkeys(entries)
+    left = tuple(dict.fromkeys(entries))
     for module in modules:
         if not left:
             break
-        if module.endswith(tuple(left)):
-            left = {entry: None for entry in left if not names_module(entry, module)}
-    return tuple(left)
+        if module.endswith(left):
+            left = tuple(entry for entry in left if not names_module(entry, module))
+    return left
 
 
 def whole_modules(config: Config) -> tuple[str, ...]:
@@ -174,7 +179,8 @@ def whole_modules(config: Config) -> tuple[str, ...]:
     method = METHODS.get(config.peft_type)
     if method is not None and not method.has_modules_to_save:
         return ()
-    return tuple(dict.fromkeys(v for v in _strings(config.get("modules_to_save"), characters=True) if v))
+    entries = dict.fromkeys(v for v in _strings(config.get("modules_to_save"), characters=True) if v)
+    return tuple(entries)[:MAX_WHOLE]
 
 
 def saved_as(module: str, entries: Iterable[str]) -> str | None:
@@ -209,9 +215,10 @@ def pattern_value(patterns: Mapping[str, Any], module: str, default: Any) -> Any
     return default
 
 
-def is_affordable(patterns: Sized, modules: Sized) -> bool:
+def is_affordable(patterns: Iterable[str], modules: Sized) -> bool:
     """Whether all keys of a pattern can be tried on all modules in a reasonable time."""
-    return len(patterns) * len(modules) <= MAX_MATCHES
+    cost = sum(1 if _PATH.fullmatch(key) else PATTERN_COST for key in patterns)
+    return cost * len(modules) <= MAX_MATCHES
 
 
 def matching_keys(patterns: Iterable[str], module: str) -> Iterator[str]:

@@ -32,6 +32,11 @@ def is_saved(adapter: Adapter) -> bool:
     return adapter.config is not None and adapter.config.get("inference_mode") is True
 
 
+def is_recipe(adapter: Adapter) -> bool:
+    """Whether the config is one for a training that is yet to run: it was not saved, and there are no weights."""
+    return not is_saved(adapter) and not has_weights(adapter)
+
+
 def misnamed_weights(adapter: Adapter) -> tuple[str, ...]:
     """Files that hold the adapter's weights under a name that PEFT does not look for, where it finds none.
 

@@ -127,7 +127,7 @@ class Report(_Model):
         schema_: Version of this form.
         version: Version of adapterlint.
         adapters: In the order in which they were found.
-        findings: By adapter, then by place; those about several adapters last.
+        findings: By adapter, the worst first; those about several adapters last.
         problems: What could not be judged.
         summary: Numbers.
     """

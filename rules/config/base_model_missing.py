@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint import Adapter, Config, Finding, Severity, rule, shown
 from adapterlint.lint.example import DROP
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.weights_files import is_recipe
 
 
 @rule(
@@ -22,7 +23,7 @@ from adapterlint.peft.methods import METHODS
     good={"base_model_name_or_path": "acme/tiny-llama"},
     source="peft/auto.py, _BaseAutoPeftModel.from_pretrained; transformers, find_adapter_config_file",
 )
-def base_model_missing(config: Config) -> Iterator[Finding]:
+def base_model_missing(config: Config, adapter: Adapter) -> Iterator[Finding]:
     """The config does not name its base model.
 
     `PeftModel.from_pretrained(base, folder)` does not need the name. `AutoPeftModel`,
@@ -32,7 +33,7 @@ def base_model_missing(config: Config) -> Iterator[Finding]:
 
     Set `base_model_name_or_path` to the id of the base on the Hub.
     """
-    if config.base_model is not None or config.peft_type not in METHODS or _is_own_class(config):
+    if config.base_model is not None or config.peft_type not in METHODS or _is_own_class(config) or is_recipe(adapter):
         return
     key = "base_model_name_or_path"
     value = config.get(key)

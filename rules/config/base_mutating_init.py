@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint import Adapter, Config, Finding, Severity, rule, shown
+from adapterlint.peft.weights_files import is_recipe
 
 
 @rule(
@@ -17,7 +19,7 @@ from adapterlint import Config, Finding, Severity, rule, shown
     "peft/peft_model.py, _check_new_adapter_config",
     types=("LORA",),
 )
-def base_mutating_init(config: Config) -> Iterator[Finding]:
+def base_mutating_init(config: Config, adapter: Adapter) -> Iterator[Finding]:
     """The adapter was initialised by a method that changes the base weights, and was not converted.
 
     PiSSA, OLoRA and LoftQ take a part out of the base weights when layers are made, and do it again whenever the
@@ -35,36 +37,30 @@ def base_mutating_init(config: Config) -> Iterator[Finding]:
     twice the rank.
     """
     value = config.get("init_lora_weights")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or is_recipe(adapter):
         return
-    word = value.lower()
-    for begin, (name, consequence) in _CONSEQUENCES.items():
-        if word == begin.rstrip("_") or (begin.endswith("_") and word.startswith(begin)):
-            yield Finding(
-                f"`init_lora_weights` is {shown(value)}: {name} {consequence}",
-                at=config.at("init_lora_weights"),
-                help="Convert it to plain LoRA: `save_pretrained(..., path_initial_model_for_weight_conversion=...)` "
-                "with the adapter as it was before training.",
-            )
-            return
+    # As PEFT compares them: OLoRA without case, the others with it; words that it refuses are told elsewhere.
+    kind = "pissa_niter" if _RANDOMISED.fullmatch(value) else value.lower() if value.lower() == "olora" else value
+    if kind in _CONSEQUENCES:
+        yield Finding(
+            f"`init_lora_weights` is {shown(value)}: {_CONSEQUENCES[kind]}",
+            at=config.at("init_lora_weights"),
+            help="Convert it to plain LoRA: `save_pretrained(..., path_initial_model_for_weight_conversion=...)` with "
+            "the adapter as it was before training.",
+        )
 
 
+_RANDOMISED = re.compile(r"pissa_niter_\d+")
 _MUTATES = (
     "changes the base weights each time the adapter is loaded, so it is right only alone and in PEFT, and every other "
     "adapter on the model becomes wrong"
 )
 _CONSEQUENCES = {
-    "pissa_niter_": (
-        "randomised PiSSA",
-        "takes another part out of the base weights each time the adapter is loaded, so its output differs from the "
-        "trained one, and every other adapter on the model becomes wrong",
-    ),
-    "pissa": ("PiSSA", _MUTATES),
-    "olora": ("OLoRA", _MUTATES),
-    "loftq": ("LoftQ", _MUTATES),
-    "lora_ga": (
-        "LoRA-GA",
-        "took a part out of the base weights in training, which loading does not do, so the output differs from the "
-        "trained one",
-    ),
+    "pissa": f"PiSSA {_MUTATES}",
+    "olora": f"OLoRA {_MUTATES}",
+    "loftq": f"LoftQ {_MUTATES}",
+    "pissa_niter": "randomised PiSSA takes another part out of the base weights each time the adapter is loaded, so "
+    "its output differs from the trained one, and every other adapter on the model becomes wrong",
+    "lora_ga": "LoRA-GA took a part out of the base weights in training, which loading does not do, so the output "
+    "differs from the trained one",
 }

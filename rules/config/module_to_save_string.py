@@ -44,10 +44,12 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
         hit = next((path for path in _with_parents(tuned) if path.endswith(letters)), None)
     consequence = "wraps every module that ends in one of them, or nothing"
     severity: Severity | None = Severity.WARNING
+    releases = None
     if str(config.get("task_type")) in IMPLICIT_HEADS:
         consequence, severity = "raises an `AttributeError` as it adds the head of the task", None
     elif any(compile_error(rf"(^|.*\.){letter}($|\..*)") for letter in letters):
-        consequence, severity = "takes each for a regular expression since 0.16, and one does not compile", None
+        consequence, severity = "takes each for a regular expression, and one does not compile", None
+        releases = ">=0.16"
     elif hit is not None:
         consequence, severity = f"wraps all modules that end in one of them, such as {shown(hit)}, and fails", None
     yield Finding(
@@ -55,6 +57,7 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
         at=config.at("modules_to_save"),
         help="Put the name into a list.",
         severity=severity,
+        peft=releases,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterlint import Adapter, Finding, Severity, rule, shown
-from adapterlint.peft.backtracking import endless_match
+from adapterlint.peft.backtracking import endless_match, multiplies
 from adapterlint.peft.config_patterns import pattern_uses
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.patterns import MAX_PATTERN, compile_error
@@ -48,7 +48,7 @@ def slow_pattern(adapter: Adapter) -> Iterator[Finding]:
         return
     own: tuple[str, ...] | None = None
     for use in pattern_uses(config):
-        if len(use.wrapped) > MAX_PATTERN or not _multiplies(use.wrapped) or compile_error(use.wrapped) is not None:
+        if len(use.wrapped) > MAX_PATTERN or not multiplies(use.wrapped) or compile_error(use.wrapped) is not None:
             continue
         if own is None:
             tuned: Mapping[str, Any] = layout(adapter.header.tensors, config.peft_type).tuned if adapter.header else {}
@@ -63,8 +63,3 @@ def slow_pattern(adapter: Adapter) -> Iterator[Finding]:
                 "cannot match, such as a dot.",
                 peft=f">={use.since}" if use.since else None,
             )
-
-
-def _multiplies(pattern: str) -> bool:
-    """Whether there are two repetitions, without which nothing multiplies."""
-    return sum(pattern.count(sign) for sign in "*+{") > 1

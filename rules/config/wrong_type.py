@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.fields import wrong_type as expected_instead
+from adapterlint.peft.methods import RELEASES
+from adapterlint.peft.specifiers import between
 
 # Told by rules of their own, at the exact place or with other consequences.
 _ELSEWHERE = frozenset(
@@ -24,6 +27,8 @@ _HASHED = frozenset({"runtime_offload_base_weight", "save_precomputed_indices", 
 _TAKEN_SOMEHOW = frozenset(
     {"cpt_mask", "cpt_token_ids", "num_cayley_neumann_terms", "proj_seed", "shadow_num_hidden_layers"}
 )
+_NESTED_SINCE = "0.21"  # before, nested configs were kept as they stand, and mostly not looked at on loading
+_LOOKED_AT_SINCE = {"layers_pattern": "0.14"}
 _EMPTY_PASSES = frozenset({("DEFT", "alpha"), ("HIRA", "init_weights"), ("OSF", "rank_pattern")})
 
 
@@ -56,7 +61,10 @@ def wrong_type(config: Config) -> Iterator[Finding]:
             continue
         expected = expected_instead(config.peft_type, key, value)
         if expected is not None:
-            yield _finding(config, (key,), value, expected, fields[key].annotation)
+            nested = _NESTED_SINCE if fields[key].annotation.endswith("Config | None") else RELEASES[0]
+            since = max(fields[key].since, nested, _LOOKED_AT_SINCE.get(key, RELEASES[0]), key=RELEASES.index)
+            found = _finding(config, (key,), value, expected, fields[key].annotation)
+            yield replace(found, peft=between(since, None))
         elif key in _RANKS and config.peft_type in _RANKED and isinstance(value, dict):
             wrong = [name for name, one in value.items() if not _is_rank(key, one)]
             for name in wrong[:MAX_TOLD]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule
 from adapterlint.lint.example import HIDDEN, RANK, VOCABULARY
-from adapterlint.peft.matching import Targets, idle_entries, names_module
+from adapterlint.peft.matching import MAX_TARGETS, Targets, idle_entries, names_module
 
 _FACTOR = "base_model.model.model.embed_tokens.lora_embedding_"
 
@@ -40,7 +40,7 @@ def embedding_targeted_not_saved(config: Config, footprint: Footprint) -> Iterat
     Look into the training: if the embeddings were to be trained, they are not in the adapter. Else take the entry out.
     """
     entries = [e for e in config.strings("target_modules") if e.rpartition(".")[2] in _BLOCKS]
-    if not entries or not footprint.tuned or footprint.foreign:
+    if not entries or len(entries) > MAX_TARGETS or not footprint.tuned or footprint.foreign:
         return
     idle = [e for e in idle_entries(entries, footprint.tuned) if not _is_there(e, footprint)]
     if not idle or len(footprint.untargeted) == len(footprint.tuned):

@@ -37,7 +37,8 @@ def module_to_save_without_tensors(config: Config, footprint: Footprint) -> Iter
     missing = [e for e in entries if not any(owner.endswith(e) for owner in _brought(footprint))]
     if not missing:
         return
-    there = [entry for entry in missing if any(saved_as(module, [entry]) for module in footprint.tuned)]
+    owners = {owner for module in footprint.tuned if (owner := saved_as(module, missing)) is not None}
+    there = [entry for entry in missing if any(owner.endswith(entry) for owner in owners)]
     for names, severity in ((there, Severity.ERROR), ([e for e in missing if e not in there], Severity.WARNING)):
         if not names:
             continue

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP
-from adapterlint.peft.matching import Targets, idle_entries, names_module
+from adapterlint.peft.matching import MAX_TARGETS, Targets, idle_entries, names_module
 from adapterlint.peft.sites import COMMON_TARGETS, INPUT_EMBEDDINGS, SIBLINGS
 from adapterlint.words import suggestion
 
@@ -36,7 +36,7 @@ def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Fin
     Take the entry out if the module was not trained; else the file has lost tensors.
     """
     entries = config.strings("target_modules")
-    if not entries or not footprint.tuned or footprint.foreign:
+    if not entries or len(entries) > MAX_TARGETS or not footprint.tuned or footprint.foreign:
         return
     idle = [e for e in idle_entries(entries, footprint.tuned) if _last(e) not in (*INPUT_EMBEDDINGS, "lm_head")]
     if not idle or len(footprint.untargeted) == len(footprint.tuned):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, listed, rule, shown
+from adapterlint import Config, Finding, Footprint, Patch, Place, Severity, WeightsHeader, listed, rule, shown
 from adapterlint.lint.example import HIDDEN
-from adapterlint.peft.footprint import Tokens
 from adapterlint.peft.keys import TOKENS
 from adapterlint.words import counted
 
@@ -45,25 +44,18 @@ def token_rows_mismatch(config: Config, footprint: Footprint, header: WeightsHea
     which tokens its rows belong to. Where tied modules share one list, their rows are in the file once.
     """
     key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
-    value = config.get(key)
-    kept = {tokens.indices for tokens in footprint.trainable_tokens.values() if tokens.rows is not None}
+    yield from _missing_rows(config, footprint, key)
+    sizes: dict[tuple[int, int], list[str]] = {}
     for module, tokens in footprint.trainable_tokens.items():
-        route = (key, module) if isinstance(value, dict) and module in value else (key,)
-        if tokens.rows is None:
-            if footprint.foreign or not footprint.names:
-                continue
-            if tokens.indices not in kept and not (config.peft_type == "TRAINABLE_TOKENS" and kept):
-                yield Finding(
-                    f"The config trains {_count(tokens, value)} of {shown(module)}, but the file has no rows for them",
-                    at=config.at(*route),
-                    help=f"Take {shown(key)} out if no tokens were trained; else the file has lost their rows.",
-                )
-        elif tokens.indices is not None and tokens.rows.shape[:1] != (len(tokens.indices),):
+        if tokens.rows is not None and tokens.indices is not None:
             rows = tokens.rows.shape[0] if tokens.rows.shape else 0
+            sizes.setdefault((len(tokens.indices), rows), []).append(module)
+    for (indices, rows), modules in sizes.items():
+        if indices != rows:
             yield Finding(
-                f"{shown(key)} has {counted(len(tokens.indices), 'index', 'indices')}, "
-                f"but the file has {counted(rows, 'row')} for {shown(module)}",
-                at=config.at(*route),
+                f"{shown(key)} has {counted(indices, 'index', 'indices')}, "
+                f"but the file has {counted(rows, 'row')} for {listed(modules, word='modules')}",
+                at=_place(config, key, modules[0]),
                 help=f"Give the {counted(rows, 'index', 'indices')} that were trained, in their order.",
             )
     foreign = set(footprint.foreign)
@@ -78,5 +70,22 @@ def token_rows_mismatch(config: Config, footprint: Footprint, header: WeightsHea
         )
 
 
-def _count(tokens: Tokens, value: object) -> str:
-    return "token rows" if tokens.indices is None or value is None else counted(len(tokens.indices), "token row")
+def _missing_rows(config: Config, footprint: Footprint, key: str) -> Iterator[Finding]:
+    if footprint.foreign or not footprint.names:
+        return
+    kept = {tokens.indices for tokens in footprint.trainable_tokens.values() if tokens.rows is not None}
+    if kept and config.peft_type == "TRAINABLE_TOKENS":
+        return
+    missing = [m for m, t in footprint.trainable_tokens.items() if t.rows is None and t.indices not in kept]
+    if missing:
+        yield Finding(
+            f"{shown(key)} trains tokens of {listed(missing, word='modules')}, but the file has no rows for them",
+            at=_place(config, key, missing[0]),
+            help=f"Take {shown(key)} out if no tokens were trained; else the file has lost their rows.",
+        )
+
+
+def _place(config: Config, key: str, module: str) -> Place:
+    value = config.get(key)
+    entry = next((e for e in value if module.endswith(e)), None) if isinstance(value, dict) else None
+    return config.at(key) if entry is None else config.at(key, entry)

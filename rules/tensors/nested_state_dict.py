@@ -32,7 +32,8 @@ def nested_state_dict(header: WeightsHeader) -> Iterator[Finding]:
     """
     if header.nested:
         yield Finding(
-            f"{shown(header.file.rpartition('/')[2])} holds its {len(header.tensors)} tensors under `state_dict`, where PEFT does not look",
+            f"{shown(header.file.rpartition('/')[2])} holds its {len(header.tensors)} tensors under `state_dict`, "
+            "where PEFT does not look",
             at=header.at(),
             help='Save the inner dict alone: `save_file(torch.load(path)["state_dict"], "adapter_model.safetensors")`.',
         )

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
 import transformers
 from peft.tuners.adaption_prompt.layer import AdaptedAttention
@@ -30,6 +29,8 @@ from peft.utils.other import ModulesToSaveWrapper, TrainableTokensWrapper
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+import peft
 
 VOCABULARY, HIDDEN = 64, 16
 TEXT = 60  # characters of an error's text

@@ -146,7 +146,7 @@ FOREIGN = {
                "adapters.safetensors": safetensors_file({"model.layers.0.q_proj.lora_a": ("F32", (16, 8))})},
     "Adapters (adapter-hub)": {"adapter_config.json": '{"config": {"mh_adapter": true}, "model_class": "BertModel"}',
                                "pytorch_adapter.bin": b""},
-    "diffusers LoRA": {"pytorch_lora_weights.safetensors": safetensors_file({"unet.x.lora.down.weight": ("F32", (1,))})},
+    "diffusers LoRA": {"pytorch_lora_weights.safetensors": safetensors_file({"unet.x.lora.down.weight": ("F32", ())})},
     "kohya LoRA": {"style.safetensors": safetensors_file({"lora_unet_mid_q.lora_down.weight": ("F32", (4, 4))})},
     "base model": {"config.json": '{"model_type": "llama"}', "model.safetensors": safetensors_file({})},
 }  # fmt: skip

@@ -20,7 +20,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from adapterlint.peft.fields import MISSING, fields_of
-from adapterlint.peft.methods import METHODS, RELEASES, in_range
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.releases import RELEASES, in_range
 
 Place = Literal["config", "injection"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import islice
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from adapterlint.adapter import Config, WeightsHeader

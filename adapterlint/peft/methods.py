@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-RELEASES: tuple[str, ...] = tuple(f"0.{minor}" for minor in range(10, 22))
-"""The release lines of PEFT that adapterlint knows, oldest first: `"0.10"` to `"0.21"`."""
+from adapterlint.peft.releases import in_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +48,6 @@ class Method:
         return in_range(release, self.since, self.until)
 
 
-def in_range(release: str, since: str, until: str | None) -> bool:
-    """Whether `release` (`"0.18"` or `"0.18.1"`) is in the lines `since` to `until`, both included.
-
-    Raises:
-        ValueError: One of them is not made of numbers and dots.
-    """
-    return _line(since) <= _line(release) and (until is None or _line(release) <= _line(until))
-
-
 def suggest_type(name: str) -> str | None:
     """The PEFT type that `name` was probably meant to be: the same in upper case, else the nearest spelling.
 
@@ -69,11 +59,6 @@ def suggest_type(name: str) -> str | None:
     if upper in _LORA_VARIANTS:
         return "LORA"
     return next(iter(difflib.get_close_matches(upper, METHODS, n=1, cutoff=0.7)), None)
-
-
-def _line(release: str) -> tuple[int, int]:
-    major, minor, *_ = (*release.split("."), "0")
-    return int(major), int(minor)
 
 
 _LORA_VARIANTS = frozenset(

@@ -1,4 +1,4 @@
-"""The releases of PEFT that adapterlint knows."""
+"""The releases of PEFT that adapterlint knows, and ranges of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,41 @@ PATCHES: Mapping[str, str] = {
     "0.20": "0.20.0",
     "0.21": "0.21.2",
 }
-NEWEST = "0.21.2"
+RELEASES = tuple(PATCHES)  # release lines, oldest first
+NEWEST = PATCHES[RELEASES[-1]]
 
 
 def newest_patch(release: str) -> str:
     """The release itself, or the newest patch of a release line: `0.18` is `0.18.1`."""
     return PATCHES.get(release, release)
+
+
+def in_range(release: str, since: str, until: str | None) -> bool:
+    """Whether `release` (`"0.18"` or `"0.18.1"`) is in the lines `since` to `until`, both included.
+
+    Raises:
+        ValueError: One of them is not made of numbers and dots.
+    """
+    return _line(since) <= _line(release) and (until is None or _line(release) <= _line(until))
+
+
+def between(since: str, until: str | None) -> str | None:
+    """The releases from line `since` to line `until`, both included, as a specifier: `">=0.14,<0.19"`.
+
+    Returns:
+        `None` where that is every release that adapterlint knows; `until=None` stands for the newest.
+    """
+    parts = [f">={since}"] if since != RELEASES[0] else []
+    if until is not None and until != RELEASES[-1]:
+        parts.append(f"<{RELEASES[RELEASES.index(until) + 1]}")
+    return ",".join(parts) or None
+
+
+def before(since: str) -> str | None:
+    """The releases before line `since`, as a specifier; `None` if there are none that adapterlint knows."""
+    return f"<{since}" if since != RELEASES[0] else None
+
+
+def _line(release: str) -> tuple[int, int]:
+    major, minor, *_ = (*release.split("."), "0")
+    return int(major), int(minor)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
-from adapterlint.peft.methods import METHODS, RELEASES
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.releases import RELEASES
 
 # Whose config class asks for both; the others ignore `layers_pattern` without `layers_to_transform`.
 _TYPES = (

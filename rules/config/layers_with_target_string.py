@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.methods import METHODS, RELEASES
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.releases import RELEASES
 
 _REFUSED = {
     "layers_to_transform": frozenset(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Patch, Severity, rule, shown
 from adapterlint.lint.example import DROP
-from adapterlint.peft.methods import METHODS, RELEASES
-from adapterlint.peft.specifiers import before
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.releases import RELEASES, before
 
 _LORA_KEYS = (
     *("alpha_pattern", "fan_in_fan_out", "init_lora_weights", "lora_alpha", "lora_dropout", "rank_pattern"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.constructors import Refusal, refusals
-from adapterlint.peft.specifiers import between
+from adapterlint.peft.releases import between
 from adapterlint.words import printable, redacted, shortened
 
 MAX_TEXT = 240  # characters of PEFT's own words

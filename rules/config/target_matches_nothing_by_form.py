@@ -12,7 +12,7 @@ from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.matching import ALL_LINEAR, names_module
 from adapterlint.peft.patterns import compile_error, pattern
-from adapterlint.peft.specifiers import between
+from adapterlint.peft.releases import between
 from adapterlint.peft.target_forms import Form, form_of_entry, form_of_string
 
 _NO_MATCH = "PEFT finds no module and raises a `ValueError`"

@@ -9,8 +9,7 @@ from typing import Any
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.fields import wrong_type as expected_instead
-from adapterlint.peft.methods import RELEASES
-from adapterlint.peft.specifiers import between
+from adapterlint.peft.releases import RELEASES, between
 
 # Told by rules of their own, at the exact place or with other consequences.
 _ELSEWHERE = frozenset(

@@ -15,7 +15,8 @@ import pytest
 
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.methods import METHODS, RELEASES, in_range
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.releases import RELEASES, in_range
 
 # Configs that load, but for what is left to its default.
 GOOD: dict[str, dict[str, Any]] = {

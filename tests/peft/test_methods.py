@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapterlint.peft.methods import METHODS, RELEASES, in_range, suggest_type
+from adapterlint.peft.methods import METHODS, suggest_type
+from adapterlint.peft.releases import RELEASES, in_range
 
 NEW_IN = {
     "0.10": "ADALORA ADAPTION_PROMPT IA3 LOHA LOKR LORA MULTITASK_PROMPT_TUNING OFT POLY PREFIX_TUNING PROMPT_TUNING"

@@ -19,7 +19,7 @@ from adapterlint.peft.config_patterns import pattern_uses
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import Pattern
-from adapterlint.peft.specifiers import before, between
+from adapterlint.peft.releases import before, between
 from adapterlint.report.model import ReportedFinding
 from adapterlint.sources.memory import MemoryFolder
 

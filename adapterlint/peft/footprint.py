@@ -134,18 +134,20 @@ _layouts: dict[tuple[int, str], tuple[Mapping[str, Tensor], Layout]] = {}
 
 def _sorted_out(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
     plan = _plan(tuple(tensors), peft_type)
+    values = list(tensors.values())
     return Layout(
-        tuned={module: {p: tensors[name] for p, name in pairs} for module, pairs in plan.tuned},
-        plain={module: {p: tensors[name] for p, name in pairs} for module, pairs in plan.plain},
-        tokens={module: (name, tensors[name]) for module, name in plan.tokens},
-        shared={parameter: tensors[name] for parameter, name in plan.shared},
+        tuned={module: {p: values[i] for p, i in pairs} for module, pairs in plan.tuned},
+        plain={module: {p: values[i] for p, i in pairs} for module, pairs in plan.plain},
+        tokens={module: (plan.names[module, p], values[i]) for module, pairs in plan.tokens for p, i in pairs},
+        shared={p: values[i] for _, pairs in plan.shared for p, i in pairs},
         foreign=plan.foreign,
         names=plan.names,
-        shapes={parameter: {tensors[name].shape for name in names} for parameter, names in plan.columns},
+        shapes={parameter: {values[i].shape for i in column} for parameter, column in plan.columns},
     )
 
 
-_Pairs = tuple[tuple[str, str], ...]  # of a parameter or module, and the name of its tensor
+# Module -> its parameters, and which tensor of the file each of them is, counted from 0.
+_Places = tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,16 +155,16 @@ class _Plan:
     """A layout by names alone; adapters that differ in rank or data type only have the same one.
 
     Args:
-        columns: Parameter of the method -> names of all its tensors.
+        columns: Parameter of the method -> all its tensors.
     """
 
-    tuned: tuple[tuple[str, _Pairs], ...]
-    plain: tuple[tuple[str, _Pairs], ...]
-    tokens: _Pairs
-    shared: _Pairs
+    tuned: _Places
+    plain: _Places
+    tokens: _Places
+    shared: _Places
     foreign: tuple[str, ...]
     names: Mapping[tuple[str, str], str]
-    columns: tuple[tuple[str, tuple[str, ...]], ...]
+    columns: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @lru_cache(maxsize=64)
@@ -170,28 +172,25 @@ def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
     method = METHODS.get(peft_type)
     prompt_learning = method is not None and method.prompt_learning
     prefix = _PREFIXES.get(peft_type) or (method.prefix or "" if method else "")
-    modules: dict[Role, dict[str, dict[str, str]]] = {role: {} for role in Role}
+    modules: dict[Role, dict[str, dict[str, int]]] = {role: {} for role in Role}
     foreign: list[str] = []
     names: dict[tuple[str, str], str] = {}
-    columns: dict[str, list[str]] = {}
-    for name in file:
+    columns: dict[str, list[int]] = {}
+    for place, name in enumerate(file):
         role, module, parameter = split_key(name, prefix, prompt_learning)
         if role is Role.FOREIGN:
             foreign.append(name)
             continue
         names[module, parameter] = name
-        modules[role].setdefault(module, {})[parameter] = name
+        modules[role].setdefault(module, {})[parameter] = place
         if role is Role.TUNER:
-            columns.setdefault(parameter, []).append(name)
-    return _Plan(
-        tuned=tuple((module, tuple(pairs.items())) for module, pairs in modules[Role.TUNER].items()),
-        plain=tuple((module, tuple(pairs.items())) for module, pairs in modules[Role.PLAIN].items()),
-        tokens=tuple((module, name) for module, pairs in modules[Role.TOKENS].items() for name in pairs.values()),
-        shared=tuple(pair for pairs in modules[Role.SHARED].values() for pair in pairs.items()),
-        foreign=tuple(foreign),
-        names=names,
-        columns=tuple((parameter, tuple(found)) for parameter, found in columns.items()),
+            columns.setdefault(parameter, []).append(place)
+    tuned, plain, tokens, shared = (
+        tuple((module, tuple(places.items())) for module, places in modules[role].items())
+        for role in (Role.TUNER, Role.PLAIN, Role.TOKENS, Role.SHARED)
     )
+    at = tuple((parameter, tuple(column)) for parameter, column in columns.items())
+    return _Plan(tuned, plain, tokens, shared, tuple(foreign), names, at)
 
 
 # Types whose parameters do not all begin with what PEFT's own mapping says.

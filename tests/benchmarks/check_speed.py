@@ -114,8 +114,8 @@ def main() -> None:
             (bare,) = measured(BARE, str(folder), repeat=options.repeat)
             took, memory, found = measured(CHECK, str(folder), repeat=options.repeat)
             print(
-                f"{options.count} adapters of {recipes:>4} recipes, headers of {size:,} bytes: json.loads {bare:.3f} s, "
-                f"check {took:.3f} s, ratio {took / bare:.2f}, peak {memory / 1e6:.0f} MB, {found:.0f} findings"
+                f"{options.count} adapters of {recipes:>4} recipes, headers of {size:,} bytes: "
+                f"json.loads {bare:.3f} s, check {took:.3f} s, ratio {took / bare:.2f}, peak {memory / 1e6:.0f} MB, {found:.0f} findings"
             )
         memories = {}
         for width in (64, 16384):

@@ -115,7 +115,8 @@ def main() -> None:
             took, memory, found = measured(CHECK, str(folder), repeat=options.repeat)
             print(
                 f"{options.count} adapters of {recipes:>4} recipes, headers of {size:,} bytes: "
-                f"json.loads {bare:.3f} s, check {took:.3f} s, ratio {took / bare:.2f}, peak {memory / 1e6:.0f} MB, {found:.0f} findings"
+                f"json.loads {bare:.3f} s, check {took:.3f} s, ratio {took / bare:.2f}, "
+                f"peak {memory / 1e6:.0f} MB, {found:.0f} findings"
             )
         memories = {}
         for width in (64, 16384):

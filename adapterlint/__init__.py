@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from adapterlint.api import check
     from adapterlint.errors import AdapterlintError
     from adapterlint.files.model_card import Card
-    from adapterlint.lint.example import FleetPatch, Patch
+    from adapterlint.lint.example import DROP, FleetPatch, Patch
     from adapterlint.lint.fleet import Fleet, Member
-    from adapterlint.lint.rule import Finding, Severity, rule
+    from adapterlint.lint.rule import Finding, rule
     from adapterlint.peft.footprint import Footprint
     from adapterlint.place import Place
     from adapterlint.report.model import Report
-    from adapterlint.words import listed, shown
+    from adapterlint.severity import Severity
+    from adapterlint.words import counted, listed, shown
 
 _HOMES = {
     "Adapter": "adapterlint.adapter",
@@ -36,18 +37,21 @@ _HOMES = {
     "Patch": "adapterlint.lint.example",
     "Place": "adapterlint.place",
     "Report": "adapterlint.report.model",
-    "Severity": "adapterlint.lint.rule",
+    "Severity": "adapterlint.severity",
     "WeightsHeader": "adapterlint.adapter",
     "check": "adapterlint.api",
     "listed": "adapterlint.words",
     "load_adapter": "adapterlint.adapter",
     "rule": "adapterlint.lint.rule",
     "shown": "adapterlint.words",
+    "DROP": "adapterlint.lint.example",
+    "counted": "adapterlint.words",
 }
 
 __all__ = [  # noqa: RUF022 (the two that people look for first)
     "check",
     "load_adapter",
+    "DROP",
     "Adapter",
     "AdapterlintError",
     "Card",
@@ -63,6 +67,7 @@ __all__ = [  # noqa: RUF022 (the two that people look for first)
     "Report",
     "Severity",
     "WeightsHeader",
+    "counted",
     "listed",
     "rule",
     "shown",

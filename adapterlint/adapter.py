@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from os import PathLike, fspath
 from typing import Any
 
 from adapterlint.files.byte_reader import ByteReader
-from adapterlint.files.json_text import JsonError, JsonText, Span, parse_json, pointer
+from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, JsonText, Span, parse_json, pointer
 from adapterlint.files.lfs_pointer import LfsPointer, parse_lfs_pointer
-from adapterlint.files.model_card import Card, read_card
+from adapterlint.files.model_card import MAX_FRONT_MATTER_BYTES, Card, read_card
 from adapterlint.files.safetensors_header import HeaderError, HeaderProblem, Tensor, read_header
 from adapterlint.files.torch_globals import foreign
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
+from adapterlint.formats import (
+    BASE_WEIGHTS,
+    CARD,
+    CONFIG,
+    FOREIGN_FILES,
+    FOREIGN_KEYS,
+    FOREIGN_TENSORS,
+    KOHYA_METADATA,
+    MODEL_CONFIG,
+    SAFETENSORS,
+    WEIGHTS,
+    Format,
+)
 from adapterlint.place import Place
 from adapterlint.sources import Entry, Source, SourceError, inside
 from adapterlint.sources.local import LocalFolder
 from adapterlint.words import shown
 
-CONFIG = "adapter_config.json"
-CARD = "README.md"
-# In the order in which PEFT looks (utils/save_and_load.py, load_peft_weights); a bare header stands for its file.
-WEIGHTS = ("adapter_model.safetensors", "adapter_model.safetensors.header", "adapter_model.bin")
-OTHER_WEIGHTS = (".safetensors", ".safetensors.header", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz")
-
-MAX_CONFIG_BYTES = 4 * 2**20
-MAX_CARD_BYTES = 2**20
 MAX_POINTER_BYTES = 1024
 MAX_SNIFFED = 8  # weights files of one folder that are opened to find out what they are
-
-
-class Format(StrEnum):
-    """Whose format the files of a folder are in."""
-
-    PEFT = "PEFT"
-    MLX = "MLX-LM"
-    ADAPTERS = "Adapters (adapter-hub)"
-    DIFFUSERS = "diffusers LoRA"
-    KOHYA = "kohya LoRA"
-    BASE = "base model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +229,7 @@ class _Parts:
         file = inside(self.source.path, CONFIG)
         raw = b""
         try:
-            raw = self.source.read(CONFIG, MAX_CONFIG_BYTES + 1)
+            raw = self.source.read(CONFIG, MAX_JSON_BYTES + 1)
             document = parse_json(raw)
         except JsonError as error:
             self.fail("config", file, error.kind, error.message, raw, span=error.span)
@@ -267,7 +259,7 @@ class _Parts:
 
     def card(self) -> Card | None:
         try:
-            return read_card(self.source.read(CARD, MAX_CARD_BYTES))
+            return read_card(self.source.read(CARD, MAX_FRONT_MATTER_BYTES))
         except SourceError as error:
             self.fail("card", inside(self.source.path, CARD), "io", error.message)
         return None
@@ -301,57 +293,38 @@ def _pickle(file: str, reader: ByteReader) -> WeightsHeader:
     return WeightsHeader(file, state.tensors, pickle=True, imports=state.foreign_imports, nested=state.nested)
 
 
-# What tells somebody else's format: a file name, or keys of an `adapter_config.json` that has no `peft_type`.
-_FOREIGN_FILES = {
-    "adapters.safetensors": Format.MLX,
-    "adapters.npz": Format.MLX,
-    "pytorch_adapter.bin": Format.ADAPTERS,
-    "adapter.safetensors": Format.ADAPTERS,
-    "head_config.json": Format.ADAPTERS,
-    "pytorch_lora_weights.safetensors": Format.DIFFUSERS,
-    "pytorch_lora_weights.bin": Format.DIFFUSERS,
-}
-_FOREIGN_KEYS = {
-    Format.MLX: ("lora_parameters", "fine_tune_type", "lora_layers"),
-    Format.ADAPTERS: ("config_id", "hidden_size", "model_class", "model_type"),
-}
-_BASE_WEIGHTS = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json|\.header)?")
-_KOHYA_KEY = re.compile(r"lora_(unet|te\d?|transformer)_")
-_DIFFUSERS_KEY = re.compile(r"(unet|text_encoder(_\d)?|transformer)\..*lora")
-
-
 def _format(
     source: Source, entries: Mapping[str, Entry], config: Config | None, *, ours: bool
 ) -> tuple[Format | None, tuple[str, ...]]:
     """Whose files these are, and which of them tell it."""
     if config is not None and "peft_type" not in config:
-        for kind, keys in _FOREIGN_KEYS.items():
+        for kind, keys in FOREIGN_KEYS.items():
             if any(key in config for key in keys):
                 return kind, (CONFIG,)
     if config is not None or ours:
         return Format.PEFT, ()
-    named = [name for name in entries if name in _FOREIGN_FILES]
+    named = [name for name in entries if name in FOREIGN_FILES]
     if named:
-        return _FOREIGN_FILES[named[0]], tuple(n for n in named if _FOREIGN_FILES[n] is _FOREIGN_FILES[named[0]])
-    if "config.json" in entries:
-        weights = tuple(name for name in entries if _BASE_WEIGHTS.fullmatch(name))
-        return (Format.BASE, ("config.json", *weights)) if weights else (None, ())
+        return FOREIGN_FILES[named[0]], tuple(n for n in named if FOREIGN_FILES[n] is FOREIGN_FILES[named[0]])
+    if MODEL_CONFIG in entries:
+        weights = tuple(name for name in entries if BASE_WEIGHTS.fullmatch(name))
+        return (Format.BASE, (MODEL_CONFIG, *weights)) if weights else (None, ())
     return _sniffed(source, entries)
 
 
 def _sniffed(source: Source, entries: Mapping[str, Entry]) -> tuple[Format | None, tuple[str, ...]]:
     """The format of single LoRA files under names of their own, by the names of their tensors."""
     files: dict[Format, list[str]] = {}
-    for name in [n for n in entries if n.endswith((".safetensors", ".safetensors.header"))][:MAX_SNIFFED]:
+    for name in [n for n in entries if n.endswith(SAFETENSORS)][:MAX_SNIFFED]:
         try:
             with source.open(name) as reader:
                 header = read_header(reader, header_only=name.endswith(".header"))
         except (HeaderError, SourceError):
             continue
-        if any(_KOHYA_KEY.match(key) for key in header.tensors) or "ss_network_module" in header.metadata:
-            files.setdefault(Format.KOHYA, []).append(name)
-        elif any(_DIFFUSERS_KEY.match(key) for key in header.tensors):
-            files.setdefault(Format.DIFFUSERS, []).append(name)
+        for kind, tensor in FOREIGN_TENSORS.items():
+            if any(map(tensor.match, header.tensors)) or (kind is Format.KOHYA and KOHYA_METADATA in header.metadata):
+                files.setdefault(kind, []).append(name)
+                break
     for kind, names in files.items():
         return kind, tuple(names)
     return None, ()

@@ -8,25 +8,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from adapterlint import __version__
-from adapterlint.adapter import Adapter, Format, load_adapter
+from adapterlint.adapter import Adapter, load_adapter
+from adapterlint.caches import clear
 from adapterlint.errors import AdapterlintError
-from adapterlint.lint.draw import draw, draw_adapter, draw_crash
+from adapterlint.formats import Format
 from adapterlint.lint.engine import Engine, Found, footprint_of
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
-from adapterlint.lint.rule import Severity
 from adapterlint.lint.select import Selection, select
-from adapterlint.report.model import Problem, Report, ReportedFinding, Summary
-from adapterlint.settings import Settings
+from adapterlint.report.draw import draw, draw_adapter, draw_crash, draw_problem
+from adapterlint.report.model import Report, ReportedFinding, Summary
+from adapterlint.settings import Settings, overridden
+from adapterlint.severity import Severity
 from adapterlint.sources.discovery import discover
-from adapterlint.words import redacted
 
 
 def check(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     base: str | os.PathLike[str] | None = None,
-    peft: Sequence[str] | None = None,
+    peft: str | Sequence[str] | None = None,
     activate: Sequence[Sequence[str]] = (),
     order: Sequence[str] = (),
     settings: Settings | None = None,
@@ -45,16 +46,21 @@ def check(
         The report. Whatever could not be read is in it.
 
     Raises:
-        AdapterlintError: A setting names a rule that does not exist, or a rule folder cannot be loaded.
+        AdapterlintError: A setting is of the wrong form or names a rule that does not exist, or a rule folder cannot be
+            loaded.
+
+    While adapters are read, Python's cyclic garbage collector is paused for the whole process.
     """
-    settings = settings or Settings()
+    settings = overridden(settings or Settings(), base=None if base is None else os.fspath(base), peft=peft)
+    if isinstance(activate, str) or any(isinstance(names, str) for names in activate) or isinstance(order, str):
+        raise AdapterlintError("Sets of names are lists: `activate=[['de', 'fr']]`, `order=['de', 'fr']`")
     chosen = select(load_rules(settings.rule_dirs), settings)
-    engine = Engine(chosen.rules, tuple(peft) if peft is not None else settings.peft)
+    engine = Engine(chosen.rules, settings.peft)
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
     tally = _Tally(chosen)
     adapters = []
-    with _without_collector():
+    with _one_run():
         for place in found.candidates:
             adapter = load_adapter(place.source, weights=place.weights)
             if adapter is None:
@@ -62,30 +68,31 @@ def check(
             touched = footprint_of(adapter)
             adapters.append((adapter, touched))
             tally.add(engine.check_adapter(adapter, touched), (adapter.path,))
-    given_base = os.fspath(base) if base is not None else settings.base
-    absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
-    known = [*adapters, *((a, footprint_of(a)) for a in absent)]
-    fleets = form_fleets(known, settings.fleet, base=given_base, activate=activate, order=order)
-    for fleet in fleets.fleets:
-        tally.add(engine.check_fleet(fleet), ())
+        absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
+        known = [*adapters, *((a, footprint_of(a)) for a in absent)]
+        fleets = form_fleets(known, settings.fleet, base=settings.base, activate=activate, order=order)
+        for fleet in fleets.fleets:
+            tally.add(engine.check_fleet(fleet), ())
     findings = (*tally.drawn, *map(draw_crash, engine.crashes))
     return Report(
         version=__version__,
         adapters=tuple(draw_adapter(a, touched, fleets.by_path.get(a.path)) for a, touched in adapters),
         findings=findings,
-        problems=tuple(map(_problem, (*found.problems, *fleets.problems))),
+        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep the cyclic garbage collector from walking over all headers again and again; none of them is garbage."""
+def _one_run() -> Iterator[None]:
+    """Keep a run from depending on the one before, and the collector from walking over all headers again and again."""
     enabled = gc.isenabled()
-    gc.disable()
+    gc.disable()  # nothing that is read is garbage before the end
+    clear()
     try:
         yield
     finally:
+        clear()
         if enabled:
             gc.enable()
 
@@ -109,10 +116,6 @@ class _Tally:
             severity = self.chosen.severity.get(one.rule.code) or one.finding.severity or one.rule.severity
             drawn.append(draw(one, severity, adapters))
         self.drawn += sorted(drawn, key=lambda f: f.severity.rank)
-
-
-def _problem(error: AdapterlintError) -> Problem:
-    return Problem(place=redacted(error.place or ""), message=redacted(error.message))
 
 
 def _summary(adapters: Sequence[Adapter], findings: Sequence[ReportedFinding], suppressed: int) -> Summary:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from adapterlint.errors import AdapterlintError
-from adapterlint.lint.rule import Severity
+from adapterlint.severity import Severity
 from adapterlint.words import shown, suggestion
 
 FILES = ("adapterlint.toml", "pyproject.toml")  # the first that has settings, from the working folder upwards
@@ -134,11 +134,11 @@ def load_settings(
     from_line = _validated(given, "command line")
     merged = {name: getattr(from_line if name in from_line.model_fields_set else from_file, name) for name in _NAMES}
     if found:
-        merged["fleet"] = tuple(_resolved(f, found.parent) for f in from_file.fleet)
-        for name in ("base", "rule_dirs"):
-            if name not in from_line.model_fields_set:
-                merged[name] = _relative(merged[name], found.parent)
-        merged["per_file_ignores"] = {_pattern(p, found.parent): v for p, v in from_file.per_file_ignores.items()}
+        if from_file.rule_dirs and not file and any((found.parent / name).exists() for name in _ADAPTER):
+            reason = "rules are code, and this file lies beside an adapter; name it with --config if you trust it"
+            raise SettingsError(f"`rule-dirs`: {reason}", place=str(found))
+        from_file = _resolved(from_file, found.parent)
+        merged |= {n: getattr(from_file, n) for n in _PATHS if n not in from_line.model_fields_set}
     origins = {
         _kebab(name): "command line"
         if name in from_line.model_fields_set
@@ -151,6 +151,8 @@ def load_settings(
 
 
 _NAMES = tuple(Settings.model_fields)
+_PATHS = ("base", "rule_dirs", "exclude", "per_file_ignores", "fleet")  # relative to the file they stand in
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 
 
 def _search(folder: Path) -> tuple[Path | None, dict[str, Any]]:
@@ -182,7 +184,9 @@ def _table(path: Path) -> dict[str, Any] | None:
         return document
     tool = document.get("tool")
     table = tool.get("adapterlint") if isinstance(tool, dict) else None
-    return table if isinstance(table, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise SettingsError("`tool.adapterlint` is not a table", place=str(path))
+    return table
 
 
 def _validated(values: Mapping[str, Any], place: str) -> Settings:
@@ -205,28 +209,47 @@ def _sentence(error: ValidationError) -> str:
     return f"{shown(where)}: {text[:1].lower()}{text[1:]}"
 
 
-def _relative(value: Any, folder: Path) -> Any:
-    """Paths of a settings file are relative to it."""
-    if isinstance(value, tuple):
-        return tuple(_relative(v, folder) for v in value)
-    if not isinstance(value, str) or value.startswith("hf://"):
+def overridden(settings: Settings, **given: Any) -> Settings:
+    """Settings with other values for some of them; `None` leaves one as it is.
+
+    Raises:
+        SettingsError: A value is of the wrong form.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    return settings.model_copy(update={name: getattr(_validated(values, ""), name) for name in values})
+
+
+def _resolved(settings: Settings, folder: Path) -> Settings:
+    """Settings whose paths are relative to the working folder instead of their file's."""
+    return settings.model_copy(
+        update={
+            "base": _base(settings.base, folder),
+            "rule_dirs": tuple(os.path.relpath(folder / path) for path in settings.rule_dirs),
+            "exclude": tuple(_pattern(p, folder) for p in settings.exclude),
+            "per_file_ignores": {_pattern(p, folder): v for p, v in settings.per_file_ignores.items()},
+            "fleet": tuple(
+                fleet.model_copy(
+                    update={
+                        "adapters": {name: os.path.relpath(folder / path) for name, path in fleet.adapters.items()},
+                        "base": _base(fleet.base, folder),
+                    }
+                )
+                for fleet in settings.fleet
+            ),
+        }
+    )
+
+
+def _base(value: str | None, folder: Path) -> str | None:
+    """A base is a folder where there is one, else a name."""
+    if value is None or value.startswith("hf://") or not (folder / value).exists():
         return value
-    path = folder / value
-    return os.path.relpath(path) if path.exists() else value
+    return os.path.relpath(folder / value)
 
 
 def _pattern(pattern: str, folder: Path) -> str:
-    """Patterns of a settings file are relative to it too, unless they begin anywhere."""
-    return pattern if pattern.startswith(("*", "/")) else os.path.relpath(folder / pattern)
-
-
-def _resolved(fleet: FleetSettings, folder: Path) -> FleetSettings:
-    return fleet.model_copy(
-        update={
-            "adapters": {name: os.path.relpath(folder / path) for name, path in fleet.adapters.items()},
-            "base": _relative(fleet.base, folder),
-        }
-    )
+    """A pattern without a slash may match anywhere, one that begins with a wildcard does."""
+    return pattern if pattern.startswith(("*", "/")) or "/" not in pattern else os.path.relpath(folder / pattern)
 
 
 def parsed_sets(values: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapterlint import check
-from adapterlint.lint.draw import draw
 from adapterlint.lint.engine import Engine, footprint_of
 from adapterlint.lint.example import DROP, GOOD_CONFIG, GOOD_TENSORS, Patch, safetensors_file
 from adapterlint.lint.loader import load_rules
-from adapterlint.lint.rule import Severity
+from adapterlint.report.draw import draw
 from adapterlint.report.formats import FORMATS
 from adapterlint.report.model import Report
+from adapterlint.severity import Severity
 from conftest import Write
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -191,7 +191,7 @@ import resource, sys
 import adapterlint
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.loader import load_rules
-from adapterlint.lint.rule import Severity
+from adapterlint.severity import Severity
 from adapterlint.report.formats import FORMATS
 load_rules(); adapterlint.check([])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapterlint.lint.rule import Severity
+from adapterlint.globs import matches
 from adapterlint.settings import SettingsError, load_settings
+from adapterlint.severity import Severity
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +96,41 @@ def test_a_wrong_setting_is_told_with_its_file(text: str, sentence: str, tmp_pat
 def test_a_settings_file_that_is_named_must_be_there() -> None:
     with pytest.raises(SettingsError, match="No such file"):
         load_settings(file="nowhere.toml")
+
+
+def test_rules_beside_an_adapter_are_not_trusted_unless_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapterlint.toml").write_text("rule-dirs = ['r']\n")
+    with pytest.raises(SettingsError, match="lies beside an adapter"):
+        load_settings()
+    assert load_settings(file="adapterlint.toml").settings.rule_dirs == ("r",)
+
+
+def test_rule_folders_are_never_looked_for_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "adapterlint.toml").write_text("rule-dirs = ['lint']\n")
+    (tmp_path / "sub" / "lint").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "sub")
+    assert load_settings().settings.rule_dirs == (os.path.join("..", "lint"),)
+
+
+def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool]\nadapterlint = 3\n")
+    with pytest.raises(SettingsError, match="is not a table"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matched"),
+    [
+        ("old", "adapters/old/de", True),
+        ("old", "adapters/older/de", False),
+        ("adapters/old", "adapters/old/de/adapter_config.json", True),
+        ("adapters/*/de", "adapters/old/de", True),
+        ("*.bin", "adapters/de/adapter_model.bin", True),
+        ("adapters/old", "other/adapters/old", False),
+    ],
+)
+def test_patterns_match_paths_and_what_lies_below(pattern: str, path: str, matched: bool) -> None:
+    assert matches(path, [pattern]) is matched

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterlint.words import MAX_SHOWN, counted, listed, printable, redacted, shortened, shown, suggestion
+from adapterlint.words import MAX_SHOWN, counted, listed, masked, printable, redacted, shortened, shown, suggestion
 
 
 def test_strings_are_shown_as_they_are_and_the_rest_as_json() -> None:
@@ -69,3 +69,16 @@ def test_ordinary_words_are_not_redacted() -> None:
 def test_the_nearest_word_is_suggested_whatever_its_case() -> None:
     assert suggestion("lora", ["LORA", "LOHA"]) == "LORA"
     assert suggestion("something else", ["LORA"]) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["task-oriented-dialogue-llama-adapter", "mask-and-risk-models-for-german", "my_hf_transformers_2024_model_x1"],
+)
+def test_names_that_only_look_like_keys_stay(name: str) -> None:
+    assert redacted(f"adapters/{name}/adapter_config.json") == f"adapters/{name}/adapter_config.json"
+
+
+def test_masking_keeps_columns() -> None:
+    secret = "hf_" + "aB3" * 11
+    assert masked(f'"a": "{secret}", "r": 0') == f'"a": "{"*" * len(secret)}", "r": 0'

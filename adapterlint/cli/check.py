@@ -25,8 +25,8 @@ from adapterlint.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from adapterlint.lint.rule import Severity
     from adapterlint.report.model import Report
+    from adapterlint.severity import Severity
 
 
 def check(

@@ -26,11 +26,16 @@ RuleDirs = Annotated[
 Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")]
 
 
-def fail(message: str, status: int = FAILURE) -> NoReturn:
-    """Say one sentence on stderr and exit."""
+def say(message: str) -> None:
+    """Say one sentence on stderr."""
     from adapterlint.words import printable, redacted
 
     typer.echo(f"adapterlint: {redacted(printable(message))}", err=True)
+
+
+def fail(message: str, status: int = FAILURE) -> NoReturn:
+    """Say one sentence on stderr and exit."""
+    say(message)
     raise typer.Exit(status)
 
 
@@ -84,6 +89,14 @@ def colored(when: str) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def one_output(values: Sequence[str] | None) -> tuple[str, str | None]:
+    """The format and the file of a command that writes one of them."""
+    pairs = outputs(values, ("text", "json"))
+    if len(pairs) > 1:
+        fail("--output: this command writes one format at a time")
+    return pairs[0]
 
 
 def outputs(values: Sequence[str] | None, formats: Sequence[str]) -> list[tuple[str, str | None]]:

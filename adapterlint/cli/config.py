@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adapterlint.cli.common import ConfigFile, Isolated, outputs, settings, write
+from adapterlint.cli.common import ConfigFile, Isolated, one_output, settings, write
 
 
 def config(
@@ -19,7 +19,7 @@ def config(
 
     from adapterlint.words import printable, redacted
 
-    ((name, path),) = outputs(output, ("text", "json"))
+    name, path = one_output(output)
     effective = settings({}, config, isolated)
     values = effective.settings.model_dump(mode="json", by_alias=True)
     if name == "json":

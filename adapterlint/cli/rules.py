@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adapterlint.cli.common import ConfigFile, Isolated, RuleDirs, outputs, settings, write
+from adapterlint.cli.common import ConfigFile, Isolated, RuleDirs, one_output, settings, write
 
 
 def rules(
@@ -19,7 +19,7 @@ def rules(
     from adapterlint.lint.loader import load_rules
     from adapterlint.lint.page import index, index_json
 
-    ((name, path),) = outputs(output, ("text", "json"))
+    name, path = one_output(output)
     effective = settings({"rule_dirs": tuple(rule_dirs or ())}, config, isolated).settings
     found = load_rules(effective.rule_dirs)
     write(index_json(found) if name == "json" else index(found), path)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adapterlint.cli.common import FAILURE, NOTHING, Color, Paths, colored, fail, outputs, write
+from adapterlint.cli.common import FAILURE, NOTHING, Color, Paths, colored, fail, one_output, say, write
 
 
 def show(
@@ -19,14 +19,14 @@ def show(
     from adapterlint.report.overview import overview, overview_json, overviews
     from adapterlint.sources.discovery import discover
 
-    ((name, path),) = outputs(output, ("text", "json"))
+    name, path = one_output(output)
     found = discover(paths or ["."])
     loaded = (load_adapter(c.source, weights=c.weights) for c in found.candidates)
     shown = overviews([adapter for adapter in loaded if adapter is not None])
     if shown or name == "json":
         write(overview_json(shown) if name == "json" else overview(shown, color=colored(color)), path)
     for problem in found.problems:
-        typer.echo(f"adapterlint: {problem}", err=True)
+        say(str(problem))
     if found.problems:
         raise typer.Exit(FAILURE)
     if not shown:

@@ -28,6 +28,7 @@ MAX_JSON_TOKENS = 500_000  # of `,` `:` `[` and `{`; each makes some 100 bytes o
 JsonErrorKind = Literal["encoding", "syntax", "depth", "too-large"]
 
 _TRAILING_COMMA = re.compile(r",[ \t\r\n]*[]}]")
+_COLON = re.compile(r"[ \t\r\n]*:[ \t\r\n]*")
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _DIGITS = re.compile(r"-?([0-9]+)")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -95,6 +96,12 @@ class JsonText:
             Duplicate(pointer(*route), tuple(self._lines.span(*place) for place in places))
             for route, places in duplicates(self._root)
         )
+
+    def values(self, duplicate: Duplicate) -> list[Any]:
+        """Return the value after each of the names of a duplicate, in order."""
+        decode = json.JSONDecoder().raw_decode
+        ends = (self._lines.offset(span.end_line, span.end_column) for span in duplicate.spans)
+        return [decode(self.text, found.end())[0] for end in ends if (found := _COLON.match(self.text, end))]
 
     def span(self, pointer: str, *, key: bool = False) -> Span | None:
         """Return the place of a value.

@@ -118,6 +118,8 @@ class Machine:
             elif before is not pickletools.markobject:
                 self.stack.pop()
         literal = opcode.arg is not None and not opcode.stack_before
+        if isinstance(argument, str):  # which may have halves of surrogate pairs, and then be no text
+            argument = argument.encode("utf-8", "backslashreplace").decode()
         self.stack.extend(argument if literal else OPAQUE for _ in opcode.stack_after)
 
 

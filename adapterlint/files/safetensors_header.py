@@ -7,12 +7,13 @@ The judge is the `safetensors` library (0.8.0, `safetensors/src/tensor.rs`): a f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 
+from adapterlint.caches import kept
 from adapterlint.files.byte_reader import ByteReader
 from adapterlint.files.header_problems import (
     MAX_PROBLEMS,
@@ -63,15 +64,15 @@ class Header:
     """The header of one safetensors file.
 
     Attributes:
-        tensors: Tensors by name, in file order; shared between files with the same header, so not to be changed.
+        tensors: Tensors by name, in file order; shared between files with the same header.
         metadata: The strings under `__metadata__`, shared likewise.
         header_size: Bytes before the data: the length field and the JSON.
         data_size: Bytes that the file has after the header, or `None` if only the header was kept.
         problems: What is wrong, first what safetensors refuses; at most `MAX_PROBLEMS` and one.
     """
 
-    tensors: dict[str, Tensor]
-    metadata: dict[str, str]
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
     header_size: int
     data_size: int | None
     problems: tuple[HeaderProblem, ...]
@@ -81,8 +82,8 @@ class Header:
 class _Parsed:
     """What the JSON alone says; `data_end` is the end of the last tensor, in bytes after the header."""
 
-    tensors: dict[str, Tensor]
-    metadata: dict[str, str]
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
     data_end: int
     problems: tuple[HeaderProblem, ...]
 
@@ -141,10 +142,10 @@ def _parse(raw: bytes) -> _Parsed:
         data_end = max(end for tensor in tensors.values() for end in tensor.data_offsets)
     # What counts most comes first, so that the bound never hides that a file is refused.
     ordered = sorted(problems, key=lambda problem: not problem.refused)
-    return _Parsed(tensors, metadata, data_end, tuple(ordered[:MAX_PROBLEMS]))
+    return _Parsed(MappingProxyType(tensors), MappingProxyType(metadata), data_end, tuple(ordered[:MAX_PROBLEMS]))
 
 
-_parse_cached = lru_cache(MAX_CACHED_HEADERS)(_parse)
+_parse_cached = kept(MAX_CACHED_HEADERS)(_parse)
 
 _Decoded = tuple[dict[str, Tensor], dict[str, str], tuple[HeaderProblem, ...]]
 

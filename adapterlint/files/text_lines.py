@@ -34,6 +34,10 @@ class Lines:
         """Return the span of the characters `[start, end)`."""
         return Span(*self._place(start), *self._place(end))
 
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a place that a span has."""
+        return self._starts[line - 1] + column - 1
+
     def line(self, number: int) -> str:
         """Return the text of a line, counted from 1, without its end; `""` if there is no such line."""
         if not 1 <= number <= len(self._starts):

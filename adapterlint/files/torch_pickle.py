@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from adapterlint.files.byte_reader import ByteReader
 from adapterlint.files.pickle_machine import OPAQUE, Global, Machine, Mapping, PickleError, PickleErrorKind
-from adapterlint.files.tensor import Tensor, shape_nbytes
+from adapterlint.files.tensor import U64_MAX, Tensor, shape_nbytes
 from adapterlint.files.torch_globals import DTYPES, foreign
 
 __all__ = ["PickleError", "PickleErrorKind", "TorchPickle", "read_torch_pickle"]
 
 MAX_PICKLE_BYTES = 8 * 1024 * 1024  # of data.pkl, and of the archive's directory: 100 bytes or so a tensor
+MAX_WRAPPED = 8  # subclasses of tensors within each other; real ones are one deep
 FIRST_READ_BYTES = 1 << 16
 LEGACY_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 
@@ -161,7 +162,9 @@ def _load_persistent(key: object) -> object:
 
 
 def _call(function: object, arguments: object) -> object:
-    while function == _FROM_TYPE and isinstance(arguments, tuple) and len(arguments) > 2:
+    for _ in range(MAX_WRAPPED):
+        if function != _FROM_TYPE or not isinstance(arguments, tuple) or len(arguments) <= 2:
+            break
         function, arguments = arguments[0], arguments[2]
     rebuild = _REBUILD.get(function.path) if isinstance(function, Global) else None
     if rebuild is None or not isinstance(arguments, tuple):
@@ -177,9 +180,13 @@ def _tensor(storage: object, shape: object) -> object:
     dtype = storage.dtype if isinstance(storage, _Storage) else None
     if isinstance(storage, Global):
         dtype = DTYPES.get(storage.path)
-    if not dtype or not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+    if not dtype or not isinstance(shape, tuple) or not all(map(_is_size, shape)):
         return OPAQUE
     return Tensor(dtype, shape, (0, shape_nbytes(dtype, shape) or 0))
+
+
+def _is_size(size: object) -> bool:
+    return type(size) is int and 0 <= size <= U64_MAX
 
 
 _FROM_TYPE = Global("torch._tensor _rebuild_from_type_v2")  # (function, type, arguments, state)

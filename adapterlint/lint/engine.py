@@ -8,7 +8,8 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from adapterlint.adapter import Adapter, Format
+from adapterlint.adapter import Adapter
+from adapterlint.formats import Format
 from adapterlint.lint.fleet import Fleet
 from adapterlint.lint.rule import Finding, Rule
 from adapterlint.peft.footprint import Footprint, footprint

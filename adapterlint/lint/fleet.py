@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from adapterlint.adapter import Adapter, Config
-from adapterlint.lint.rule import Severity
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.matching import names_module
 from adapterlint.place import Place
+from adapterlint.severity import Severity
 from adapterlint.words import listed, shown
 
 

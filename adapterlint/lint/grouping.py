@@ -83,7 +83,7 @@ def form_fleets(
         fleets.append(forming.declared(settings, (*settings.activate, *mine), tuple(ordered)))
     fleets += forming.named(lines, order, [name for settings in declared for name in settings.adapters])
     fleets += forming.found()
-    kept = tuple(f for f in fleets if len(f.members) > 1 or f.unknown)
+    kept = tuple(f for f in fleets if len(f.members) > 1 or (f.members and f.unknown))
     by_path = {m.path: f.name or f.base or "" for f in kept for m in f.members}
     return Fleets(kept, tuple(forming.problems), by_path)
 
@@ -97,20 +97,21 @@ def left_out(declared: Sequence[FleetSettings], found: Iterable[str]) -> list[st
 
 
 class _Forming:
-    """The adapters that are still free, and what went wrong."""
+    """All adapters, which of them are in a fleet already, and what went wrong."""
 
     def __init__(self, adapters: Sequence[tuple[Adapter, Footprint | None]], base: str | None) -> None:
         self.base = base
         self.problems: list[AdapterlintError] = []
-        self.free: dict[str, tuple[Adapter, Footprint | None]] = {}
+        self.all: dict[str, tuple[Adapter, Footprint | None]] = {}
+        self.taken: set[str] = set()
         for adapter, touched in adapters:
-            self.free.setdefault(os.path.realpath(adapter.path), (adapter, touched))
-        self.names = _names(self.free)
+            self.all.setdefault(os.path.realpath(adapter.path), (adapter, touched))
+        self.names = _names(self.all)
 
     def declared(self, settings: FleetSettings, sets: tuple[tuple[str, ...], ...], order: tuple[str, ...]) -> Fleet:
         members = []
         for name, folder in sorted(settings.adapters.items(), key=lambda item: _rank(item[0], order)):
-            if not os.path.isdir(folder) and os.path.realpath(folder) not in self.free:
+            if not os.path.isdir(folder) and os.path.realpath(folder) not in self.all:
                 self.problems.append(
                     AdapterlintError(f"There is no folder {shown(folder)}", place=f"fleet {settings.name}")
                 )
@@ -132,9 +133,9 @@ class _Forming:
         return fleets
 
     def folder(self, name: str, others: Iterable[str]) -> str | None:
-        """The folder of the free adapter that a name on the command line means."""
-        found = [f for f, shown in self.names.items() if f in self.free and shown == name]
-        found = found or [f for f, (adapter, _) in self.free.items() if adapter.name == name]
+        """The folder of the adapter in no fleet yet that a name on the command line means."""
+        free = [f for f in self.all if f not in self.taken]
+        found = [f for f in free if self.names[f] == name] or [f for f in free if self.all[f][0].name == name]
         if len(found) == 1:
             return found[0]
         if found:
@@ -146,9 +147,9 @@ class _Forming:
         return None
 
     def found(self) -> Iterator[Fleet]:
-        """The free adapters by the base and the model class that they need."""
+        """The adapters in no fleet yet, by the base and the model class that they need."""
         groups: dict[str, list[Member]] = {}
-        for folder in _latest(self.free):
+        for folder in _latest([f for f in self.all if f not in self.taken]):
             for member in self.take(folder, self.names[folder]):
                 named = self.base or member.config.base_model
                 if named:
@@ -157,8 +158,9 @@ class _Forming:
             yield from (Fleet(None, named, tuple(members)) for members in _by_class(group))
 
     def take(self, folder: str, name: str) -> list[Member]:
-        """The adapter of a folder as a member; nothing if it is taken, or could not be read."""
-        adapter, touched = self.free.pop(folder, (None, None))
+        """The adapter of a folder as a member, nothing if it could not be read; declared fleets may share one."""
+        self.taken.add(folder)
+        adapter, touched = self.all.get(folder, (None, None))
         if adapter is None or adapter.config is None or touched is None:
             return []
         return [Member(name, adapter, adapter.config, touched)]

@@ -6,18 +6,18 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from adapterlint.errors import AdapterlintError
 from adapterlint.place import Place
+from adapterlint.severity import Severity
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
     from adapterlint.lint.example import Example
 
-INPUTS = ("files", "config", "header", "card", "adapter", "footprint", "base", "simulation", "fleet")
+INPUTS = ("files", "config", "header", "card", "adapter", "footprint", "fleet")
 FAMILIES = {
     "FIL": "files",
     "CFG": "config alone",
@@ -32,23 +32,6 @@ FAMILIES = {
 }
 
 Check = Callable[..., Iterable["Finding"]]
-
-
-class Severity(StrEnum):
-    """How bad a finding is.
-
-    `error`: PEFT raises, refuses an operation the user declared, or applies nothing of the adapter.
-    `warning`: accepted but silently wrong, or refused in an operation the user may well want. `info`: advice.
-    """
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-    @property
-    def rank(self) -> int:
-        """0 for the worst."""
-        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 
 from adapterlint.errors import AdapterlintError
-from adapterlint.lint.rule import FAMILIES, Rule, Severity
+from adapterlint.globs import matches
+from adapterlint.lint.rule import FAMILIES, Rule
 from adapterlint.settings import Settings
+from adapterlint.severity import Severity
 from adapterlint.words import shown, suggestion
 
 ALL = "ALL"
@@ -35,9 +35,8 @@ class Selection:
 
     def is_ignored(self, code: str, paths: Iterable[str]) -> bool:
         """Whether the settings set a finding aside, by the paths it concerns."""
-        return any(
-            code in codes and any(_matches(path, pattern) for path in paths) for pattern, codes in self.ignores.items()
-        )
+        patterns = [pattern for pattern, codes in self.ignores.items() if code in codes]
+        return any(matches(path, patterns) for path in paths)
 
 
 def select(rules: Sequence[Rule], settings: Settings) -> Selection:
@@ -85,9 +84,3 @@ def _codes(rules: Sequence[Rule], label: str, setting: str | None) -> list[str]:
     raise UnknownRuleError(
         f"There is no rule {shown(label)}" + (f"; did you mean `{near}`" if near else ""), place=setting
     )
-
-
-def _matches(path: str, pattern: str) -> bool:
-    # A pattern without a wildcard names a file or folder and everything below it.
-    below = pattern.rstrip("/") + "/"
-    return any(fnmatch(p, pattern) or f"{p}/".startswith(below) for p in (path, os.path.relpath(path)))

@@ -9,15 +9,16 @@ however it got there, so each pair of the two is followed once and the steps of 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+
+from adapterlint.caches import kept
+from adapterlint.peft.patterns import silence
 
 ENDLESS = 10_000_000  # steps of one match; `re` takes some 100 million a second, and a model has hundreds of modules
 MAX_NODES = 4_000  # parts of a program; patterns that people write have some hundred
-MAX_PLACES = 50_000  # pairs of part and place that are followed for one pattern: a fifth of a second
+MAX_PLACES = 50_000  # pairs of part and place that are followed for one config: a fifth of a second
 MAX_TEXT = 200  # characters of one text; module paths are shorter
 
 
@@ -59,27 +60,37 @@ class _Condition:
 _Node = _Character | _Choice | _Condition | None  # `None` is the end of the program
 
 
-@lru_cache(maxsize=1024)
-def endless_match(pattern: str, texts: tuple[str, ...], *, whole: bool) -> str | None:
-    """The first of some texts that takes `re` more than `ENDLESS` steps; `None` too where that cannot be found out.
+class Search(NamedTuple):
+    """What a search for an endless match has found.
+
+    Args:
+        text: The first text that takes `re` more than `ENDLESS` steps; `None` too where that cannot be found out.
+        left: How many of its places were not used.
+    """
+
+    text: str | None
+    left: int
+
+
+@kept(1024)
+def endless_match(pattern: str, texts: tuple[str, ...], *, whole: bool, places: int = MAX_PLACES) -> Search:
+    """Look for a text that a pattern backtracks on without end.
 
     Args:
         pattern: The regular expression.
         texts: Module paths.
         whole: Whether it must match all of a text (`re.fullmatch`) or its beginning (`re.match`).
+        places: How many pairs of part and place may be followed.
     """
     if not multiplies(pattern):
-        return None
-    places = 0
+        return Search(None, places)
     for text in texts:
-        walk = _Walk(text[:MAX_TEXT], MAX_PLACES - places)
+        walk = _Walk(text[:MAX_TEXT], places)
         taken = _steps(pattern, walk, whole)
-        if taken is None:
-            return None
-        if taken > ENDLESS:
-            return text
-        places += len(walk.known)
-    return None
+        places -= len(walk.known)
+        if taken is None or taken > ENDLESS:
+            return Search(None if taken is None else text, places)
+    return Search(None, places)
 
 
 def multiplies(pattern: str) -> bool:
@@ -104,14 +115,13 @@ def _steps(pattern: str, walk: _Walk, whole: bool) -> int | None:
         return None
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def _program(pattern: str, whole: bool) -> _Node | str:
     """The program of a pattern; a string says why there is none."""
     try:
         from re import _parser  # type: ignore[attr-defined]  # there is no public way to the tree
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with silence():
             tree = _parser.parse(pattern)
         end = _Condition(lambda text, at: at == len(text), None, True, None) if whole else None
         return _Compiler().sequence(tree, end)

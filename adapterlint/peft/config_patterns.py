@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from adapterlint.adapter import Config
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.matching import ALL_LINEAR
+from adapterlint.peft.matching import ALL_LINEAR, component_pattern
+from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH
 
 # Targets that are no regular expression though they are strings (tuners/tuners_utils.py, inject_adapter).
 DUMMY_TARGETS = "dummy-target-modules"
@@ -51,7 +53,19 @@ class PatternUse:
 
 
 def pattern_uses(config: Config) -> Iterator[PatternUse]:
-    """The regular expressions of a config that are more than plain names; none for a type that PEFT never had."""
+    """The regular expressions of a config that are more than plain names, as many as may be judged (`are_few`).
+
+    There are none for a type that PEFT never had.
+    """
+    length = 0
+    for use in islice(_pattern_uses(config), MAX_PATTERNS):
+        length += len(use.text)
+        if length > MAX_PATTERNS_LENGTH:
+            break
+        yield use
+
+
+def _pattern_uses(config: Config) -> Iterator[PatternUse]:
     fields = fields_of(config.peft_type)
     if config.peft_type in UNTARGETED or "target_modules" not in fields:
         return
@@ -74,7 +88,7 @@ def pattern_uses(config: Config) -> Iterator[PatternUse]:
         saved = config.get("modules_to_save")
         for i, entry in enumerate(saved if isinstance(saved, list) else ()):
             if isinstance(entry, str) and not _PLAIN.fullmatch(entry):
-                yield PatternUse(("modules_to_save", i), entry, rf"(^|.*\.){entry}($|\..*)", since="0.16")
+                yield PatternUse(("modules_to_save", i), entry, component_pattern(entry), since="0.16")
 
 
 def _layers(config: Config) -> Iterator[PatternUse]:

@@ -210,6 +210,13 @@ _ON_WORDS: Mapping[str, Callable[..., bool]] = MappingProxyType(
         "string": lambda value: True,
     }
 )
+
+
+def _are_strings(value: object) -> bool:
+    """Whether a value is a list of names, and not empty: any other entry is the name of nothing."""
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
 _ON_VALUES: Mapping[str, Callable[..., bool]] = MappingProxyType(
     {
         "true": lambda value: bool(value),  # as PEFT asks: a nested config that is given at all is an object by then
@@ -219,7 +226,7 @@ _ON_VALUES: Mapping[str, Callable[..., bool]] = MappingProxyType(
         "is": lambda value, other: value == other,
         "none of": lambda value, *others: value not in others,
         "object": lambda value: isinstance(value, dict),
-        "list": lambda value: isinstance(value, list),
+        "strings": _are_strings,
         "empty list": lambda value: value == [],
     }
 )
@@ -314,7 +321,7 @@ def _variant_combination(config: _Config) -> _Blame | None:
     """Two variants never go together, and parameters (`target_parameters`) take none: some of these have own texts."""
     values = {name: config["init_lora_weights"] == "mica" if name == "mica" else config[name] for name in _VARIANTS}
     names = tuple(name for name, value in values.items() if value or (name in _OBJECTS and isinstance(value, dict)))
-    allowed = 0 if config["target_parameters"] else 1
+    allowed = 0 if _are_strings(config["target_parameters"]) else 1
     if len(names) <= allowed or (not allowed and not _REFUSED_BY_NAME.isdisjoint(names)):
         return None
     path = "init_lora_weights" if names[-1] == "mica" else names[-1]

@@ -49,17 +49,33 @@ class Field:
     default: Any
 
 
-@functools.cache
+_NONE: Mapping[str, Field] = MappingProxyType({})
+
+
 def fields_of(peft_type: str) -> Mapping[str, Field]:
     """All keys that a type had in any release, by name; empty for a type that PEFT never had."""
-    rows = _table().get(peft_type, {})
+    return _fields_of(peft_type) if peft_type in _table() else _NONE
+
+
+def types_with(key: str) -> Mapping[str, Field]:
+    """The PEFT types that have a key in some release, with what they say about it; in alphabetical order."""
+    return _types().get(key, _NONE)
+
+
+@functools.cache
+def _fields_of(peft_type: str) -> Mapping[str, Field]:
+    rows = _table()[peft_type]
     return MappingProxyType({name: Field(name, *row, *([MISSING] * (4 - len(row)))) for name, row in rows.items()})
 
 
 @functools.cache
-def types_with(key: str) -> Mapping[str, Field]:
-    """The PEFT types that have a key in some release, with what they say about it; in alphabetical order."""
-    return MappingProxyType({name: fields_of(name)[key] for name, rows in _table().items() if key in rows})
+def _types() -> Mapping[str, Mapping[str, Field]]:
+    """Key -> type -> what it says about the key."""
+    types: dict[str, dict[str, Field]] = {}
+    for name in _table():
+        for key, field in fields_of(name).items():
+            types.setdefault(key, {})[name] = field
+    return {key: MappingProxyType(fields) for key, fields in types.items()}
 
 
 def wrong_type(peft_type: str, key: str, value: object) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from adapterlint.adapter import Config, WeightsHeader
+from adapterlint.caches import emptied, kept
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX, Role, split_key
@@ -72,7 +72,7 @@ class Footprint:
         trainable_tokens: Module -> its token rows.
         overwrites: Names of tensors that belong to the base itself, biases apart.
         biases: Names of the base's biases in the file, where the config says that biases are trained.
-        untargeted: Tuned modules that the config does not target, where it says what it targets.
+        untargeted: Tuned modules that the config does not target, where it says what it targets; in the file's order.
         unexpected: Names of tensors that reach nothing.
         foreign: Those of them that are outside PEFT's grammar.
         shared: Parameters that the whole tuner shares.
@@ -86,7 +86,7 @@ class Footprint:
     trainable_tokens: Mapping[str, Tokens] = field(default_factory=dict)
     overwrites: tuple[str, ...] = ()
     biases: tuple[str, ...] = ()
-    untargeted: tuple[str, ...] = ()
+    untargeted: AbstractSet[str] = frozenset()
     unexpected: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     shared: Parameters = field(default_factory=dict)
@@ -129,7 +129,7 @@ def layout(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
 
 MAX_LAYOUTS = 64
 # id of the tensors -> (the tensors, kept so that the id stays theirs; their layout)
-_layouts: dict[tuple[int, str], tuple[Mapping[str, Tensor], Layout]] = {}
+_layouts: dict[tuple[int, str], tuple[Mapping[str, Tensor], Layout]] = emptied({})
 
 
 def _sorted_out(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
@@ -167,7 +167,7 @@ class _Plan:
     columns: tuple[tuple[str, tuple[int, ...]], ...]
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
     method = METHODS.get(peft_type)
     prompt_learning = method is not None and method.prompt_learning
@@ -227,7 +227,7 @@ _DECISIVE = (
 )
 MAX_FOOTPRINTS = 256
 # (id of the layout, what the config says) -> (the layout, kept so that the id stays its own; the footprint)
-_footprints: dict[tuple[int, str], tuple[Layout, Footprint]] = {}
+_footprints: dict[tuple[int, str], tuple[Layout, Footprint]] = emptied({})
 
 
 def _footprint(config: Config, found: Layout) -> Footprint:
@@ -323,19 +323,19 @@ def _embedding_shape(parameters: Parameters) -> tuple[int, ...] | None:
     return weight.shape if weight is not None and len(weight.shape) == 2 else None
 
 
-def _untargeted(config: Config, found: Layout, targets: Targets) -> tuple[str, ...]:
+def _untargeted(config: Config, found: Layout, targets: Targets) -> AbstractSet[str]:
     if not targets.decided:
-        return ()
+        return frozenset()
     left = [module for module in found.tuned if targets.match(module) is False]
     if not left:
-        return ()
+        return frozenset()
     # The projection inside a `nn.MultiheadAttention` is tuned along with it.
     others = set(left)
     left = [module for module in left if found.outer(module) in others]
     if config.get("ensure_weight_tying") is True:
         ends = [p for module, p in found.tuned.items() if module not in others and "lora_embedding_A" in p]
         left = [module for module in left if not any(_tied(found.tuned[module], other) for other in ends)]
-    return tuple(left)
+    return dict.fromkeys(left).keys()
 
 
 def _tied(head: Parameters, embedding: Parameters) -> bool:

@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
+from adapterlint.caches import kept
+
+MAX_NAME = 4096  # characters; a longer name is nobody's module
 PREFIX = "base_model.model."
 SHARED_PREFIX = "base_model."
 TOKENS = "trainable_tokens_delta"
@@ -52,7 +54,7 @@ class Key(NamedTuple):
     parameter: str
 
 
-@lru_cache(maxsize=2**17)  # adapters of one base repeat the same names
+@kept(2**17)  # adapters of one base repeat the same names
 def split_key(key: str, tuner_prefix: str, prompt_learning: bool) -> Key:
     """Take a tensor's name apart.
 
@@ -61,6 +63,8 @@ def split_key(key: str, tuner_prefix: str, prompt_learning: bool) -> Key:
         tuner_prefix: What the method's parameters begin with, such as `lora_`; empty if the method has none.
         prompt_learning: Whether the method is a prompt learning one.
     """
+    if len(key) > MAX_NAME:
+        return Key(Role.FOREIGN, "", key)
     if prompt_learning:
         return _prompt_key(key)
     if key.startswith(PREFIX) and not key.startswith(PREFIX + PREFIX):

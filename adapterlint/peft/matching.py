@@ -7,14 +7,14 @@ Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 from typing import Any, Literal
 
 from adapterlint.adapter import Config
+from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.patterns import Pattern, pattern
+from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
 
 # What PeftModelFor* adds to modules_to_save by itself (peft_model.py).
 IMPLICIT_HEADS: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +60,6 @@ class Targets:
         "_simple",
         "_tails",
         "_unknown_owner",
-        "_within",
     )
 
     def __init__(self, config: Config, *, last_index: bool = False) -> None:
@@ -76,13 +75,11 @@ class Targets:
         self._excluded: Pattern | None = pattern(excluded) if isinstance(excluded, str) and excluded else None
         self._excluded_names = frozenset(_strings(excluded))
         self._excluded_tails = _tails(self._excluded_names)
-        # PEFT takes entries of modules_to_save for regular expressions here; most are plain names, which are faster.
         # Of the heads that it adds by itself, those of SEQ_CLS are there before the targets are looked for.
         saved = whole_modules(config)
         if config.get("task_type") == "SEQ_CLS":
             saved += IMPLICIT_HEADS["SEQ_CLS"]
-        self._within = tuple(f".{m}." for m in saved if _NAME.fullmatch(m))
-        self._saved = tuple(pattern(rf"(^|.*\.){m}($|\..*)", whole=False) for m in saved if not _NAME.fullmatch(m))
+        self._saved = Components(saved)
         self._layers = _layers(config.get("layers_to_transform")) if "layers_to_transform" in fields else None
         patterns = config.get("layers_pattern")
         self._layers_patterns = ((patterns,) if patterns else ()) if isinstance(patterns, str) else _strings(patterns)
@@ -92,7 +89,7 @@ class Targets:
         self._unknown_owner = "" in owners  # a bare name may be a parameter of any module
         owners.discard("")
         self._parameter_owners = (*owners, *_tails(owners))
-        narrowed = excluded or self._within or self._saved or self._layers is not None or parameters
+        narrowed = excluded or saved or self._layers is not None or parameters
         self._simple = self._names is not None and not narrowed
 
     @property
@@ -113,7 +110,7 @@ class Targets:
         """The key of the config that keeps a module from being a target, for one that is none."""
         if self.is_excluded(module):
             return "exclude_modules"
-        if self._is_saved(module):
+        if self._saved.cover(module):
             return "modules_to_save"
         named = self._names is not None and module.endswith(self._tails)
         return "layers_to_transform" if named else "target_modules"
@@ -126,7 +123,8 @@ class Targets:
 
     def _matches(self, module: str) -> bool | None:
         excluded = self.is_excluded(module)
-        if excluded or self._is_saved(module):
+        saved = False if excluded else self._saved.cover(module)
+        if excluded or saved:
             return False
         if self._names is None:
             found = None if self._pattern is None else self._pattern.matches(module)
@@ -134,7 +132,7 @@ class Targets:
             found = True
         else:
             found = module.endswith(self._tails) and self._in_layers(module)
-        return found if excluded is not None or not found else None
+        return None if found and None in (excluded, saved) else found
 
     def is_excluded(self, module: str) -> bool | None:
         """Whether `exclude_modules` takes a module out; `None` if its pattern cannot be matched in time."""
@@ -142,20 +140,79 @@ class Targets:
             return self._excluded.matches(module)
         return module in self._excluded_names or module.endswith(self._excluded_tails)
 
-    def _is_saved(self, module: str) -> bool:
-        if self._within and any(name in f".{module}." for name in self._within):
-            return True
-        return any(p.matches(module) for p in self._saved)
-
     def _in_layers(self, module: str) -> bool | None:
         if self._layers is None:
             return True
+        if len(self._layers_patterns) > MAX_PATTERNS:
+            return None
         for name in self._layers_patterns:
             found = _in_layer(name, module)
             if found is None or found:
                 return None if found is None else _number(found.group(1)) in self._layers
         index = None if self._layers_patterns else self._index.match(module)
         return index is not None and _number(index.group(1)) in self._layers
+
+
+class Components:
+    """Entries of `modules_to_save` as PEFT compares them with targets: regular expressions for components of a path.
+
+    Args:
+        entries: The entries.
+    """
+
+    __slots__ = ("_cost", "_left", "_matchers", "_names")
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        entries = frozenset(entries)
+        others = [entry for entry in entries if not _NAME.fullmatch(entry)]
+        self._names = entries.difference(others)  # most are plain names, which are faster
+        self._cost = _cost(others)
+        self._left = MAX_MATCHES if are_few(filter(_is_expression, others)) else 0
+        self._matchers = [_component_matcher(entry) for entry in others] if self._left else []
+
+    def cover(self, module: str) -> bool | None:
+        """Whether any entry matches components of a module's path; `None` if that would take too long to find out."""
+        if self._names and not self._names.isdisjoint(module.split(".")):
+            return True
+        if not self._cost:
+            return False
+        self._left -= self._cost
+        if self._left < 0:
+            return None
+        found = [matches(module) for matches in self._matchers]
+        return True if True in found else None if None in found else False
+
+
+def component_pattern(entry: str) -> str:
+    """The regular expression that PEFT makes of an entry of `modules_to_save`, for `re.match`."""
+    return rf"(^|.*\.){entry}($|\..*)"
+
+
+@kept(4096)
+def _component_matcher(entry: str) -> Callable[[str], bool | None]:
+    """`re.match(component_pattern(entry), module)`, without a regular expression for plain paths."""
+    if _is_expression(entry):
+        return pattern(component_pattern(entry), whole=False).matches
+    length = len(entry)
+
+    def matches(module: str) -> bool:
+        start = 0
+        while start + length <= len(module):
+            if module[start + length : start + length + 1] in ("", ".") and _is_path_at(entry, module, start):
+                return True
+            start = module.find(".", start) + 1
+            if not start:
+                break
+        return False
+
+    return matches
+
+
+def _is_path_at(path: str, module: str, start: int) -> bool:
+    """Whether a module's path has another one at a place; a dot of the other stands for any character there."""
+    if module.startswith(path, start):
+        return True
+    return all(p in (m, ".") for p, m in zip(path, module[start : start + len(path)], strict=True))
 
 
 def names_module(entry: str, module: str) -> bool:
@@ -194,31 +251,23 @@ def saved_as(module: str, entries: Iterable[str]) -> str | None:
         return None
     end = module.find(".")
     while end != -1:
-        if module[:end].endswith(tails):
+        if module.endswith(tails, 0, end):
             return module[:end]
         end = module.find(".", end + 1)
     return module if module.endswith(tails) else None
 
 
-def pattern_value(patterns: Mapping[str, Any], module: str, default: Any) -> Any:
-    """What `rank_pattern` or `alpha_pattern` gives a module: the first key that matches, else the default.
-
-    Returns:
-        The value, or `None` if a key takes too long to match.
-    """
-    for key, value in patterns.items():
-        found = pattern_matches(key, module)
-        if found is None:
-            return None
-        if found:
-            return value
-    return default
-
-
-def is_affordable(patterns: Iterable[str], modules: Sized) -> bool:
+def is_affordable(patterns: Collection[str], modules: Sized) -> bool:
     """Whether all keys of a pattern can be tried on all modules in a reasonable time."""
-    cost = sum(1 if _PATH.fullmatch(key) else PATTERN_COST for key in patterns)
-    return cost * len(modules) <= MAX_MATCHES
+    return _cost(patterns) * len(modules) <= MAX_MATCHES and are_few(filter(_is_expression, patterns))
+
+
+def _cost(patterns: Iterable[str]) -> int:
+    return sum(PATTERN_COST if _is_expression(key) else 1 for key in patterns)
+
+
+def _is_expression(key: str) -> bool:
+    return _PATH.fullmatch(key) is None
 
 
 def matching_keys(patterns: Iterable[str], module: str) -> Iterator[str]:
@@ -231,10 +280,10 @@ def pattern_matches(key: str, module: str) -> bool | None:
     return _matcher(key)(module)
 
 
-@lru_cache(maxsize=4096)
+@kept(4096)
 def _matcher(key: str) -> Callable[[str], bool | None]:
     """`re.match(rf"(.*\\.)?({key})$", module)`, without a regular expression for plain paths."""
-    if not _PATH.fullmatch(key):
+    if _is_expression(key):
         return pattern(rf"(.*\.)?({key})$", whole=False).matches
     length = len(key)
 
@@ -242,8 +291,7 @@ def _matcher(key: str) -> Callable[[str], bool | None]:
         start = len(module) - length
         if start < 0 or (start and module[start - 1] != "."):
             return False
-        # A dot of the key stands for any character.
-        return module.endswith(key) or all(k in (m, ".") for k, m in zip(key, module[start:], strict=True))
+        return _is_path_at(key, module, start)
 
     return matches
 
@@ -255,7 +303,7 @@ def _in_layer(name: str, module: str) -> re.Match[str] | Literal[False] | None:
     return False if pattern(rf"(?:^|.*?\.){name}\.\d+\.", whole=False).matches(module) is False else None
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def _layer_pattern(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?:^|.*?\.){name}\.(\d+)\.")
 

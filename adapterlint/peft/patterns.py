@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from functools import lru_cache
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-MAX_PATTERN = 20_000  # characters; longer ones are not judged
+from adapterlint.caches import kept
+
+# Compiling has no clock: what is beyond these bounds is not judged.
+MAX_PATTERN = 2_000  # characters of one
+MAX_PATTERNS = 100  # of one config
+MAX_PATTERNS_LENGTH = 5_000  # characters of all of one config
 MATCH_SECONDS = 0.05  # one match; PEFT itself has no bound
 PATTERN_SECONDS = 0.25  # all slow matches of one pattern in one run
 SLOW_SECONDS = 0.001  # what makes a match a slow one; ordinary ones take microseconds
@@ -26,14 +34,32 @@ def compile_error(pattern: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)
+@kept(4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # `re` warns about odd patterns (nested sets); that is nothing to tell here.
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silence():
         return re.compile(pattern)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Where `re` does not warn about odd patterns (nested sets), which is nothing to tell here."""
+    # The filters that are changed belong to all threads.
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def are_few(patterns: Iterable[str]) -> bool:
+    """Whether all of some patterns may be judged, `MAX_PATTERNS` of `MAX_PATTERNS_LENGTH` characters at most."""
+    count = length = 0
+    for text in patterns:
+        count, length = count + 1, length + len(text)
+        if count > MAX_PATTERNS or length > MAX_PATTERNS_LENGTH:
+            return False
+    return True
 
 
 class Pattern:
@@ -93,7 +119,7 @@ class Pattern:
         return None if self.slow else found
 
 
-@lru_cache(maxsize=4096)
+@kept(4096)
 def pattern(text: str, *, whole: bool = True) -> Pattern:
-    """The `Pattern` of a text, compiled once a run."""
+    """The `Pattern` of a text, compiled once a run, whose slow matches count together."""
     return Pattern(text, whole=whole)

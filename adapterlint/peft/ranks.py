@@ -107,7 +107,7 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
         yield from _lokr_misfits(config, ranks, default, patterns, footprint)
         return
     experts = Targets(config) if config.get("target_parameters") else None
-    dropped = set(footprint.untargeted)
+    dropped = footprint.untargeted
     for module, parameters in footprint.tuned.items():
         actual = _actual(config, ranks, parameters)
         if actual is None:
@@ -132,7 +132,7 @@ def _lokr_misfits(
     config: Config, ranks: _Ranks, default: int, patterns: Mapping[str, Any], footprint: Footprint
 ) -> Iterator[Misfit]:
     """LoKr splits its second factor only for ranks below half of the longer side (`LoKrLayer.update_layer`)."""
-    dropped = set(footprint.untargeted)
+    dropped = footprint.untargeted
     for module, parameters in footprint.tuned.items():
         left, right, full = (parameters.get(name) for name in ("lokr_w2_a", "lokr_w2_b", "lokr_w2"))
         if module in dropped or "lokr_t2" in parameters:

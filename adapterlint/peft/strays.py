@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from adapterlint.caches import emptied
 from adapterlint.files.tensor import Tensor
 from adapterlint.peft.footprint import Layout, layout
 from adapterlint.peft.keys import COPY, DDP, PREFIX, SHARED_PREFIX, TOKENS, WRAPPERS, wrapper_in
@@ -76,13 +77,15 @@ class Strays:
 
 
 NONE = Strays()
-_last: list[tuple[Mapping[str, Tensor], str, Strays]] = []  # the rules that ask run one after the other
+# The rules that ask run one after the other.
+_last: list[tuple[Mapping[str, Tensor], str, Strays]] = emptied([])
 
 
 def strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:
     """The names of a file that are not PEFT's, by cause; none for a PEFT type that is unknown."""
-    if _last and _last[0][0] is tensors and _last[0][1] == peft_type:
-        return _last[0][2]
+    for last_tensors, last_type, last_found in _last:
+        if last_tensors is tensors and last_type == peft_type:
+            return last_found
     found = _strays(tensors, peft_type) if peft_type in METHODS else NONE
     _last[:] = [(tensors, peft_type, found)]
     return found

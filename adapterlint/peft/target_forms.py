@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
+from adapterlint.caches import kept
 from adapterlint.peft.matching import ALL_LINEAR
 
 # Modules that never stand at the top of a model, by the names that PEFT's own tables of targets have.
@@ -66,7 +66,7 @@ def _as_list(names: Iterable[str]) -> str:
     return "`[" + ", ".join(f'"{name}"' for name in list(names)[:4]) + "]`"
 
 
-@lru_cache(maxsize=4096)
+@kept(4096)
 def form_of_entry(entry: str) -> Form | None:
     """What is wrong with an entry of a list of targets, if its form says so."""
     if entry.isidentifier() and entry.isascii():

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import re
-
-from adapterlint.adapter import CONFIG, WEIGHTS, Adapter, Files
+from adapterlint.adapter import Adapter, Files
+from adapterlint.formats import BASE_WEIGHTS, CONFIG, MODEL_CONFIG, WEIGHTS
 
 SUFFIXES = (".safetensors", ".safetensors.header", ".bin", ".pt", ".pth", ".ckpt")
 _OURS = ("adapter", "lora", "peft")  # in a name: the weights of an adapter, whatever else the folder is
@@ -19,7 +18,6 @@ _BESIDE = (
     *("zero_pp_rank", "mp_rank", "bf16_zero", "."),
 )
 _MODELS = ("model", "pytorch_model", "consolidated")
-_MODEL = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json|\.header)?")
 
 
 def has_weights(adapter: Adapter) -> bool:
@@ -53,6 +51,6 @@ def misnamed_weights(adapter: Adapter) -> tuple[str, ...]:
 
 def model_files(files: Files) -> tuple[str, ...]:
     """The files of a whole model that transformers would load from the folder; none without its `config.json`."""
-    if "config.json" not in files:
+    if MODEL_CONFIG not in files:
         return ()
-    return tuple(n for n in files if _MODEL.fullmatch(n))
+    return tuple(n for n in files if BASE_WEIGHTS.fullmatch(n))

@@ -9,9 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapterlint.lint.rule import Severity
-
-SCHEMA = 1
+from adapterlint.severity import Severity
 
 
 class _Model(BaseModel):
@@ -41,9 +39,10 @@ class ReportedFinding(_Model):
         pointer: JSON pointer into the file.
         tensor: Name of a tensor in the file.
         location: Line and column, or null where they are not known.
-        frame: The source line at `location`.
+        frame: The source line at `location`, or of a long line what is around it.
+        frame_column: The column at which `frame` begins; 1 except in long lines.
         peft: Releases of PEFT for which it holds, as a version specifier; null for all.
-        fingerprint: The same for the same problem in the same place, whatever its line.
+        fingerprint: The same for the same problem in the same adapter, whatever its line and the path to it.
         fix: Always null in this version.
     """
 
@@ -58,6 +57,7 @@ class ReportedFinding(_Model):
     tensor: str | None
     location: Location | None
     frame: str | None
+    frame_column: int
     peft: str | None
     fingerprint: str
     fix: None = None
@@ -68,14 +68,14 @@ class ReportedFootprint(_Model):
 
     Attributes:
         modules_to_save: Modules it brings whole.
-        trainable_tokens: Module -> token indices.
+        trainable_tokens: Module -> token indices; null where the config does not give them.
         tuned: Modules its method tunes.
         overwrites: Names of tensors that belong to the base itself.
         unexpected: Names of tensors that reach nothing.
     """
 
     modules_to_save: tuple[str, ...]
-    trainable_tokens: dict[str, tuple[int, ...]]
+    trainable_tokens: dict[str, tuple[int, ...] | None]
     tuned: tuple[str, ...]
     overwrites: tuple[str, ...]
     unexpected: tuple[str, ...]

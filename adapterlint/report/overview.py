@@ -27,7 +27,7 @@ class Overview:
         tuned: Kind of module (last component of its path) -> the layers it is tuned in; an empty list if the modules
             of this kind are in no numbered layer.
         modules_to_save: Modules it brings whole.
-        trainable_tokens: Module -> token indices.
+        trainable_tokens: Module -> token indices; `None` where the config does not give them.
         weights: `read`, `missing`, or why they could not be read.
         tensors: Number of tensors; `None` if the weights were not read.
         bytes: Size of their data.
@@ -41,7 +41,7 @@ class Overview:
     ranks: tuple[int, ...] = ()
     tuned: dict[str, tuple[int, ...]] | None = None
     modules_to_save: tuple[str, ...] = ()
-    trainable_tokens: dict[str, tuple[int, ...]] | None = None
+    trainable_tokens: dict[str, tuple[int, ...] | None] | None = None
     weights: str | None = None
     tensors: int | None = None
     bytes: int | None = None
@@ -70,7 +70,7 @@ def _overview(adapter: Adapter) -> Overview:
         ranks=_ranks(config, touched),
         tuned=_by_kind(touched.tuned) if touched else None,
         modules_to_save=tuple(sorted(touched.modules_to_save)) if touched else (),
-        trainable_tokens={m: t.indices or () for m, t in touched.trainable_tokens.items()} if touched else None,
+        trainable_tokens={m: t.indices for m, t in touched.trainable_tokens.items()} if touched else None,
         weights="read"
         if header
         else adapter.unreadable["weights"].kind
@@ -84,12 +84,10 @@ def _overview(adapter: Adapter) -> Overview:
 
 def _ranks(config: Config | None, touched: Footprint | None) -> tuple[int, ...]:
     """Rows of the first LoRA factor of every module; without tensors what the config says."""
-    rows = (
-        {t.shape[0] for p in touched.tuned.values() if (t := p.get("lora_A.weight")) and t.shape} if touched else set()
-    )
-    if not rows and config is not None and isinstance(config.get("r"), int):
-        rows = {config.get("r")}
-    return tuple(sorted(rows))
+    factors = [p["lora_A.weight"] for p in touched.tuned.values() if "lora_A.weight" in p] if touched else []
+    rows = {f.shape[0] for f in factors if f.shape}
+    rank = config.get("r") if config is not None else None
+    return tuple(sorted(rows)) or ((rank,) if isinstance(rank, int) and not isinstance(rank, bool) else ())
 
 
 def _by_kind(modules: Iterable[str]) -> dict[str, tuple[int, ...]]:

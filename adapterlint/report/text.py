@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint.lint.rule import Severity
 from adapterlint.report.model import Report, ReportedFinding
+from adapterlint.severity import Severity
 from adapterlint.words import counted, printable, shortened
 
 MAX_FRAME = 100  # characters of a source line that are shown
@@ -67,14 +67,13 @@ def _frame(finding: ReportedFinding, paint: _Paint) -> Iterator[str]:
     if finding.location is None or finding.frame is None:
         return
     place = finding.location
-    start = place.column - 1
-    end = place.end_column - 1 if place.end_line == place.line else len(finding.frame)
-    offset = max(0, start - MAX_FRAME // 2) if len(finding.frame) > MAX_FRAME else 0
+    start = place.column - finding.frame_column
+    end = place.end_column - finding.frame_column if place.end_line == place.line else len(finding.frame)
+    long = len(finding.frame) > MAX_FRAME or finding.frame_column > 1
+    offset = max(0, start - MAX_FRAME // 2) if long else 0
     # Escapes change widths, so the text before, below and after the mark is escaped by itself.
     cut = [finding.frame[offset:start], finding.frame[start:end], finding.frame[end:]]
     before, marked, after = (printable(part.replace("\t", " ")) for part in cut)
-    if not offset:
-        before = " " * (len(before) - len(before.lstrip())) + before.lstrip()
     shown = f"{'…' if offset else ''}{before}{marked}{after}"
     width = min(max(len(marked), 1), MAX_FRAME)
     gutter = str(place.line)

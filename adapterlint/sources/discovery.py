@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 
 from adapterlint.errors import AdapterlintError
+from adapterlint.formats import FOREIGN_FILES, SAFETENSORS, WEIGHTS, is_telling
+from adapterlint.globs import matches
 from adapterlint.sources import inside
-from adapterlint.sources.local import LocalFolder, is_file
+from adapterlint.sources.local import MAX_ENTRIES, LocalFolder, is_file, list_files
 
 MAX_FOLDERS = 200_000  # folders walked in one run
 MAX_DEPTH = 64  # folders below an argument
@@ -19,14 +19,6 @@ SKIPPED = frozenset(
     {".git", ".hg", ".svn", "__MACOSX", "__pycache__", "node_modules", ".venv", ".tox", ".nox", ".mypy_cache",
      ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", "blobs", ".locks", ".no_exist"}
 )  # fmt: skip
-HEADER_SUFFIX = ".safetensors.header"  # a header without its data
-
-# Names that make a folder worth loading; what it really is, `adapter.py` decides.
-_TELLING = re.compile(
-    r"adapter_config\.json|adapter_model\.(safetensors|safetensors\.header|bin)|adapters\.(safetensors|npz)"
-    r"|pytorch_adapter\.bin|adapter\.safetensors|head_config\.json|pytorch_lora_weights\.(safetensors|bin)|config\.json"
-)
-_WEIGHTS = (".safetensors", HEADER_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +67,14 @@ class _Walk:
         self.walked: set[tuple[int, int]] = set()
         self.found: set[tuple[int, int, str | None]] = set()
         self.problems: list[AdapterlintError] = []
+        self.root = ""
+        self.full = False
 
     def argument(self, path: str) -> Iterator[Candidate]:
         path = os.path.normpath(path)
         try:
             if os.path.isdir(path):
+                self.root = os.path.realpath(path)
                 yield from self.folder(path, 0)
             elif os.path.lexists(path):
                 yield from self.file(path)
@@ -92,33 +87,50 @@ class _Walk:
         """The adapter that a file belongs to; nothing for a file that belongs to none."""
         folder, name = os.path.split(path)
         folder = folder or "."
-        named = name if name.endswith(_WEIGHTS) and not _TELLING.fullmatch(name) else None
-        if (named or _TELLING.fullmatch(name)) and not name.startswith("._"):
-            yield from self.once(Candidate(LocalFolder(folder), named), folder)
+        if is_telling(name):
+            own = name.endswith(SAFETENSORS) and name not in WEIGHTS and name not in FOREIGN_FILES
+            yield from self.once(Candidate(LocalFolder(folder), name if own else None), folder)
 
     def folder(self, path: str, depth: int) -> Iterator[Candidate]:
         identity = self.identity(path)
         if identity is None or identity in self.walked:
             return
-        if depth > MAX_DEPTH or len(self.walked) >= MAX_FOLDERS:
-            self.problems.append(AdapterlintError(f"Not looked at: over {MAX_DEPTH} levels deep", place=path))
+        if len(self.walked) >= MAX_FOLDERS:
+            if not self.full:
+                self.full = True
+                self.problems.append(AdapterlintError(f"Only the first {MAX_FOLDERS:,} folders are looked at"))
             return
         self.walked.add(identity)
         try:
             with os.scandir(path) as entries:
-                found = sorted(entries, key=lambda e: e.name)
+                found = sorted((e for e, _ in zip(entries, range(MAX_ENTRIES), strict=False)), key=lambda e: e.name)
         except OSError as error:
             self.problems.append(AdapterlintError(f"{error.strerror}: the folder is skipped", place=path))
             return
         files = {e.name: e.is_symlink() for e in found if is_file(e)}
         if "pyvenv.cfg" in files:  # a virtual environment by any name
             return
-        if telling(files):
+        if any(map(is_telling, files)):
             yield from self.once(Candidate(LocalFolder(path, files)), path)
+        if depth > MAX_DEPTH:
+            self.problems.append(
+                AdapterlintError(f"Folders over {MAX_DEPTH} levels deep are not looked at", place=path)
+            )
+            return
         for entry in found:
             below = inside(path, entry.name)
             if entry.name not in files and entry.name not in SKIPPED and not self.excluded(below):
-                yield from self.folder(below, depth + 1)
+                yield from self.linked(below) if entry.is_symlink() else self.folder(below, depth + 1)
+
+    def linked(self, path: str) -> Iterator[Candidate]:
+        """A folder behind a link: walked down if it lies inside the argument, else only looked at itself."""
+        target = os.path.realpath(path)
+        if target == self.root or target.startswith(self.root.rstrip(os.sep) + os.sep):
+            yield from self.folder(path, 1)
+            return
+        files = list_files(path)
+        if any(map(is_telling, files)):
+            yield from self.once(Candidate(LocalFolder(path, files)), path)
 
     def once(self, candidate: Candidate, folder: str) -> Iterator[Candidate]:
         identity = self.identity(folder)
@@ -135,9 +147,4 @@ class _Walk:
         return status.st_dev, status.st_ino
 
     def excluded(self, path: str) -> bool:
-        return any(fnmatch(path, p) or fnmatch(os.path.basename(path), p) for p in self.exclude)
-
-
-def telling(files: dict[str, bool]) -> bool:
-    """Whether a folder's file names say that it may hold an adapter or something like one."""
-    return any(_TELLING.fullmatch(name) or name.endswith(_WEIGHTS) for name in files if not name.startswith("._"))
+        return bool(self.exclude) and matches(path, self.exclude)

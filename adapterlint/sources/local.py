@@ -96,7 +96,7 @@ def list_files(path: str) -> dict[str, bool]:
     try:
         with os.scandir(path) as entries:
             found = {e.name: e.is_symlink() for e, _ in zip(entries, range(MAX_ENTRIES), strict=False) if is_file(e)}
-    except OSError:
+    except (OSError, ValueError):  # a NUL in the path
         return {}
     return dict(sorted(found.items()))
 

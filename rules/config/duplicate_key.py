@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from adapterlint import Config, Finding, Patch, Place, Severity, rule, shown
-from adapterlint.files.json_text import Duplicate, JsonText
 
 _HEAD = '{"peft_type": "LORA", "target_modules": ["q_proj", "v_proj"], "base_model_name_or_path": "acme/tiny-llama"'
 MAX_TOLD = 5  # findings of one config
@@ -35,10 +33,10 @@ def duplicate_key(config: Config) -> Iterator[Finding]:
     """
     for found in config.document.duplicates[:MAX_TOLD]:
         name = _name(found.pointer)
-        values = _values(config.document, found)
+        values = config.document.values(found)
         at = Place(config.file, pointer=found.pointer, key=True, span=found.spans[-1], document=config.document)
         times = f"{len(found.spans)} times" if len(found.spans) > 2 else "twice"
-        if len(values) == len(found.spans) and all(_same(v, values[-1]) for v in values):
+        if all(_same(v, values[-1]) for v in values):
             yield Finding(
                 f"{shown(name)} is given {times}, with the same value",
                 at=at,
@@ -59,27 +57,6 @@ def duplicate_key(config: Config) -> Iterator[Finding]:
 
 def _name(pointer: str) -> str:
     return pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
-
-
-def _values(document: JsonText, found: Duplicate) -> list[Any]:
-    """The value after each of the names; fewer if one cannot be cut out."""
-    decoder = json.JSONDecoder()
-    starts = [0]
-    for line in document.text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    values = []
-    for span in found.spans:
-        if span.end_line > len(starts):
-            break
-        colon = document.text.find(":", starts[span.end_line - 1] + span.end_column - 1)
-        begin = colon + 1
-        while begin < len(document.text) and document.text[begin] in " \t\r\n":
-            begin += 1
-        try:
-            values.append(decoder.raw_decode(document.text, begin)[0])
-        except ValueError:
-            break
-    return values
 
 
 def _same(one: Any, other: Any) -> bool:

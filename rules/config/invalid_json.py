@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Adapter, Finding, Patch, Severity, rule
-from adapterlint.adapter import CONFIG, MAX_CONFIG_BYTES, Unreadable
+from adapterlint.adapter import Unreadable
+from adapterlint.files.json_text import MAX_JSON_BYTES
+from adapterlint.files.text_lines import Lines
+from adapterlint.formats import CONFIG
 from adapterlint.sources import SourceError
 from adapterlint.words import shown
 
@@ -78,10 +81,7 @@ def _help(adapter: Adapter, bad: Unreadable) -> str:
 def _from(adapter: Adapter, bad: Unreadable) -> str:
     """The text at the place of the error, to the end of its line."""
     try:
-        text = adapter.source.read(CONFIG, MAX_CONFIG_BYTES).decode(errors="replace")
+        text = adapter.source.read(CONFIG, MAX_JSON_BYTES).decode(errors="replace")
     except SourceError:
         return ""
-    lines = text.splitlines()
-    if bad.span is None or not 1 <= bad.span.line <= len(lines):
-        return ""
-    return lines[bad.span.line - 1][bad.span.column - 1 :]
+    return "" if bad.span is None else Lines(text).line(bad.span.line)[bad.span.column - 1 :]

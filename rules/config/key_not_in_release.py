@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from adapterlint import Config, Finding, Patch, Severity, listed, rule, shown
+from adapterlint.caches import kept
 from adapterlint.lint.example import DROP
 from adapterlint.peft.fields import MISSING, Field, fields_of
 from adapterlint.peft.matching import IMPLICIT
@@ -60,7 +60,7 @@ def key_not_in_release(config: Config) -> Iterator[Finding]:
     yield from _refused(config, method)
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def _changing(method: Method) -> tuple[Field, ...]:
     """The keys that not all releases of a type have."""
     fields = fields_of(method.name).values()
@@ -110,7 +110,7 @@ def _refused(config: Config, method: Method) -> Iterator[Finding]:
         )
 
 
-@lru_cache(maxsize=256)  # adapters of one recipe have the same keys
+@kept(256)  # adapters of one recipe have the same keys
 def _refusing(method: Method, present: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     """For each release that refuses: before which, the keys, and the release that brought the last of them."""
     fields = fields_of(method.name)

@@ -8,7 +8,7 @@ from itertools import accumulate
 from adapterlint import Adapter, Finding, Severity, listed, rule, shown
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.matching import IMPLICIT_HEADS
+from adapterlint.peft.matching import IMPLICIT_HEADS, MAX_WHOLE, component_pattern
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import compile_error
 
@@ -37,7 +37,7 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
         return
     if "modules_to_save" not in fields_of(config.peft_type):
         return
-    letters = tuple(dict.fromkeys(value))
+    letters = tuple(dict.fromkeys(value))[:MAX_WHOLE]
     hit = None
     if adapter.header is not None and not METHODS[config.peft_type].prompt_learning:
         tuned = layout(adapter.header.tensors, config.peft_type).tuned
@@ -47,7 +47,7 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
     releases = None
     if str(config.get("task_type")) in IMPLICIT_HEADS:
         consequence, severity = "raises an `AttributeError` as it adds the head of the task", None
-    elif any(compile_error(rf"(^|.*\.){letter}($|\..*)") for letter in letters):
+    elif any(compile_error(component_pattern(letter)) for letter in letters):
         consequence, severity = "takes each for a regular expression, and one does not compile", None
         releases = ">=0.16"
     elif hit is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from adapterlint import Adapter, Finding, Patch, Severity, rule, shown
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.matching import IMPLICIT_HEADS
+from adapterlint.peft.matching import IMPLICIT_HEADS, saved_as, whole_modules
 from adapterlint.peft.methods import METHODS
 
 _MLP: dict[str, Any] = {
@@ -44,16 +44,15 @@ def modules_to_save_nested(adapter: Adapter) -> Iterator[Finding]:
     config, header = adapter.config, adapter.header
     if config is None or header is None or "modules_to_save" not in fields_of(config.peft_type):
         return
-    entries = tuple(e for e in config.strings("modules_to_save") if e)
+    entries = whole_modules(config) if isinstance(config.get("modules_to_save"), list) else ()
     if len(entries) < 2 or METHODS[config.peft_type].prompt_learning:
         return
     tails = (*entries, *IMPLICIT_HEADS.get(str(config.get("task_type")), ()))
     for module in layout(header.tensors, config.peft_type).plain:
-        inside = [end for end, letter in enumerate(module) if letter == "." and module[:end].endswith(tails)]
-        inner = next((e for e in entries if inside and module.endswith(e)), None)
-        if inner is None:
+        inner = next((e for e in entries if module.endswith(e)), None)
+        outer = module if inner is None else saved_as(module, tails)
+        if outer == module:
             continue
-        outer = module[: inside[0]]
         yield Finding(
             f"{shown(inner)} in `modules_to_save` means {shown(module)}, which lies inside {shown(outer)} that is "
             "saved too: loading raises a `KeyError`",

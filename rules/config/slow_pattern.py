@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterlint import Adapter, Finding, Severity, rule, shown
-from adapterlint.peft.backtracking import endless_match, multiplies
+from adapterlint.peft.backtracking import MAX_PLACES, endless_match, multiplies
 from adapterlint.peft.config_patterns import pattern_uses
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.patterns import MAX_PATTERN, compile_error
@@ -47,13 +47,14 @@ def slow_pattern(adapter: Adapter) -> Iterator[Finding]:
     if config is None:
         return
     own: tuple[str, ...] | None = None
+    places = MAX_PLACES
     for use in pattern_uses(config):
         if len(use.wrapped) > MAX_PATTERN or not multiplies(use.wrapped) or compile_error(use.wrapped) is not None:
             continue
         if own is None:
             tuned: Mapping[str, Any] = layout(adapter.header.tensors, config.peft_type).tuned if adapter.header else {}
             own = tuple(sorted(tuned, key=len)[-OWN_MODULES:])
-        name = endless_match(use.wrapped, (*_USUAL, *own), whole=use.whole)
+        name, places = endless_match(use.wrapped, (*_USUAL, *own), whole=use.whole, places=places)
         if name is not None:
             yield Finding(
                 f"{shown(use.text)} in {shown(use.route[0])} backtracks without end: on a module named {shown(name)} "

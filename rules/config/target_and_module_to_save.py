@@ -9,8 +9,7 @@ from adapterlint import Adapter, Config, Finding, Patch, Severity, listed, rule,
 from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.matching import ALL_LINEAR, IMPLICIT_HEADS, Targets
-from adapterlint.peft.patterns import pattern
+from adapterlint.peft.matching import ALL_LINEAR, IMPLICIT_HEADS, MAX_TARGETS, MAX_WHOLE, Components, Targets
 
 _HEAD: Mapping[str, Any] = {"base_model.model.lm_head.weight": ("F32", (64, 16))}
 _SCORE: Mapping[str, Any] = {"base_model.model.score.weight": ("F32", (2, 16))}
@@ -49,7 +48,7 @@ def target_and_module_to_save(adapter: Adapter) -> Iterator[Finding]:
         return
     if not {"target_modules", "modules_to_save"} <= fields_of(config.peft_type).keys():
         return
-    saved, task = config.strings("modules_to_save"), str(config.get("task_type"))
+    saved, task = config.strings("modules_to_save")[:MAX_WHOLE], str(config.get("task_type"))
     heads = IMPLICIT_HEADS.get(task, ())
     if not saved and not heads:
         return
@@ -60,8 +59,8 @@ def target_and_module_to_save(adapter: Adapter) -> Iterator[Finding]:
 
 def _left_out(config: Config, saved: tuple[str, ...]) -> Iterator[Finding]:
     """Targets that are surely left out, by their names."""
-    targets = config.strings("target_modules")
-    left_out = [target for target in targets if any(_has_component(target, entry) for entry in saved)]
+    targets = config.strings("target_modules")[:MAX_TARGETS]
+    left_out = _named_in(targets, saved)
     if not left_out:
         return
     at = config.at("target_modules", config.get("target_modules").index(left_out[0]))
@@ -83,10 +82,11 @@ def _left_out(config: Config, saved: tuple[str, ...]) -> Iterator[Finding]:
     )
 
 
-def _has_component(target: str, entry: str) -> bool:
-    if not entry:
-        return False
-    return target == entry or pattern(rf"(^|.*\.){entry}($|\..*)", whole=False).matches(target) is True
+def _named_in(targets: Iterable[str], saved: Iterable[str]) -> list[str]:
+    """Those of some targets that are in `modules_to_save`, or have a component that is."""
+    entries = frozenset(entry for entry in saved if entry)
+    components = Components(entries)
+    return [target for target in targets if target in entries or components.cover(target)]
 
 
 def _wrapped(adapter: Adapter, config: Config, saved: tuple[str, ...], late: tuple[str, ...]) -> Finding | None:
@@ -94,9 +94,9 @@ def _wrapped(adapter: Adapter, config: Config, saved: tuple[str, ...], late: tup
     tails = tuple(entry for entry in (*saved, *late) if entry)
     if adapter.header is not None:
         found = layout(adapter.header.tensors, config.peft_type)
-        module = _tuned_and_saved(config, (*found.plain, *found.tuned), tails)
+        module = _tuned_and_saved(config, (*found.plain, *found.tuned), saved, tails)
     else:
-        module = next((t for t in config.strings("target_modules") if _clash(t, saved, late)), None)
+        module = _clash(config.strings("target_modules")[:MAX_TARGETS], saved, late)
     if module is None:
         return None
     entry = next(tail for tail in tails if module.endswith(tail))
@@ -114,24 +114,22 @@ def _wrapped(adapter: Adapter, config: Config, saved: tuple[str, ...], late: tup
     )
 
 
-def _tuned_and_saved(config: Config, modules: Iterable[str], tails: tuple[str, ...]) -> str | None:
+def _tuned_and_saved(
+    config: Config, modules: Iterable[str], saved: tuple[str, ...], tails: tuple[str, ...]
+) -> str | None:
     ends = [module for module in modules if module.endswith(tails)]
     if not ends:
         return None
     targets = Targets(config)
     everything = str(config.get("target_modules")).lower() == ALL_LINEAR
-    for module in ends:
-        if targets.match(module) or (everything and "." not in module and not _saved_by_name(config, module)):
-            return module
-    return None
+    at_top = [module for module in ends if everything and "." not in module]
+    clashes = set(at_top).difference(_named_in(at_top, saved))
+    return next((module for module in ends if module in clashes or targets.match(module)), None)
 
 
-def _saved_by_name(config: Config, module: str) -> bool:
-    return any(_has_component(module, entry) for entry in config.strings("modules_to_save"))
-
-
-def _clash(target: str, saved: tuple[str, ...], late: tuple[str, ...]) -> bool:
-    """Whether a target, if the base has it, is tuned and saved whole."""
-    if any(_has_component(target, entry) for entry in saved):
-        return False
-    return target in late or any(entry and target.endswith(entry) for entry in saved)
+def _clash(targets: tuple[str, ...], saved: tuple[str, ...], late: tuple[str, ...]) -> str | None:
+    """The first target that, if the base has it, is tuned and saved whole."""
+    tails = tuple(entry for entry in saved if entry)
+    ends = [target for target in targets if target in late or target.endswith(tails)]
+    out = set(_named_in(ends, saved))
+    return next((target for target in ends if target not in out), None)

@@ -29,6 +29,7 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
 }
 # Keys of LoraConfig before 0.3, at the values that they had by default. PEFT itself wrote them.
 _OLDEST: Mapping[str, Any] = {"enable_lora": None, "merge_weights": False}
+MAX_GUESSED = 50  # unknown keys of one config for which a likeness is looked for
 _IGNORED = "PEFT ignores it with a warning"
 _WARNS = ">=0.14"  # before, every unknown key was a TypeError
 
@@ -69,10 +70,10 @@ def unknown_key(config: Config) -> Iterator[Finding]:
             help="Remove it; pass `runtime_config` when a model is built.",
             peft=">=0.12",
         )
-    for key in unknown:
+    for number, key in enumerate(unknown):
         if _is_oldest_default(config, key):
             continue
-        meant = _meant(key, known)
+        meant = _meant(key, known, guess=number < MAX_GUESSED)
         if meant is not None and meant.name not in config:
             yield _instead(config, key, meant)
         elif key == "self":
@@ -116,12 +117,12 @@ def _refused(config: Config, keys: list[str]) -> Finding:
     )
 
 
-def _meant(key: str, known: Mapping[str, Field]) -> Field | None:
+def _meant(key: str, known: Mapping[str, Field], *, guess: bool) -> Field | None:
     """The key that was probably meant: by another word, or by its likeness if no type has it as it is."""
     for word in _OTHER_WORDS.get(key.lower(), ()):
         if word in known:
             return known[word]
-    if key.startswith(("_", "#", "/")) or types_with(key) or len(key) > 60:
+    if not guess or key.startswith(("_", "#", "/")) or types_with(key) or len(key) > 60:
         return None
     near = suggestion(key, known)
     # Short words are alike by chance, and `use_foo` is like `use_bar` for the part that says nothing.

@@ -59,7 +59,7 @@ def _lora_bias(config: Config, footprint: Footprint) -> Iterator[Finding]:
     flag = config.get("lora_bias", False)
     has = "lora_B.bias" in footprint.shapes
     if flag is True:
-        dropped = set(footprint.untargeted)
+        dropped = footprint.untargeted
         pairs = [m for m, p in footprint.tuned.items() if "lora_B.weight" in p and m not in dropped]
         missing = [m for m in pairs if "lora_B.bias" not in footprint.tuned[m]]
         if missing:

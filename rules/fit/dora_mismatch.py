@@ -42,7 +42,7 @@ def dora_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     flag = config.get("use_dora", False)
     found = any(name in footprint.shapes for name in _MAGNITUDES)
     if flag is True and "lora_A.weight" in footprint.shapes:
-        dropped = set(footprint.untargeted)
+        dropped = footprint.untargeted
         pairs = [m for m, p in footprint.tuned.items() if "lora_A.weight" in p and m not in dropped]
         missing = [m for m in pairs if not any(name in footprint.tuned[m] for name in _MAGNITUDES)]
         if not missing:

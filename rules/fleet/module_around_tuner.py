@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
 from adapterlint.lint.fleet import paths, they
@@ -46,11 +47,16 @@ def module_around_tuner(fleet: Fleet) -> Iterator[Finding]:
     """
     for members in fleet.alike():
         found: dict[tuple[tuple[Member, ...], tuple[Member, ...], bool], list[str]] = {}
-        for module in sorted({module for m in members for module in _containers(m)}):
+        containers = {module for m in members for module in _containers(m)}
+        if not containers:
+            continue
+        tuners = {m: _around(filter(m.tunes, m.footprint.tuned), containers) for m in members}
+        wholes = {m: _around(m.footprint.modules_to_save, containers) for m in members}
+        for module in sorted(containers):
             outer = tuple(m for m in members if module in m.footprint.modules_to_save)
             inner = [m for m in members if m not in outer]
-            tuned = tuple(m for m in inner if any(_is_in(name, module) and m.tunes(name) for name in m.footprint.tuned))
-            whole = tuple(m for m in inner if any(_is_in(name, module) for name in m.footprint.modules_to_save))
+            tuned = tuple(m for m in inner if module in tuners[m])
+            whole = tuple(m for m in inner if module in wholes[m])
             for others, is_whole in ((tuned, False), (whole, True)):
                 if others:
                     found.setdefault((outer, others, is_whole), []).append(module)
@@ -82,5 +88,12 @@ def _containers(member: Member) -> Iterator[str]:
             yield module
 
 
-def _is_in(module: str, container: str) -> bool:
-    return module.startswith(f"{container}.")
+def _around(modules: Iterable[str], containers: AbstractSet[str]) -> set[str]:
+    """Those of some containers that have one of some modules inside."""
+    return {path for module in modules for path in _parents(module) if path in containers}
+
+
+def _parents(module: str) -> Iterator[str]:
+    while module:
+        module = module.rpartition(".")[0]
+        yield module

@@ -159,6 +159,15 @@ def test_a_rule_of_ones_own_runs_and_a_crashing_one_is_told(run: Run, write: Wri
     assert "ZeroDivisionError" in broken.stdout
 
 
+@pytest.mark.parametrize("command", [["rules"], ["config"], ["show", "de"]])
+def test_commands_with_one_output_say_so(command: list[str], run: Run, write: Write) -> None:
+    write("de")
+    result = run(*command, "-o", "text", "-o", "json=x.json")
+    assert result.exit_code == 2
+    assert "one format at a time" in result.stderr
+    assert run(*command, "-o", "json").exit_code == 0
+
+
 def test_colour_only_on_a_terminal_or_on_demand(run: Run, write: Write) -> None:
     write("de", {"r": 4})
     assert "\033[" not in run("check", "de").stdout

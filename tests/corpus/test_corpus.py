@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from adapterlint import check
-from adapterlint.lint.rule import Severity
 from adapterlint.report.formats import FORMATS
 from adapterlint.report.model import Report, ReportedFinding
+from adapterlint.severity import Severity
 
 pytestmark = pytest.mark.corpus
 

@@ -242,3 +242,18 @@ def test_the_key_of_a_base(name: str, key: str) -> None:
 )
 def test_the_model_behind_a_name(name: str, model: str | None) -> None:
     assert hub_model(name) == model
+
+
+def test_an_adapter_may_be_in_several_declared_fleets(write: Write, tmp_path: Path) -> None:
+    folders = {name: str(write(name, HEAD)) for name in ("de", "fr")}
+    one = FleetSettings(name="one", adapters=folders)
+    two = FleetSettings(name="two", adapters=folders, activate=(("de", "fr"),))
+    report = check(tmp_path, settings=Settings(fleet=(one, two)))
+    assert {f.rule for f in report.findings if f.severity == "error"} == {"auxiliary-overlap"}
+
+
+def test_a_fleet_of_which_nothing_is_checked_is_not_judged(write: Write, tmp_path: Path) -> None:
+    write("elsewhere/de")
+    fleet = FleetSettings(name="one", adapters={"de": str(tmp_path / "elsewhere" / "de")}, activate=(("de", "ed"),))
+    report = check(write("other"), settings=Settings(fleet=(fleet,)))
+    assert report.findings == ()

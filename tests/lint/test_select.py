@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from adapterlint.lint.loader import load_rules
-from adapterlint.lint.rule import Severity
 from adapterlint.lint.select import UnknownRuleError, find_rule, select
 from adapterlint.settings import Settings
+from adapterlint.severity import Severity
 
 RULES = load_rules()
 

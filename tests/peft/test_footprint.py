@@ -59,7 +59,7 @@ def test_what_peft_saved_it_loads_again_as_the_footprint_says(recorded: dict[str
     tied = {module: indices for module, indices in truth["trainable_tokens"].items() if module not in tokens}
     assert tokens == {module: indices for module, indices in truth["trainable_tokens"].items() if module not in tied}
     assert all(indices in tokens.values() for indices in tied.values())  # tied modules share the rows of another
-    assert found.untargeted == ()
+    assert not found.untargeted
     assert sorted(found.unexpected) == truth["unexpected"]
 
 

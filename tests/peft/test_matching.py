@@ -13,7 +13,6 @@ from adapterlint.peft.matching import (
     idle_entries,
     matching_keys,
     pattern_matches,
-    pattern_value,
     saved_as,
     whole_modules,
 )
@@ -225,12 +224,11 @@ def test_keys_of_patterns(key: str, module: str, expected: bool | None) -> None:
     assert pattern_matches(key, module) is expected
 
 
-def test_the_first_key_that_matches_wins() -> None:
+def test_the_keys_that_match_come_in_their_order() -> None:
     patterns = {"v_proj": 1, "layers.0.*": 2, "q_proj": 3}
-    assert pattern_value(patterns, Q0, 8) == 2
-    assert pattern_value(patterns, Q1, 8) == 3
-    assert pattern_value(patterns, "lm_head", 8) == 8
     assert list(matching_keys(patterns, Q0)) == ["layers.0.*", "q_proj"]
+    assert list(matching_keys(patterns, Q1)) == ["q_proj"]
+    assert not list(matching_keys(patterns, "lm_head"))
 
 
 def test_entries_that_name_nothing() -> None:

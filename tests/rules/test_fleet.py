@@ -15,7 +15,7 @@ from adapterlint.lint.engine import Engine, Found, footprint_of
 from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, Shape, as_patch, safetensors_file
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.loader import load_rules
-from adapterlint.lint.rule import Severity
+from adapterlint.severity import Severity
 from adapterlint.sources.memory import MemoryFolder
 
 RULES = tuple(r for r in load_rules() if r.family == "FLT")

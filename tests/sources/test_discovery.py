@@ -161,3 +161,12 @@ def test_other_formats_are_recognised_and_not_judged_as_peft(kind: str, tmp_path
     assert [a.format for a in report.adapters] == [kind]
     assert report.summary.adapters == 0
     assert {f.rule for f in report.findings} <= {"foreign-format"}
+
+
+def test_a_linked_folder_outside_is_looked_at_but_not_walked_down(write: Write, tmp_path: Path) -> None:
+    outside = write("outside/de")
+    write("outside/de/deeper")
+    (tmp_path / "adapters").mkdir()
+    (tmp_path / "adapters" / "de").symlink_to(outside)
+    (tmp_path / "adapters" / "root").symlink_to("/")
+    assert found("adapters") == ["adapters/de"]

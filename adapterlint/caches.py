@@ -1,0 +1,42 @@
+"""What is kept from one file for the next: bounded while a run lasts, and forgotten between runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _Clearable(Protocol):
+    def clear(self) -> Any: ...
+
+
+_C = TypeVar("_C", bound=_Clearable)
+_forget: list[Callable[[], Any]] = []
+
+
+def kept(size: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """`functools.lru_cache` of a size, emptied by `clear`."""
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        cached: Any = lru_cache(size)(function)
+        _forget.append(cached.cache_clear)
+        wrapper: Callable[_P, _R] = cached
+        return wrapper
+
+    return decorate
+
+
+def emptied(container: _C) -> _C:
+    """The container itself, emptied by `clear`; whoever fills it bounds it."""
+    _forget.append(container.clear)
+    return container
+
+
+def clear() -> None:
+    """Forget everything that was kept, so that a run neither depends on the one before nor holds its memory."""
+    for forget in _forget:
+        forget()

@@ -1,0 +1,135 @@
+"""Findings become entries of a report: places get lines and columns, secrets are removed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+from adapterlint.adapter import Adapter
+from adapterlint.errors import AdapterlintError
+from adapterlint.lint.engine import Crash, Found
+from adapterlint.peft.footprint import Footprint
+from adapterlint.place import Place
+from adapterlint.report.model import Location, Problem, ReportedAdapter, ReportedFinding, ReportedFootprint
+from adapterlint.severity import Severity
+from adapterlint.words import masked, redacted, shortened
+
+MAX_FRAME = 1000  # characters of a source line that are kept before and after the place
+MAX_MESSAGE = 4000  # characters of a message
+MAX_NAME = 1000  # characters of a tensor's name or a path
+
+
+def draw(found: Found, severity: Severity, adapters: Sequence[str]) -> ReportedFinding:
+    """A finding as it is reported.
+
+    Args:
+        found: The finding and its rule.
+        severity: The effective severity.
+        adapters: Folders of the adapters concerned.
+    """
+    rule, finding = found.rule, found.finding
+    peft = finding.peft or (str(rule.peft) if rule.peft is not None else None)
+    return _drawn(rule.code, rule.name, severity, finding.message, finding.help, adapters, finding.at, peft)
+
+
+def draw_crash(crash: Crash) -> ReportedFinding:
+    """A rule's crash as a finding about the linter itself."""
+    return _drawn(
+        "LNT101",
+        "rule-crashed",
+        Severity.ERROR,
+        f"The rule `{crash.rule.name}` crashed and was left out here: {crash.error}",
+        "This is a fault of the rule, not of the adapter; the other rules have run.",
+        (),
+        crash.place,
+        None,
+    )
+
+
+def _drawn(
+    code: str,
+    name: str,
+    severity: Severity,
+    message: str,
+    remedy: str | None,
+    adapters: Iterable[str],
+    place: Place,
+    peft: str | None,
+) -> ReportedFinding:
+    span = place.located()
+    frame = masked(place.frame(span) or "") if span else None
+    cut = max(0, span.column - 1 - MAX_FRAME) if span else 0
+    return ReportedFinding(
+        code=code,
+        rule=name,
+        severity=severity,
+        message=_clean(message, MAX_MESSAGE),
+        help=_clean(remedy, MAX_MESSAGE) if remedy else None,
+        adapters=tuple(_clean(a) for a in adapters),
+        file=_clean(place.file),
+        pointer=_clean(place.pointer) if place.pointer is not None else None,
+        tensor=_clean(place.tensor) if place.tensor is not None else None,
+        location=Location(line=span.line, column=span.column, end_line=span.end_line, end_column=span.end_column)
+        if span
+        else None,
+        frame=frame[cut : cut + 2 * MAX_FRAME] if frame else None,
+        frame_column=cut + 1,
+        peft=peft,
+        fingerprint=_fingerprint(code, place, message),
+    )
+
+
+def _fingerprint(code: str, place: Place, message: str) -> str:
+    """The same for the same problem in the same adapter, from wherever and however its path is given.
+
+    What the message is about are the values it quotes; its words and numbers may change.
+    """
+    file = os.path.abspath(place.file).split(os.sep)[-2:]
+    about = re.findall(r"`([^`]*)`", message)
+    identity = "\0".join((code, *file, place.pointer or "", place.tensor or "", *about))
+    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def draw_problem(error: AdapterlintError) -> Problem:
+    """Something that could not be judged as it is reported."""
+    return Problem(place=_clean(error.place or ""), message=_clean(error.message, MAX_MESSAGE))
+
+
+def draw_adapter(adapter: Adapter, touched: Footprint | None, fleet: str | None) -> ReportedAdapter:
+    """An adapter as it is reported."""
+    config = adapter.config
+    return ReportedAdapter(
+        name=_clean(adapter.name),
+        path=_clean(adapter.path),
+        format=adapter.files.format.value,
+        peft_type=_clean(config.peft_type) if config and config.peft_type else None,
+        base_model=_clean(config.base_model) if config and config.base_model else None,
+        fleet=_clean(fleet) if fleet else None,
+        footprint=draw_footprint(touched) if touched else None,
+    )
+
+
+def draw_footprint(touched: Footprint) -> ReportedFootprint:
+    """A footprint as it is reported."""
+    return ReportedFootprint(
+        modules_to_save=_clean_all(sorted(touched.modules_to_save)),
+        trainable_tokens={_clean(module): tokens.indices for module, tokens in touched.trainable_tokens.items()},
+        tuned=_clean_all(sorted(touched.tuned)),
+        overwrites=_clean_all(sorted(touched.overwrites)),
+        unexpected=_clean_all(sorted(touched.unexpected)),
+    )
+
+
+def _clean_all(names: list[str]) -> tuple[str, ...]:
+    """Names, each cleaned if any of them needs it: nearly always none does."""
+    together = "\n".join(names)
+    if max(map(len, names), default=0) <= MAX_NAME and _clean(together, len(together)) == together:
+        return tuple(names)
+    return tuple(map(_clean, names))
+
+
+def _clean(text: str, limit: int = MAX_NAME) -> str:
+    """A text without secrets, and without lone surrogates, which no output can carry."""
+    return redacted(shortened(text.encode("utf-8", "backslashreplace").decode(), limit))

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,40 @@ def test_a_name_that_is_no_text_is_shown_escaped(write: Write) -> None:
     for form in FORMATS.values():
         assert "\x1b" not in form(report, False)
         form(report, False).encode()
+
+
+def with_config(**changes: Any) -> dict[str, bytes]:
+    return {**GOOD, CONFIG: json.dumps({**GOOD_CONFIG, **changes}).encode()}
+
+
+def test_a_report_does_not_depend_on_what_was_checked_before() -> None:
+    slow = with_config(rank_pattern={"(a*)*b": 8})
+    alone = judged(slow)
+    long = {f"base_model.model.{'a' * 4000}{i}.lora_A.weight": ("F32", (8, 16)) for i in range(20)}
+    judged({**slow, WEIGHTS: safetensors_file({**GOOD_TENSORS, **long})})
+    assert judged(slow).findings == alone.findings
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"modules_to_save": [f"he[a]d{i}" for i in range(5000)]},
+        {"modules_to_save": [f"layers.{i}.x" for i in range(5000)], "target_modules": [f"q{i}" for i in range(5000)]},
+        {"rank_pattern": {rf"(\w+\.)*(q|v){i}": 8 for i in range(20_000)}},
+        {"layers_to_transform": [0], "layers_pattern": [f"lay[e]rs{i}" for i in range(20_000)]},
+        {"target_modules": "(?i)" + "[\u0100-\uffff]" * 5000},
+        {f"lora_alpha_{i}": 1 for i in range(20_000)},
+    ],
+    ids=["expressions", "paths", "patterns", "layers", "wide ranges", "unknown keys"],
+)
+def test_very_many_entries_take_no_time(changes: dict[str, Any]) -> None:
+    started = time.thread_time()
+    judged(with_config(**changes))
+    assert time.thread_time() - started < 5
+
+
+def test_a_name_of_very_many_components_takes_no_time() -> None:
+    started = time.thread_time()
+    tensors = {**GOOD_TENSORS, "base_model.model." + "a." * 200_000 + "weight": ("F32", (0,))}
+    judged({**with_config(modules_to_save=["head", "lm_head"]), WEIGHTS: safetensors_file(tensors)})
+    assert time.thread_time() - started < 5

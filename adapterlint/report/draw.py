@@ -59,8 +59,7 @@ def _drawn(
     peft: str | None,
 ) -> ReportedFinding:
     span = place.located()
-    frame = masked(place.frame(span) or "") if span else None
-    cut = max(0, span.column - 1 - MAX_FRAME) if span else 0
+    frame, frame_column = _framed(place.frame(span) or "", span.column) if span else ("", 1)
     return ReportedFinding(
         code=code,
         rule=name,
@@ -74,11 +73,18 @@ def _drawn(
         location=Location(line=span.line, column=span.column, end_line=span.end_line, end_column=span.end_column)
         if span
         else None,
-        frame=frame[cut : cut + 2 * MAX_FRAME] if frame else None,
-        frame_column=cut + 1,
+        frame=frame or None,
+        frame_column=frame_column,
         peft=peft,
         fingerprint=_fingerprint(code, place, message),
     )
+
+
+def _framed(line: str, column: int) -> tuple[str, int]:
+    """A line cut to what is around a column, and the column at which that begins."""
+    start, wide = max(0, column - 1 - MAX_FRAME), max(0, column - 1 - 2 * MAX_FRAME)
+    clean = masked(line[wide : column - 1 + 2 * MAX_FRAME])  # wider than shown, so that no half of a secret is left
+    return clean[start - wide : start - wide + 2 * MAX_FRAME], start + 1
 
 
 def _fingerprint(code: str, place: Place, message: str) -> str:
@@ -124,6 +130,8 @@ def draw_footprint(touched: Footprint) -> ReportedFootprint:
 
 def _clean_all(names: list[str]) -> tuple[str, ...]:
     """Names, each cleaned if any of them needs it: nearly always none does."""
+    if not names:
+        return ()
     together = "\n".join(names)
     if max(map(len, names), default=0) <= MAX_NAME and _clean(together, len(together)) == together:
         return tuple(names)

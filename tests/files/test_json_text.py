@@ -274,3 +274,11 @@ def parsed(raw: bytes) -> JsonText | JsonError:
         return parse_json(raw)
     except JsonError as error:
         return error
+
+
+@pytest.mark.parametrize("gap", ["\u2028", "\u0085", "\r", "\r\n", "\n", "\x0b"])
+def test_the_values_of_a_name_that_is_given_twice(gap: str) -> None:
+    blank = gap if gap.strip("\r\n") == "" else ""
+    document = parse_json(f'{{"note": "a\u2028\u0085", {blank}"r": [8], {blank}"r" :{blank}{{"r": 16}}}}'.encode())
+    (found,) = document.duplicates
+    assert document.values(found) == [[8], {"r": 16}]

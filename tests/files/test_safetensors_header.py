@@ -433,3 +433,12 @@ def test_json_like_headers_never_raise_anything_but_header_error(text: str, clos
 def test_any_bytes_never_raise_anything_but_header_error(raw: bytes) -> None:
     check_against_safetensors(raw)
     check_against_safetensors(file_of(raw, b""))
+
+
+def test_files_with_the_same_header_share_what_nobody_can_change() -> None:
+    raw = b'{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}'
+    one, other = (read_header(BytesReader(len(raw).to_bytes(8, "little") + raw)) for _ in range(2))
+    assert one.tensors is other.tensors
+    for shared in (one.tensors, one.metadata):
+        with pytest.raises(TypeError):
+            shared["b"] = shared.get("a")  # type: ignore[index]

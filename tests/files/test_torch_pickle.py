@@ -269,3 +269,33 @@ def check_never_anything_else(raw: bytes) -> None:
     except PickleError:
         return
     assert all(isinstance(tensor, Tensor) for tensor in found.tensors.values())
+
+
+FLOATS = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
+
+
+def vector(size: bytes, *, wrapped: int = 0, name: bytes = b"a") -> bytes:
+    """A state dict of one vector, rebuilt by way of so many subclasses of tensors."""
+    function, arguments = b"ctorch._utils\n_rebuild_tensor_v2\n", b"(" + FLOATS + b"K\0(" + size + b"t(K\x01t\x89}t"
+    for _ in range(wrapped):
+        function, arguments = b"ctorch._tensor\n_rebuild_from_type_v2\n", b"(" + function + b"N" + arguments + b"Nt"
+    return b"\x80\x02}X" + len(name).to_bytes(4, "little") + name + function + arguments + b"Rs."
+
+
+@pytest.mark.parametrize(
+    ("size", "taken"),
+    [(0, True), (2**64 - 1, True), (2**64, False), (-1, False), (10**20_000, False)],
+    ids=["none", "largest", "too large", "negative", "huge"],
+)
+def test_a_dimension_is_a_number_of_64_bits(size: int, taken: bool) -> None:
+    digits = pickle.encode_long(size)
+    assert bool(read(vector(b"\x8b" + len(digits).to_bytes(4, "little") + digits)).tensors) is taken
+
+
+def test_tensors_are_wrapped_a_few_times_at_most() -> None:
+    assert read(vector(b"K\x08", wrapped=torch_pickle.MAX_WRAPPED)).tensors == {"a": Tensor("F32", (8,), (0, 32))}
+    assert not read(vector(b"K\x08", wrapped=torch_pickle.MAX_WRAPPED + 1)).tensors
+
+
+def test_half_of_a_surrogate_pair_is_escaped() -> None:
+    assert list(read(vector(b"K\x08", name=b"\xed\xa0\x80.b")).tensors) == ["\\ud800.b"]

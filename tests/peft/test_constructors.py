@@ -513,3 +513,9 @@ def test_no_value_of_any_type_makes_it_stumble(peft_type: str) -> None:
         list(refusals(peft_type, {key: value}))
     for value in ODD:
         list(refusals(peft_type, dict.fromkeys(fields_of(peft_type), value)))
+
+
+@pytest.mark.parametrize(("parameters", "refused"), [(["mlp.experts"], True), ([-1], False), ([-1, "a"], False)])
+def test_what_names_no_parameter_wraps_none(parameters: list[Any], refused: bool) -> None:
+    config = {"peft_type": "LORA", "target_modules": ["q_proj"], "target_parameters": parameters, "use_dora": [1]}
+    assert bool(list(refusals("LORA", config, release="0.21"))) is refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapterlint.peft.keys import Role, split_key, wrapper_in
+from adapterlint.peft.keys import MAX_NAME, Role, split_key, wrapper_in
 
 Q = "model.layers.0.self_attn.q_proj"
 
@@ -93,3 +93,11 @@ def test_a_wrapper_is_found_anywhere_but_module_only_at_the_front() -> None:
     assert wrapper_in("module.base_model.model.x.weight") == "module."
     assert wrapper_in("base_model.model.layers.0._checkpoint_wrapped_module.x.weight") == "_checkpoint_wrapped_module."
     assert wrapper_in("base_model.model.module.x.weight") is None
+
+
+def test_a_name_of_endless_length_is_nobodys() -> None:
+    fits = "base_model.model." + "a." * ((MAX_NAME - 30) // 2) + "lora_A.weight"
+    assert split_key(fits, "lora_", False).role is Role.TUNER
+    for prompt_learning in (True, False):
+        name = "base_model.model." + "a." * MAX_NAME + "lora_A.weight"
+        assert split_key(name, "lora_", prompt_learning) == (Role.FOREIGN, "", name)

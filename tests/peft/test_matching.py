@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapterlint.adapter import Config
 from adapterlint.lint.example import DROP, Patch
 from adapterlint.peft.matching import (
+    MAX_MATCHES,
+    PATTERN_COST,
+    Components,
     Targets,
+    component_pattern,
     idle_entries,
+    is_affordable,
     matching_keys,
     pattern_matches,
     saved_as,
     whole_modules,
 )
+from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH
 
 Q0, Q1, Q11 = (f"model.layers.{layer}.self_attn.q_proj" for layer in (0, 1, 11))
 EXPERT = "model.layers.1.mlp.experts.0.w1"
@@ -233,3 +242,28 @@ def test_the_keys_that_match_come_in_their_order() -> None:
 
 def test_entries_that_name_nothing() -> None:
     assert idle_entries(["q_proj", "k_proj", "layers.1.self_attn.q_proj", "o"], [Q0, Q1]) == ("k_proj", "o")
+
+
+@given(st.text("ab.", min_size=1, max_size=4), st.text("abx.", min_size=1, max_size=12))
+def test_components_are_found_as_the_regular_expression_finds_them(entry: str, module: str) -> None:
+    assert Components([entry]).cover(module) is (re.match(component_pattern(entry), module) is not None)
+
+
+def test_what_too_many_entries_cover_is_not_said() -> None:
+    many = Components([f"[a]{i}" for i in range(MAX_PATTERNS + 1)])
+    assert many.cover("a1") is None
+    few = Components(["[a]1", "b"])
+    assert few.cover("a1") is True
+    assert few.cover("c") is False
+    assert [few.cover("a1") for _ in range(MAX_MATCHES // PATTERN_COST)][-1] is None
+    assert few.cover("x.b.y") is True  # a plain name costs nothing
+    saved = [f"[a]{i}" for i in range(MAX_PATTERNS + 1)]
+    assert matches(Q0, target_modules=["q_proj"], modules_to_save=saved) is None
+    assert matches("lm_head", target_modules=["q_proj"], modules_to_save=saved) is False
+
+
+def test_many_expressions_are_not_affordable_even_for_one_module() -> None:
+    assert is_affordable([f"[a]{i}" for i in range(MAX_PATTERNS)], [Q0])
+    assert not is_affordable([f"[a]{i}" for i in range(MAX_PATTERNS + 1)], [Q0])
+    assert not is_affordable(["[a]" * MAX_PATTERNS_LENGTH], [Q0])
+    assert is_affordable([f"layers.{i}" for i in range(MAX_PATTERNS + 1)], [Q0])

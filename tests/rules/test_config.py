@@ -13,15 +13,16 @@ from adapterlint.adapter import load_adapter
 from adapterlint.lint.engine import Engine, footprint_of
 from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, as_patch
 from adapterlint.lint.loader import load_rules
-from adapterlint.peft.backtracking import ENDLESS, endless_match, steps
-from adapterlint.peft.config_patterns import pattern_uses
+from adapterlint.peft.backtracking import ENDLESS, MAX_PLACES, endless_match, steps
+from adapterlint.peft.config_patterns import PatternUse, pattern_uses
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.patterns import Pattern
+from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH, Pattern
 from adapterlint.peft.releases import before, between
 from adapterlint.report.draw import draw
 from adapterlint.report.model import ReportedFinding
 from adapterlint.sources.memory import MemoryFolder
+from rules.config.unknown_key import MAX_GUESSED
 
 RULES = [rule for rule in load_rules() if rule.family == "CFG"]
 NO_WEIGHTS: dict[str, Any] = {"adapter_model.safetensors": DROP}
@@ -481,3 +482,42 @@ def test_every_type_with_a_removed_release_is_told_how_to_go_on() -> None:
             (finding,) = check({"peft_type": method.name}, "CFG112")
             assert finding.help is not None
             assert f"`peft>={method.since},<" in finding.help
+
+
+# Bounds ---------------------------------------------------------------------------------------------------------------
+
+
+def test_lines_are_those_that_end_in_a_line_feed_or_a_carriage_return() -> None:
+    head = '{"note": "a\u2028b\u0085", "peft_type": "LORA", "target_modules": ["q_proj"], "r": 8,\r'
+    twice = Patch(files={"adapter_config.json": head + '"lora_alpha": 32, "lora_alpha": 16}'})
+    (found,) = check(twice, "CFG105")
+    assert "`16` counts, `32` is ignored" in found.message
+    (found,) = check(Patch(files={"adapter_config.json": head + '"use_dora": False}'}), "CFG101")
+    assert found.help == "JSON writes `false`, not `False`."
+
+
+def test_of_very_many_patterns_the_first_are_judged() -> None:
+    assert len(list(pattern_uses_of({f"q[{i}]": 8 for i in range(1000)}))) == MAX_PATTERNS
+    assert len(list(pattern_uses_of({f"q[{i}]" + "x" * 1000: 8 for i in range(1000)}))) == MAX_PATTERNS_LENGTH // 1004
+
+
+def pattern_uses_of(patterns: dict[str, int]) -> Iterable[PatternUse]:
+    config = Patch({"rank_pattern": patterns}).adapter().config
+    assert config is not None
+    return pattern_uses(config)
+
+
+def test_the_places_of_one_config_are_shared_by_its_patterns() -> None:
+    first = endless_match(r"(\w+\.)*q_proj", (MODULE,), whole=True)
+    assert first.text is None
+    assert 0 < MAX_PLACES - first.left < MAX_PLACES / 10
+    assert endless_match(r"(([a-z_]+)*\.)*q_proj", (MODULE,), whole=True, places=3).text is None
+
+
+def test_likenesses_are_looked_for_among_the_first_unknown_keys() -> None:
+    def notes(letter: str) -> Patch:  # the keys of a patch are sorted
+        return alone(**{f"{letter}_note_{i}": 1 for i in range(MAX_GUESSED)}, lora_alpah=1, lora_alpha=DROP)
+
+    before_them, after_them = (check(notes(letter), "CFG114") for letter in "za")
+    assert [any("has no key" in one.message for one in found) for found in (before_them, after_them)] == [True, False]
+    assert any(f"{MAX_GUESSED + 1} keys" in one.message for one in after_them)

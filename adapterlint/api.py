@@ -16,7 +16,7 @@ from adapterlint.lint.engine import Engine, Found, footprint_of
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.select import Selection, select
-from adapterlint.report.draw import draw, draw_adapter, draw_crash, draw_problem
+from adapterlint.report.draw import draw, draw_adapters, draw_crash, draw_problem
 from adapterlint.report.model import Report, ReportedFinding, Summary
 from adapterlint.settings import Settings, overridden
 from adapterlint.severity import Severity
@@ -76,7 +76,7 @@ def check(
     findings = (*tally.drawn, *map(draw_crash, engine.crashes))
     return Report(
         version=__version__,
-        adapters=tuple(draw_adapter(a, touched, fleets.by_path.get(a.path)) for a, touched in adapters),
+        adapters=draw_adapters(adapters, fleets.by_path),
         findings=findings,
         problems=tuple(map(draw_problem, (*found.problems, *fleets.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),

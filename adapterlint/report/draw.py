@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from adapterlint.adapter import Adapter
 from adapterlint.errors import AdapterlintError
@@ -103,8 +103,26 @@ def draw_problem(error: AdapterlintError) -> Problem:
     return Problem(place=_clean(error.place or ""), message=_clean(error.message, MAX_MESSAGE))
 
 
-def draw_adapter(adapter: Adapter, touched: Footprint | None, fleet: str | None) -> ReportedAdapter:
-    """An adapter as it is reported."""
+def draw_adapters(
+    adapters: Iterable[tuple[Adapter, Footprint | None]], fleets: Mapping[str, str]
+) -> tuple[ReportedAdapter, ...]:
+    """Adapters as they are reported; those of one recipe share their footprint, which is drawn once.
+
+    Args:
+        adapters: With what they touch.
+        fleets: Folder of an adapter -> name of its fleet.
+    """
+    drawn: dict[int, ReportedFootprint] = {}
+    reported = []
+    for adapter, touched in adapters:
+        if touched is not None and id(touched) not in drawn:
+            drawn[id(touched)] = draw_footprint(touched)
+        footprint = drawn[id(touched)] if touched is not None else None
+        reported.append(_draw_adapter(adapter, footprint, fleets.get(adapter.path)))
+    return tuple(reported)
+
+
+def _draw_adapter(adapter: Adapter, footprint: ReportedFootprint | None, fleet: str | None) -> ReportedAdapter:
     config = adapter.config
     return ReportedAdapter(
         name=_clean(adapter.name),
@@ -113,7 +131,7 @@ def draw_adapter(adapter: Adapter, touched: Footprint | None, fleet: str | None)
         peft_type=_clean(config.peft_type) if config and config.peft_type else None,
         base_model=_clean(config.base_model) if config and config.base_model else None,
         fleet=_clean(fleet) if fleet else None,
-        footprint=draw_footprint(touched) if touched else None,
+        footprint=footprint,
     )
 
 

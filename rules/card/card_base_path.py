@@ -13,7 +13,7 @@ _PATH = re.compile(r"(/|\.{1,2}/|~/|[A-Za-z]:[\\/]|\\\\).*|[^/]+/[^/]+/.+|.*\\.*
 
 @rule(
     "CRD103",
-    Severity.WARNING,
+    Severity.INFO,
     since="0.1",
     bad=Patch(files={"README.md": "---\nbase_model: /home/user/models/tiny-llama\nlibrary_name: peft\n---\n"}),
     good=Patch(),

@@ -195,7 +195,8 @@ def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = N
 
     Args:
         where: A folder, or any other source of files.
-        weights: The weights file, if it has a name of its own.
+        weights: The weights file, if it has a name of its own; it counts for a bare header, and where there is a config
+            but no weights under PEFT's names.
 
     Returns:
         The adapter, or `None` if the folder holds nothing that is known. Whatever cannot be read is told in
@@ -205,7 +206,11 @@ def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = N
     entries = source.entries()
     parts = _Parts(source, entries)
     config = parts.config() if CONFIG in entries else None
-    name = weights or next((w for w in WEIGHTS if w in entries), None)
+    name = next((w for w in WEIGHTS if w in entries), None)
+    if weights and (
+        weights.endswith(".header") or (CONFIG in entries and not name and not BASE_WEIGHTS.match(weights))
+    ):
+        name = weights
     kind, recognised = _format(source, entries, config, ours=name is not None or "config" in parts.unreadable)
     if kind is None:
         return None

@@ -88,3 +88,9 @@ def test_imports_go_one_way() -> None:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("adapterlint."):
                 other = node.module.split(".")[1]
                 assert other not in ROOMS or ROOMS.index(other) <= ROOMS.index(room), f"{path}: {node.module}"
+
+
+def test_no_format_lets_a_control_character_through(write: Write) -> None:
+    folder = write("de\x9b1m\u202e\x7f\nline", {"r": 4})
+    for form in FORMATS.values():
+        assert all(line.isprintable() for line in form(check(folder), False).splitlines())

@@ -10,8 +10,10 @@ from adapterlint.report.text import text
 
 
 def json(report: Report) -> str:
-    """The report as JSON, as `schema.json` describes it."""
-    return report.model_dump_json(indent=2) + "\n"
+    """The report as JSON, as `schema.json` describes it; all ASCII, so that a terminal obeys nothing in it."""
+    from json import dumps
+
+    return dumps(report.model_dump(mode="json"), indent=2).replace("\x7f", "\\u007f") + "\n"
 
 
 # Every format takes the report and whether it may use colour.

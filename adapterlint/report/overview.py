@@ -133,7 +133,7 @@ def _common_folder(paths: Sequence[str]) -> str:
 
 
 def _row(o: Overview, root: str) -> tuple[str, ...]:
-    path = os.path.relpath(o.path, root) if root else o.path
+    path = printable(os.path.relpath(o.path, root) if root else o.path)
     if o.format != "PEFT":
         return (path, o.format, "", "", "", "", "")
     rank = f" r={ranges(o.ranks)}" if o.ranks else ""

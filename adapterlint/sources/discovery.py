@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adapterlint.errors import AdapterlintError
-from adapterlint.formats import FOREIGN_FILES, SAFETENSORS, WEIGHTS, is_telling
+from adapterlint.formats import CARD, FOREIGN_FILES, SAFETENSORS, WEIGHTS, is_telling
 from adapterlint.globs import matches
 from adapterlint.sources import inside
 from adapterlint.sources.local import MAX_ENTRIES, LocalFolder, is_file, list_files
@@ -87,7 +87,7 @@ class _Walk:
         """The adapter that a file belongs to; nothing for a file that belongs to none."""
         folder, name = os.path.split(path)
         folder = folder or "."
-        if is_telling(name):
+        if is_telling(name) or name == CARD:
             own = name.endswith(SAFETENSORS) and name not in WEIGHTS and name not in FOREIGN_FILES
             yield from self.once(Candidate(LocalFolder(folder), name if own else None), folder)
 

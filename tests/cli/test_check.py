@@ -168,6 +168,11 @@ def test_commands_with_one_output_say_so(command: list[str], run: Run, write: Wr
     assert run(*command, "-o", "json").exit_code == 0
 
 
+def test_a_name_with_a_line_end_stays_in_its_row(run: Run, write: Write) -> None:
+    write("de\nfr")
+    assert "de\\nfr" in run("show", ".").stdout
+
+
 def test_colour_only_on_a_terminal_or_on_demand(run: Run, write: Write) -> None:
     write("de", {"r": 4})
     assert "\033[" not in run("check", "de").stdout

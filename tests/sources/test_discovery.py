@@ -170,3 +170,24 @@ def test_a_linked_folder_outside_is_looked_at_but_not_walked_down(write: Write, 
     (tmp_path / "adapters" / "de").symlink_to(outside)
     (tmp_path / "adapters" / "root").symlink_to("/")
     assert found("adapters") == ["adapters/de"]
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_single_file_is_judged_as_its_folder_is(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for name, content in FOREIGN[kind].items():
+        (tmp_path / "other" / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    for name in FOREIGN[kind]:
+        report = check(f"other/{name}")
+        assert {f.severity for f in report.findings} <= {"info"}, name
+
+
+def test_weights_of_others_beside_an_adapter_are_not_taken_for_its_own(write: Write) -> None:
+    folder = write("de")
+    (folder / "vae.safetensors").write_bytes(safetensors_file({"x": ("F32", (1,))}))
+    assert check(folder / "vae.safetensors").findings == ()
+
+
+def test_the_card_stands_for_its_adapter(write: Write) -> None:
+    folder = write("de")
+    assert check(folder / "README.md").summary.adapters == 1

@@ -37,4 +37,4 @@ def hub_model(name: str) -> str | None:
     key = base_key(name)
     if not _REPOSITORY.fullmatch(key) or _FOLDERS.fullmatch(key.partition("/")[0]):
         return None
-    return _VARIANT.sub("", key.partition("/")[2]).lower()
+    return _VARIANT.sub("", key.partition("/")[2]).lower().removeprefix("meta-")  # mirrors leave Meta's name away

@@ -254,9 +254,10 @@ def _footprint(config: Config, found: Layout) -> Footprint:
 
 def _is_of_a_method(name: str) -> bool:
     """Whether a tensor has the name of a parameter of some method, so that it is none of a base."""
-    return any(part.startswith(_METHOD_PREFIXES) for part in name.split("."))
+    return any(part.startswith(_METHOD_PREFIXES) for part in name.split(".")) or name.endswith(_DIFFUSERS)
 
 
+_DIFFUSERS = (".lora.down.weight", ".lora.up.weight")  # LoRA as diffusers called it: a base has no such modules
 _METHOD_PREFIXES = tuple(method.prefix for method in METHODS.values() if method.prefix)
 
 

@@ -5,30 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint import DROP, Config, Finding, Patch, Severity, rule, shown
+from adapterlint.lint.example import BASE, GOOD_CONFIG
+
+# Seen to raise with `r: 0` in PEFT 0.21.2.
+_REFUSING = (
+    *("ADAMSS", "DEFT", "DELORA", "GRALORA", "HIRA", "HRA", "LILY", "LOHA", "LOKR", "LORA", "MISS", "PEANUT", "POLY"),
+    *("PSOFT", "PVERA", "RANDLORA", "SHADOW", "SHIRA", "SUPERTUNING", "TINYLORA", "UNILORA", "VBLORA", "VERA"),
+)
+_HRA = Patch(
+    config=dict.fromkeys(GOOD_CONFIG, DROP)
+    | {
+        "peft_type": "HRA",
+        "r": 0,
+        "base_model_name_or_path": BASE,
+        "target_modules": ["q_proj"],
+        "inference_mode": True,
+    },
+    tensors={"*": DROP, "base_model.model.model.layers.0.self_attn.q_proj.hra_u": ("F32", (16, 8))},
+)
 
 
 @rule(
     "CFG104",
     Severity.ERROR,
     since="0.1",
-    bad=({"r": 0}, {"r": -8}, {"rank_pattern": {"q_proj": 0}}),
+    bad=({"r": 0}, {"r": -8}, {"rank_pattern": {"q_proj": 0}}, _HRA),
     good={"r": 8},
     source="peft/tuners/lora/layer.py, LoraLayer.update_layer",
-    types=("LORA",),
+    types=_REFUSING,
 )
 def zero_rank(config: Config) -> Iterator[Finding]:
     """The rank `r` is not a positive integer.
 
-    PEFT refuses to build a LoRA layer of rank 0 or below, so the adapter cannot be loaded.
-    Set `r` (or the entry of `rank_pattern`) to the rank it was trained with: the first dimension of any `lora_A`.
+    PEFT refuses to build a layer of rank 0 or below (`ValueError`, of VeRA and RandLoRA `ZeroDivisionError`), so the
+    adapter cannot be loaded. Methods for which 0 means something (OFT, AdaLoRA's `r`) are not meant.
+    Set `r` (or the entry of `rank_pattern`) to the rank it was trained with, for LoRA the first dimension of any
+    `lora_A`.
     """
     ranks: list[tuple[tuple[str, ...], Any]] = [(("r",), config.get("r"))]
-    ranks += [(("rank_pattern", name), rank) for name, rank in config.mapping("rank_pattern").items()]
+    if config.peft_type == "LORA":
+        ranks += [(("rank_pattern", name), rank) for name, rank in config.mapping("rank_pattern").items()]
     for route, rank in ranks:
         if isinstance(rank, int) and not isinstance(rank, bool) and rank <= 0:
             yield Finding(
                 f"`{route[-1]}` is {shown(rank)}, but a rank is a positive integer",
                 at=config.at(*route),
-                help="Set it to the first dimension of the `lora_A` tensors.",
+                help="Set it to the rank that the tensors have.",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Adapter, Finding, Patch, Severity, rule, shown
+from adapterlint import Adapter, Finding, Patch, Severity, counted, rule, shown
 
 _OURS = ("adapter_", "tokenizer", "special_tokens_map.json", "added_tokens.json", "vocab.", "merges.txt", "README.md")
 
@@ -27,10 +27,21 @@ def link_leaves_folder(adapter: Adapter) -> Iterator[Finding]:
     Put the file itself in the place of the link (`cp --dereference`).
     """
     broken = {part.file.rpartition("/")[2] for part in adapter.unreadable.values() if part.kind == "io"}
-    for name, entry in adapter.files.entries.items():
-        if entry.leaves is not None and name.startswith(_OURS) and name not in broken:
-            yield Finding(
-                f"{shown(name)} is a link to {shown(entry.leaves)}, outside of the folder",
-                at=adapter.files.at(name),
-                help="Put the file itself in its place (`cp --dereference`).",
-            )
+    links = {
+        name: entry.leaves
+        for name, entry in adapter.files.entries.items()
+        if entry.leaves is not None and name.startswith(_OURS) and name not in broken
+        if not any(store in entry.leaves for store in _STORES)
+    }
+    if links:
+        name, target = next(iter(links.items()))
+        others = f" (and {counted(len(links) - 1, 'other file')} likewise)" if len(links) > 1 else ""
+        yield Finding(
+            f"{shown(name)} is a link to {shown(target)}, outside of the folder{others}",
+            at=adapter.files.at(name),
+            help="Put the file itself in its place (`cp --dereference`).",
+        )
+
+
+# Where git-annex and DVC keep the files of a repository, which they link to.
+_STORES = ("/.git/annex/", "/.dvc/cache/")

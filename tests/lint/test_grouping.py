@@ -257,3 +257,7 @@ def test_a_fleet_of_which_nothing_is_checked_is_not_judged(write: Write, tmp_pat
     fleet = FleetSettings(name="one", adapters={"de": str(tmp_path / "elsewhere" / "de")}, activate=(("de", "ed"),))
     report = check(write("other"), settings=Settings(fleet=(fleet,)))
     assert report.findings == ()
+
+
+def test_mirrors_that_leave_the_makers_name_away_mean_the_same_model() -> None:
+    assert hub_model("meta-llama/Meta-Llama-3-8B") == hub_model("unsloth/llama-3-8b-bnb-4bit")

@@ -92,7 +92,11 @@ def test_only_links_of_files_that_matter_and_lead_somewhere_are_told() -> None:
     outside = "/home/user/somewhere"
     links = {"README.md": outside, "tokenizer.json": outside, "notes.txt": outside}
     patch = Patch(links=links, files={"tokenizer.json": "{}", "notes.txt": ""})
-    assert [f.at.file for _, f in findings(patch)] == ["adapter/README.md", "adapter/tokenizer.json"]
+    told = [f for _, f in findings(patch)]
+    assert [f.at.file for f in told] == ["adapter/README.md"]
+    assert "(and 1 other file likewise)" in told[0].message
+    stores = {name: f"/repo/{store}/{name}" for name, store in (("README.md", ".git/annex"), ("x.bin", ".dvc/cache"))}
+    assert findings(Patch(links=stores, files={"x.bin": ""})) == []
     dangling = Patch(links={"adapter_model.safetensors": outside}, files={"adapter_model.safetensors": DROP})
     assert codes(dangling) == []
 

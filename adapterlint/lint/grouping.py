@@ -26,6 +26,8 @@ _FINAL = re.compile(
     rf"|(?:model|checkpoint|ckpt|adapter|lora)[-_]({'|'.join(_FINALS)})",
     re.IGNORECASE,
 )
+# A revision in the Hub's cache: `.../models--org--name/snapshots/<revision>/...`.
+_SNAPSHOT = re.compile(r"([/\\]models--[^/\\]+[/\\]snapshots)[/\\][^/\\]+")
 # Task types that need a model class of their own, and how the names of these classes end.
 _MODEL_CLASSES = {
     "CAUSAL_LM": ("ForCausalLM", "LMHeadModel"),
@@ -214,8 +216,12 @@ def _names(folders: Iterable[str]) -> dict[str, str]:
 
 
 def _latest(folders: Iterable[str]) -> list[str]:
-    """Folders without those of other versions: the final adapter of a training run, else its best or latest one."""
-    everything = list(folders)
+    """Folders without those of other versions: the final adapter of a training run, else its best or latest one.
+
+    Of a repository in the Hub's cache one revision stands for all.
+    """
+    revisions = {_SNAPSHOT.sub(r"\1", folder): folder for folder in folders}
+    everything = list(revisions.values())
     runs: dict[str, list[tuple[tuple[int, int], str]]] = {}
     for folder in everything:
         version = _version(os.path.basename(folder))

@@ -261,3 +261,10 @@ def test_a_fleet_of_which_nothing_is_checked_is_not_judged(write: Write, tmp_pat
 
 def test_mirrors_that_leave_the_makers_name_away_mean_the_same_model() -> None:
     assert hub_model("meta-llama/Meta-Llama-3-8B") == hub_model("unsloth/llama-3-8b-bnb-4bit")
+
+
+def test_revisions_of_one_hub_repository_are_versions_of_one_adapter(form: Any) -> None:
+    cached = "hub/models--acme--{}/snapshots/{}"
+    names_of = names(form({cached.format("de", "abc"): {}, cached.format("de", "def"): {}}))
+    assert names_of == []
+    assert len(names(form({cached.format("de", "abc"): {}, cached.format("fr", "abc"): {}}))[0]) == 2

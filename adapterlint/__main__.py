@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+from adapterlint import __version__
+
 
 def main() -> None:
-    """Run the command line; never returns."""
+    """Run the command line; returns only after `--version`."""
+    if sys.argv[1:] == ["--version"]:  # what scripts ask first needs no parser
+        sys.stdout.write(f"adapterlint {__version__}\n")
+        return
     from adapterlint.cli import run
 
     run()

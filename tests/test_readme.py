@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,9 @@ def test_every_command_that_is_shown_is_understood(run: Run) -> None:
     for line in SHELL[2].splitlines():
         words = line.partition("#")[0].replace("a/ b/ --activate a,b", "adapters --activate head-de,head-fr").split()
         assert run(*words[1:]).exit_code in (0, 1), line
+
+
+def test_the_version_is_said_with_and_without_a_parser(run: Run) -> None:
+    command = [sys.executable, "-m", "adapterlint", "--version"]
+    quick = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert quick == run("--version").stdout

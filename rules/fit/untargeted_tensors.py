@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
 from adapterlint.peft.matching import Targets
+from adapterlint.peft.target_forms import form_of_entry
 from adapterlint.words import MAX_LISTED
 
 
@@ -44,9 +45,14 @@ def untargeted_tensors(config: Config, footprint: Footprint) -> Iterator[Finding
         causes.setdefault(targets.why_not(module), []).append(module)
     for key, modules in causes.items():
         where = listed(modules, word="modules")
-        every = " (all that the file has)" if len(modules) == len(footprint.tuned) else ""
+        every = len(modules) == len(footprint.tuned)
+        consequence = (
+            " (all that the file has), so that PEFT raises if nothing else matches, or drops the tensors in the file"
+            if every
+            else ", so that the tensors in the file are dropped"
+        )
         yield Finding(
-            f"{_WHY[key]} {where}{every}, so that the tensors in the file are dropped",
+            f"{_WHY[key]} {where}{consequence}",
             at=config.at(key if key in config else "task_type"),
             help=_remedy(config, key, modules),
             severity=Severity.ERROR if nothing else None,
@@ -78,6 +84,10 @@ def _remedy(config: Config, key: str, modules: Sequence[str]) -> str:
     value = config.get("target_modules")
     if isinstance(value, str):
         return f"PEFT matches {shown(value)} with whole names; write a list ({listed(names)}) or a wider pattern."
+    forms = ((entry, form_of_entry(entry)) for entry in config.strings("target_modules")[:MAX_LISTED])
+    for entry, form in forms:
+        if form is not None:
+            return f"{shown(entry)} {form.reason}. {form.remedy}"
     return f"Add {listed(names)} to `target_modules`."
 
 

@@ -23,8 +23,13 @@ _VARIANT = re.compile(
 
 def base_key(name: str) -> str:
     """A name of a base such that equal bases have equal ones: the repository behind a cache folder, no last slash."""
-    cached = _CACHED.search(name)
-    return f"{cached[1]}/{cached[2]}" if cached else name.strip().rstrip("/\\") or name
+    return cached_repository(name) or name.strip().rstrip("/\\") or name
+
+
+def cached_repository(path: str) -> str | None:
+    """The Hub repository that a path in the Hub's local cache belongs to, as `org/name`."""
+    cached = _CACHED.search(path)
+    return f"{cached[1]}/{cached[2]}" if cached else None
 
 
 def hub_model(name: str) -> str | None:

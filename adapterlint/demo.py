@@ -6,18 +6,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapterlint.lint.example import DROP, HIDDEN, LAYERS, VOCABULARY, Patch, Shape, safetensors_file
+from adapterlint.lint.example import DROP, HIDDEN, LAYERS, VOCABULARY, Patch, Shape, safetensors_file, with_tokens
 
 _LM_HEAD = {"base_model.model.lm_head.weight": ("F32", (VOCABULARY, HIDDEN))}
-_TOKENS = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
 _MISSING = "base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight"
 
 ADAPTERS: Mapping[str, Patch] = {
     "healthy": Patch(),
     "head-de": Patch(config={"modules_to_save": ["lm_head"]}, tensors=_LM_HEAD),
     "head-fr": Patch(config={"modules_to_save": ["lm_head"]}, tensors=_LM_HEAD),
-    "tokens-chat": Patch(config={"trainable_token_indices": [60, 61]}, tensors={_TOKENS: ("F32", (2, HIDDEN))}),
-    "tokens-tools": Patch(config={"trainable_token_indices": [61, 62, 63]}, tensors={_TOKENS: ("F32", (3, HIDDEN))}),
+    "tokens-chat": with_tokens(60, 61),
+    "tokens-tools": with_tokens(61, 62, 63),
     "compiled": Patch(rename=("base_model.model.", "_orig_mod.base_model.model.")),
     "unpaired": Patch(tensors={_MISSING: DROP}),
 }

@@ -58,6 +58,7 @@ GOOD_TENSORS: Mapping[str, Shape] = {
     for module in ("q_proj", "v_proj")
     for factor, shape in (("A", (RANK, HIDDEN)), ("B", (HIDDEN, RANK)))
 }
+EMBEDDINGS = "base_model.model.model.embed_tokens"
 GOOD_CARD = f"---\nbase_model: {BASE}\nlibrary_name: peft\n---\n# A tiny adapter\n"
 
 
@@ -112,6 +113,12 @@ class Patch:
         if adapter is None:
             raise ValueError("the patch leaves nothing that looks like an adapter")
         return adapter
+
+
+def with_tokens(*indices: int) -> Patch:
+    """The known-good adapter with rows for these token indices of the input embeddings."""
+    rows = f"{EMBEDDINGS}.token_adapter.trainable_tokens_delta"
+    return Patch(config={"trainable_token_indices": [*indices]}, tensors={rows: ("F32", (len(indices), HIDDEN))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def _clean_all(names: list[str]) -> tuple[str, ...]:
     if not names:
         return ()
     together = "\n".join(names)
-    if max(map(len, names), default=0) <= MAX_NAME and _clean(together, len(together)) == together:
+    if max(map(len, names)) <= MAX_NAME and _clean(together, len(together)) == together:
         return tuple(names)
     return tuple(map(_clean, names))
 

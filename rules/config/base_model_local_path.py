@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint.base_names import cached_repository
 
-_HUB_CACHE = re.compile(r"models--([\w.-]+?)--([\w.-]+?)(?:[/\\]|$)")
 _HUB_URL = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?", re.IGNORECASE)
 _LOCAL = re.compile(r"[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 
@@ -38,14 +38,14 @@ def base_model_local_path(config: Config) -> Iterator[Finding]:
     name = (config.base_model or "").strip()
     if not name:
         return
-    cached, url = _HUB_CACHE.search(name), _HUB_URL.match(name)
+    url = _HUB_URL.match(name)
     if "://" in name and not name.lower().startswith("file:"):
         kind = "a URL, which transformers takes for the id of a repository"
     elif _LOCAL.match(name) or "\\" in name or name.count("/") > 1:
         kind = "a path of a disk, which does not exist elsewhere"
     else:
         return
-    known = url[1] if url else f"{cached[1]}/{cached[2]}" if cached else None
+    known = url[1] if url else cached_repository(name)
     yield Finding(
         f"`base_model_name_or_path` is {shown(config.base_model)}, {kind}",
         at=config.at("base_model_name_or_path"),

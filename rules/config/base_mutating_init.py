@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from adapterlint import Adapter, Config, Finding, Severity, rule, shown
+from adapterlint.peft.inits import LORA_GA, PISSA_NITER, mutating_init
 from adapterlint.peft.weights_files import is_recipe
 
 
@@ -37,11 +37,8 @@ def base_mutating_init(config: Config, adapter: Adapter) -> Iterator[Finding]:
     twice the rank.
     """
     value = config.get("init_lora_weights")
-    if not isinstance(value, str) or is_recipe(adapter):
-        return
-    # As PEFT compares them: OLoRA without case, the others with it; words that it refuses are told elsewhere.
-    kind = "pissa_niter" if _RANDOMISED.fullmatch(value) else value.lower() if value.lower() == "olora" else value
-    if kind in _CONSEQUENCES:
+    kind = mutating_init(value)
+    if kind is not None and not is_recipe(adapter):
         yield Finding(
             f"`init_lora_weights` is {shown(value)}: {_CONSEQUENCES[kind]}",
             at=config.at("init_lora_weights"),
@@ -50,7 +47,6 @@ def base_mutating_init(config: Config, adapter: Adapter) -> Iterator[Finding]:
         )
 
 
-_RANDOMISED = re.compile(r"pissa_niter_\d+")
 _MUTATES = (
     "changes the base weights each time the adapter is loaded, so it is right only alone and in PEFT, and every other "
     "adapter on the model becomes wrong"
@@ -59,8 +55,8 @@ _CONSEQUENCES = {
     "pissa": f"PiSSA {_MUTATES}",
     "olora": f"OLoRA {_MUTATES}",
     "loftq": f"LoftQ {_MUTATES}",
-    "pissa_niter": "randomised PiSSA takes another part out of the base weights each time the adapter is loaded, so "
+    PISSA_NITER: "randomised PiSSA takes another part out of the base weights each time the adapter is loaded, so "
     "its output differs from the trained one, and every other adapter on the model becomes wrong",
-    "lora_ga": "LoRA-GA took a part out of the base weights in training, which loading does not do, so the output "
+    LORA_GA: "LoRA-GA took a part out of the base weights in training, which loading does not do, so the output "
     "differs from the trained one",
 }

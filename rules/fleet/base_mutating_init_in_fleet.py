@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, Member, Severity, listed, rule
 from adapterlint.lint.fleet import name_all, paths, they
+from adapterlint.peft.inits import changes_base_on_loading
 
 
 @rule(
@@ -47,7 +48,4 @@ def base_mutating_init_in_fleet(fleet: Fleet) -> Iterator[Finding]:
 
 
 def _changes_base(member: Member) -> bool:
-    init = member.config.get("init_lora_weights")
-    return isinstance(init, str) and (
-        init in ("pissa", "loftq") or init.startswith("pissa_niter_") or init.lower() == "olora"
-    )
+    return changes_base_on_loading(member.config.get("init_lora_weights"))

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule, shown
+from adapterlint import Finding, Fleet, FleetPatch, Member, Severity, listed, rule, shown
+from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import common_tokens, each, paths, shared
-
-_ROWS = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
-
-
-def _tokens(*indices: int) -> Patch:
-    return Patch(config={"trainable_token_indices": [*indices]}, tensors={_ROWS: ("F32", (len(indices), 16))})
 
 
 @rule(
@@ -19,11 +14,11 @@ def _tokens(*indices: int) -> Patch:
     Severity.WARNING,
     since="0.1",
     bad=(
-        FleetPatch({"chat": _tokens(60, 61), "tools": _tokens(61, 62)}),
-        FleetPatch({"chat": _tokens(60), "tools": _tokens(60)}, activate=(("chat", "tools"),), declared=True),
+        FleetPatch({"chat": with_tokens(60, 61), "tools": with_tokens(61, 62)}),
+        FleetPatch({"chat": with_tokens(60), "tools": with_tokens(60)}, activate=(("chat", "tools"),), declared=True),
     ),
     good=FleetPatch(
-        {"plain": {}, "chat": _tokens(60, 61), "tools": _tokens(61, 62)},
+        {"plain": {}, "chat": with_tokens(60, 61), "tools": with_tokens(61, 62)},
         activate=(("plain", "chat"), ("plain", "tools")),
         declared=True,
         ordered=True,

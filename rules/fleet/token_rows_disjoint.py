@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Patch, Severity, rule, shown
+from adapterlint import Finding, Fleet, FleetPatch, Severity, rule, shown
+from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import common_tokens, paths, shared
-
-_ROWS = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
 
 _CONSEQUENCES = {
     ">=0.18": "raises `ValueError: Only one adapter can be set at a time for TrainableTokensWrapper` nevertheless",
@@ -15,20 +14,16 @@ _CONSEQUENCES = {
 }
 
 
-def _tokens(*indices: int) -> Patch:
-    return Patch(config={"trainable_token_indices": [*indices]}, tensors={_ROWS: ("F32", (len(indices), 16))})
-
-
 @rule(
     "FLT103",
     Severity.WARNING,
     since="0.1",
     bad=(
-        FleetPatch({"chat": _tokens(60), "tools": _tokens(61)}),
-        FleetPatch({"chat": _tokens(60), "tools": _tokens(61)}, activate=(("chat", "tools"),), declared=True),
+        FleetPatch({"chat": with_tokens(60), "tools": with_tokens(61)}),
+        FleetPatch({"chat": with_tokens(60), "tools": with_tokens(61)}, activate=(("chat", "tools"),), declared=True),
     ),
     good=FleetPatch(
-        {"plain": {}, "chat": _tokens(60), "tools": _tokens(61)},
+        {"plain": {}, "chat": with_tokens(60), "tools": with_tokens(61)},
         activate=(("plain", "chat"), ("plain", "tools")),
         declared=True,
         ordered=True,

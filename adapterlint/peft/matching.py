@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from adapterlint.adapter import Config
 from adapterlint.caches import kept
@@ -38,12 +38,23 @@ _NAME = re.compile(r"\w+")
 _PATH = re.compile(r"[\w.]+")
 
 
+class _Values(Protocol):
+    """A config: the file, or what a release of PEFT made of it."""
+
+    @property
+    def peft_type(self) -> str: ...
+
+    def get(self, key: str, default: Any = None, /) -> Any: ...
+
+
 class Targets:
     """The target modules of one config.
 
     Args:
         config: The adapter's config.
         last_index: Whether the last number in a path is its layer (PEFT before 0.20) instead of the first.
+        saved: The entries of `modules_to_save` that keep a module from being a target; by default all of the config,
+            and the heads that a task type adds before it looks for targets.
     """
 
     __slots__ = (
@@ -62,7 +73,9 @@ class Targets:
         "_unknown_owner",
     )
 
-    def __init__(self, config: Config, *, last_index: bool = False) -> None:
+    def __init__(
+        self, config: _Values, *, last_index: bool = False, saved: tuple[str, ...] | None = None
+    ) -> None:
         fields = fields_of(config.peft_type)
         value = config.get("target_modules")
         if config.peft_type == "ADAPTION_PROMPT" and isinstance(value, str):
@@ -76,9 +89,10 @@ class Targets:
         self._excluded_names = frozenset(_strings(excluded))
         self._excluded_tails = _tails(self._excluded_names)
         # Of the heads that it adds by itself, those of SEQ_CLS are there before the targets are looked for.
-        saved = whole_modules(config)
-        if config.get("task_type") == "SEQ_CLS":
-            saved += IMPLICIT_HEADS["SEQ_CLS"]
+        if saved is None:
+            saved = whole_modules(config)
+            if config.get("task_type") == "SEQ_CLS":
+                saved += IMPLICIT_HEADS["SEQ_CLS"]
         self._saved = Components(saved)
         self._layers = _layers(config.get("layers_to_transform")) if "layers_to_transform" in fields else None
         patterns = config.get("layers_pattern")
@@ -105,6 +119,17 @@ class Targets:
             return True
         found = self._matches(module)
         return None if found is False and self._unknown_owner else found
+
+    def verdict(self, module: str) -> bool | None:
+        """Whether a module is a target, as `check_target_module_exists` says it: `None` stands for an excluded one.
+
+        Parameters that are targeted do not count; a pattern that cannot be matched in time matches nothing.
+        """
+        if self._simple:
+            return module.endswith(self._tails) or module in (self._names or ())
+        if self.is_excluded(module) or self._saved.cover(module):
+            return None
+        return bool(self._matches(module))
 
     def why_not(self, module: str) -> str:
         """The key of the config that keeps a module from being a target, for one that is none."""
@@ -231,7 +256,7 @@ def idle_entries(entries: Iterable[str], modules: Iterable[str]) -> tuple[str, .
     return left
 
 
-def whole_modules(config: Config) -> tuple[str, ...]:
+def whole_modules(config: _Values) -> tuple[str, ...]:
     """The entries of `modules_to_save` as PEFT reads them: a string is a list of its characters."""
     method = METHODS.get(config.peft_type)
     if method is not None and not method.has_modules_to_save:

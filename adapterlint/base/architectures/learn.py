@@ -1,0 +1,327 @@
+"""Find, from models built with many configs, the expressions that say what of a model depends on which config value.
+
+Only values whose change alone changed something may explain it, and only what agrees with every model that was built
+is an explanation; where there is none, the table says what the default config gives.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from adapterlint.base.expressions import Index, Missing, feature, number
+
+MAX_FEATURES = 60
+MAX_TRIPLES = 24
+MAX_CAUSES = 6
+
+
+@dataclass(eq=False)
+class Build:
+    """One config that a model was built with.
+
+    Args:
+        values: The config's values by dotted name.
+        changed: The values that differ from the reduced config; `None` for the default config, which differs in many.
+    """
+
+    values: Mapping[str, Any]
+    changed: frozenset[str] | None
+
+
+Samples = Sequence[tuple[Build, Index]]
+
+
+@dataclass
+class Learner:
+    """What is known of all builds of a class.
+
+    Args:
+        unprobed: Values (ints) that no build could change.
+        sizes: Values (ints) whose change alone changed a shape or a length.
+    """
+
+    unprobed: Mapping[str, int] = field(default_factory=dict)
+    sizes: frozenset[str] = frozenset()
+
+    def causes(self, samples: Samples, labels: Sequence[Hashable]) -> list[str]:
+        """The values whose change alone changed a label."""
+        known: dict[Any, set[Hashable]] = defaultdict(set)
+        for (build, index), label in zip(samples, labels, strict=True):
+            if build.changed is not None:
+                known[build.changed, tuple(i for i, _ in index)].add(label)
+        found: dict[str, None] = {}
+        for changed, where in known:
+            for cause in changed:
+                before = known.get((changed - {cause}, where))
+                if before is not None and not known[changed, where] <= before:
+                    found[cause] = None
+        return list(found)
+
+    def choice(self, samples: Samples, labels: Sequence[Any]) -> Any:
+        """A label if it is always the same, else a choice among them (see `expressions.decide`)."""
+        if len(set(labels)) == 1:
+            return labels[0]
+        causes = self.causes(samples, labels)
+        found = self._rule(samples, labels, causes)
+        default = _default_labels(samples, labels)
+        return {**found, "d": default} if found else {"d": default}
+
+    def _rule(
+        self, samples: Samples, labels: Sequence[Any], causes: list[str]
+    ) -> dict[str, Any] | None:
+        depth = max((len(index) for _, index in samples), default=0)
+        features = list(_features(samples[0][0].values, causes, depth))[:MAX_FEATURES]
+        columns = []
+        for f in features:
+            found = [_value(f, build, index) for build, index in samples]
+            if any(isinstance(v, Missing) for v in found):
+                continue
+            column = [(type(v), v) for v in found]
+            if len(set(column)) > 1:
+                columns.append((f, column))
+        for size, pool in ((1, columns), (2, columns), (3, columns[:MAX_TRIPLES])):
+            for chosen in combinations(pool, size):
+                rows = _rows([column for _, column in chosen], labels)
+                if rows is not None and len(rows) <= max(len(labels) // 2, 2):
+                    return {"f": [f for f, _ in chosen], "m": rows}
+        return None
+
+    def number(self, samples: Samples, values: Sequence[int]) -> Any:
+        """An int, an expression, or a choice of expressions that gives all the values; `None` if none was found."""
+        causes = self.causes(samples, values)
+        found = self._number(samples, values, causes)
+        if found is not None or len(causes) > MAX_CAUSES:
+            return found
+        own = samples[0][0].values
+        for cause in causes:
+            switch = not _is_int(own.get(cause)) or own.get(cause) == 0
+            for f in (["n", cause], ["t", cause], ["v", cause]) if switch else ():
+                split = self._split(f, samples, values, causes)
+                if split is not None:
+                    return split
+        return None
+
+    def _split(self, f: list[Any], samples: Samples, values: Sequence[int], causes: list[str]) -> Any:
+        parts: dict[Any, list[int]] = defaultdict(list)
+        for n, (build, index) in enumerate(samples):
+            parts[repr(_value(f, build, index))].append(n)
+        if not 1 < len(parts) < 4:
+            return None
+        rows = []
+        for chosen in parts.values():
+            own = [samples[n] for n in chosen]
+            expression = self._number(own, [values[n] for n in chosen], causes)
+            value = _value(f, *own[0])
+            if expression is None or isinstance(value, Missing):
+                return None
+            rows.append([value, expression])
+        return {"f": [f], "m": rows, "d": None}
+
+    def _number(self, samples: Samples, values: Sequence[int], causes: list[str]) -> Any:
+        if len(set(values)) == 1 and (constant := self._constant(samples, values[0], causes)) is not None:
+            return constant
+        depth = max((len(index) for _, index in samples), default=0)
+        own: dict[str, Any] = {}
+        for build, _ in samples:
+            for cause in causes:
+                if _is_number(value := build.values.get(cause)) or isinstance(value, list):
+                    own.setdefault(cause, value)
+        if not own or len(own) > MAX_CAUSES:
+            return None
+        checks = sorted(range(len(values)), key=lambda n: not samples[n][0].changed)
+        checks = _distinct(checks, samples, values, list(own))
+        for expression in _numbers(own, list(own), depth):
+            if all(_number(expression, *samples[n]) == values[n] for n in checks):
+                return expression
+        return None
+
+    def _constant(self, samples: Samples, value: int, causes: list[str]) -> int | None:
+        """A size that never changed; not known if it may come from a value that no build could change."""
+        if value <= 4:
+            return value
+        if causes or any(v > 1 and value % v == 0 for v in self.unprobed.values()):
+            return None
+        tried = any(build.changed is None or build.changed & self.sizes for build, _ in samples)
+        return value if tried or not self.sizes else None
+
+
+def _distinct(order: list[int], samples: Samples, values: Sequence[int], causes: list[str]) -> list[int]:
+    """One sample of those that no expression over the causes can tell apart."""
+    seen: dict[str, int] = {}
+    for n in order:
+        build, index = samples[n]
+        key = repr(([build.values.get(c) for c in causes], index, values[n]))
+        seen.setdefault(key, n)
+    return list(seen.values())
+
+
+def _default_labels(samples: Samples, labels: Sequence[Any]) -> Any:
+    """What the default config has (else the reduced one): one label, or one for each index."""
+    for kind in (None, frozenset()):
+        rows = [(index, label) for (build, index), label in zip(samples, labels, strict=True) if build.changed == kind]
+        if rows:
+            break
+    else:
+        return labels[0]
+    if len({label for _, label in rows}) == 1:
+        return rows[0][1]
+    if all(len(index) == 1 for index, _ in rows):
+        return [label for _, label in sorted(rows, key=lambda row: row[0])]
+    return {".".join(str(i) for i, _ in index): label for index, label in rows}
+
+
+def _rows(columns: list[list[Any]], labels: Sequence[Any]) -> list[list[Any]] | None:
+    seen: dict[Any, Any] = {}
+    for key, label in zip(zip(*columns, strict=True), labels, strict=True):
+        if seen.setdefault(key, label) != label:
+            return None
+    return [[*(k[1] for k in key), label] for key, label in seen.items()]
+
+
+def _value(f: Sequence[Any], build: Build, index: Index) -> Any:
+    try:
+        return feature(f, build.values, index)
+    except Missing as missing:
+        return missing
+
+
+def _number(expression: Any, build: Build, index: Index) -> int | None:
+    try:
+        return number(expression, build.values, index)
+    except Missing:
+        return None
+
+
+def _features(values: Mapping[str, Any], causes: list[str], depth: int) -> Iterator[list[Any]]:
+    levels = list(reversed(range(depth)))
+    for cause in causes:
+        value = values.get(cause)
+        if isinstance(value, bool):
+            yield ["t", cause]
+        elif isinstance(value, list):
+            for level in levels:
+                yield ["at", level, cause]
+                yield ["in", level, cause]
+        elif isinstance(value, str):
+            yield ["v", cause]
+    for level in levels:
+        yield ["i", level, 0]
+        yield ["e", level]
+    ints = [c for c in causes if _is_int(values.get(c))]
+    for cause in ints:
+        for level in levels:
+            yield ["lt", level, cause]
+            for other in [*(o for o in ints if o != cause), 0]:
+                yield ["mod", level, cause, 0, other]
+            yield ["mod", level, cause, 1, 0]
+    for cause in causes:
+        if not isinstance(values.get(cause), bool):
+            yield ["n", cause]
+            yield ["t", cause]
+    for level in levels:
+        yield ["i", level, 1]
+        for n in (2, 3, 4):
+            for r in range(n):
+                yield ["m", level, n, r]
+    for cause in causes:
+        if isinstance(values.get(cause), int | None):
+            yield ["v", cause]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _numbers(values: Mapping[str, Any], causes: list[str], depth: int) -> Iterator[Any]:
+    """Expressions over the causes, the simplest first."""
+    ints = [c for c in causes if _is_number(values.get(c))]
+    levels = list(reversed(range(depth)))
+    atoms: list[Any] = list(ints)
+    for cause in causes:
+        if isinstance(values.get(cause), list):
+            atoms += [["at", cause, level] for level in levels]
+            atoms += [["at", cause, level, 1] for level in levels]
+            atoms += [["at", cause, level, -1] for level in levels]
+            atoms += [["len", cause], ["sum", cause]]
+    yield from atoms
+    for atom in atoms:
+        for k in (2, 3, 4, 5, 6, 8, 9, 16):
+            yield ["*", k, atom]
+        for k in (1, 2, 3, 4, 8):
+            yield ["+", atom, k]
+            yield ["-", atom, k]
+        for k in (2, 4, 3, 8):
+            yield ["/", atom, k]
+        for level in levels:
+            yield ["*", atom, ["pow2", level]]
+            yield ["*", 2, ["*", atom, ["pow2", level]]]
+            yield ["*", 3, ["*", atom, ["pow2", level]]]
+            yield ["*", 4, ["*", atom, ["pow2", level]]]
+            yield ["*", 8, ["*", atom, ["pow2", level]]]
+        yield ["-", ["*", 2, atom], 1]
+        yield ["+", ["*", 2, atom], 1]
+        yield ["*", atom, atom]
+    pairs: list[Any] = []
+    for a, b in combinations(atoms, 2):
+        pairs += [["*", a, b], ["+", a, b], ["/", a, b], ["/", b, a], ["-", a, b], ["-", b, a]]
+    yield from pairs
+    for p in pairs:
+        for k in (2, 3, 4):
+            yield ["*", k, p]
+        yield ["/", p, 2]
+        yield ["+", p, 1]
+        yield ["+", p, 2]
+        for level in levels:
+            yield ["*", p, ["pow2", level]]
+    for a, b in combinations(atoms, 2):
+        for k in (2, 3, 4):
+            yield ["+", a, ["*", k, b]]
+            yield ["+", b, ["*", k, a]]
+        yield ["*", a, ["*", b, b]]
+        yield ["*", b, ["*", a, a]]
+        yield ["*", ["/", a, b], b]
+        yield ["*", ["/", b, a], a]
+        for x, y in ((a, b), (b, a)):
+            yield ["+", ["*", x, ["/", y, x]], ["*", 2, x]]
+            yield ["+", y, ["*", 2, ["/", y, x]]]
+            yield ["+", ["*", y, y], x]
+    if len(atoms) > 6:
+        return
+    for a in atoms:
+        for b, c in combinations([x for x in atoms if x != a], 2):
+            for x, y in ((b, c), (c, b)):
+                yield ["*", a, ["*", x, y]]
+                yield ["*", a, ["/", x, y]]
+                yield ["/", ["*", a, x], y]
+                yield ["*", a, ["+", x, y]]
+                yield ["+", a, ["*", x, y]]
+                yield ["+", a, ["+", x, y]]
+                yield ["*", a, ["+", x, ["*", 2, y]]]
+                yield ["+", a, ["*", 2, ["*", x, y]]]
+                yield ["+", ["*", 2, a], ["*", x, y]]
+                yield ["+", ["*", 2, a], ["*", 2, ["*", x, y]]]
+                yield ["*", ["/", a, x], ["+", x, ["*", 2, y]]]
+                yield ["*", 2, ["*", a, ["/", x, y]]]
+    if len(atoms) > 4:
+        return
+    for a, b, c, d in (p for four in combinations(atoms, 4) for p in _orders(four)):
+        yield ["+", ["*", a, b], ["*", c, d]]
+        yield ["*", a, ["+", b, ["*", c, d]]]
+        yield ["+", ["*", a, b], ["+", c, d]]
+        yield ["*", ["+", a, b], ["+", c, d]]
+
+
+def _orders(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    from itertools import permutations
+
+    return permutations(items)
+
+

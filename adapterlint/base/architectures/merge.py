@@ -1,0 +1,193 @@
+"""One template out of many models of a class: which modules are there when, how many, and how large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from adapterlint.base.architectures.learn import Build, Learner, Samples
+from adapterlint.base.expressions import Index
+
+ABSENT = -1
+STAR = "*"
+
+
+class Merger:
+    """Merges the modules that stand at one place in many models; equal nodes are kept once.
+
+    A node is `[class, kind, parameters, buffers, children]`. A parameter is a list of sizes, or `{"s": sizes, "w":
+    choice}` if it is not always there; a child is `[name, choice of a node]`, a list `["*", choice, length, default
+    length]`.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self.nodes: list[Any] = []
+        self._known: dict[str, int] = {}
+
+    def node(self, samples: Samples, seen: Sequence[Any]) -> int:
+        """The number of the node that stands for all of these modules, which are of one class and kind."""
+        entry = [
+            seen[0].type,
+            seen[0].kind,
+            self._tensors(samples, [s.parameters for s in seen]),
+            self._tensors(samples, [s.buffers for s in seen]),
+            self._children(samples, seen),
+        ]
+        while entry and not entry[-1]:
+            entry.pop()
+        key = repr(entry)
+        if key not in self._known:
+            self._known[key] = len(self.nodes)
+            self.nodes.append(entry)
+        return self._known[key]
+
+    def _tensors(self, samples: Samples, tensors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for name in ordered([list(t) for t in tensors]):
+            there = [name in t for t in tensors]
+            own = [s for s, is_there in zip(samples, there, strict=True) if is_there]
+            shapes = [t[name] for t in tensors if name in t]
+            if len({len(s) for s in shapes}) == 1:
+                sizes = [self.learner.number(own, [s[d] for s in shapes]) for d in range(len(shapes[0]))]
+            else:
+                sizes = None
+            merged[name] = sizes if all(there) else {"s": sizes, "w": self.learner.choice(samples, there)}
+        return merged
+
+    def _children(self, samples: Samples, seen: Sequence[Any]) -> list[Any]:
+        if not any(s.children for s in seen):
+            return []
+        if _is_list(seen):
+            return [self._star(samples, seen)]
+        merged = []
+        for name in ordered([list(s.children) for s in seen]):
+            merged.append([name, self.slot(samples, [s.children.get(name) for s in seen])])
+        return merged
+
+    def _star(self, samples: Samples, seen: Sequence[Any]) -> list[Any]:
+        counts = [len(s.children) for s in seen]
+        inner = []
+        items = []
+        for (build, index), s in zip(samples, seen, strict=True):
+            for name, item in s.children.items():
+                inner.append((build, (*index, (int(name), len(s.children)))))
+                items.append(item)
+        length = self.learner.number(samples, counts)
+        entry = [STAR, self.slot(inner, items), length]
+        if length is None:
+            entry.append(self.learner.choice(samples, counts))
+        return entry
+
+    def slot(self, samples: Samples, seen: Sequence[Any]) -> Any:
+        """The node, or the choice of nodes (`ABSENT` for none), at one place."""
+        keys = [(s.type, s.kind) if s is not None else None for s in seen]
+        nodes: dict[Any, int] = {None: ABSENT}
+        for key in dict.fromkeys(keys):
+            if key is not None:
+                chosen = [n for n, k in enumerate(keys) if k == key]
+                nodes[key] = self.node([samples[n] for n in chosen], [seen[n] for n in chosen])
+        return self.learner.choice(samples, [nodes[k] for k in keys])
+
+
+def _is_list(seen: Sequence[Any]) -> bool:
+    """Whether the children are items of a list that a config value may count."""
+    if not all(name.isdigit() for s in seen for name in s.children):
+        return False
+    if any(list(map(int, s.children)) != list(range(len(s.children))) for s in seen):
+        return False
+    if len({len(s.children) for s in seen}) > 1:
+        return True
+    return len(seen[0].children) > 1 and all(len({c.type for c in s.children.values()}) == 1 for s in seen)
+
+
+def ordered(lists: Sequence[list[str]]) -> list[str]:
+    """All names in an order that agrees with each of the lists."""
+    result: list[str] = []
+    for names in dict.fromkeys(map(tuple, lists)):
+        position = 0
+        for name in names:
+            if name in result:
+                position = result.index(name) + 1
+            else:
+                result.insert(position, name)
+                position += 1
+    return result
+
+
+# --- parameters and modules under two paths ---------------------------------------------------------------------------
+
+
+def abstract(nodes: Sequence[Any], root: int, path: str) -> tuple[str, tuple[int, ...]]:
+    """A path with `*` for the indices that count lists, and these indices."""
+    parts, index = [], []
+    current = [root]
+    for part in path.split("."):
+        children = [child for n in current for child in _children_of(nodes[n])]
+        named = [c for c in children if c[0] == part]
+        starred = [c for c in children if c[0] == STAR] if part.isdigit() and not named else []
+        if starred:
+            index.append(int(part))
+        parts.append(STAR if starred else part)
+        current = [ref for c in named or starred for ref in refs(c[1])]
+    return ".".join(parts), tuple(index)
+
+
+def _children_of(node: Sequence[Any]) -> Sequence[Any]:
+    return node[4] if len(node) > 4 else []
+
+
+def refs(choice: Any) -> list[int]:
+    """Every node of a choice."""
+    if isinstance(choice, int):
+        return [choice] if choice != ABSENT else []
+    found = [row[-1] for row in choice.get("m", ())]
+    default = choice["d"]
+    found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
+    return [r for r in dict.fromkeys(found) if r != ABSENT]
+
+
+def pairs(
+    learner: Learner, nodes: Sequence[Any], root: int, builds: Sequence[Build], found: Sequence[dict[str, str]]
+) -> list[Any]:
+    """Pairs `[path, first path, choice]` of what is one object: `*` of the first path takes the indices of the other.
+
+    Args:
+        found: For each build, path -> first path of the same object.
+    """
+    patterns: dict[tuple[str, str], list[dict[tuple[int, ...], tuple[int, ...]]]] = {}
+    for n, pairs_of_build in enumerate(found):
+        for path, first in pairs_of_build.items():
+            pattern, index = abstract(nodes, root, path)
+            first_pattern, first_index = abstract(nodes, root, first)
+            rows = patterns.setdefault((pattern, first_pattern), [{} for _ in found])
+            rows[n][index] = first_index
+    result = []
+    samples: list[tuple[Build, Index]] = [(b, ()) for b in builds]
+    for (pattern, first_pattern), rows in patterns.items():
+        filled = _filled(first_pattern, [pair for row in rows for pair in row.items()])
+        if filled is not None:
+            result.append([pattern, filled, learner.choice(samples, [bool(row) for row in rows])])
+        else:  # the pairs of one build as they are
+            at = next((n for n, b in enumerate(builds) if b.changed is None), 0)
+            for index, first_index in rows[at].items():
+                result.append([_put(pattern, index), _put(first_pattern, first_index), True])
+    return result
+
+
+def _filled(first_pattern: str, pairs_seen: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> str | None:
+    parts = first_pattern.split(".")
+    stars = [n for n, part in enumerate(parts) if part == STAR]
+    for k, n in enumerate(stars):
+        values = {first[k] for _, first in pairs_seen}
+        if all(len(index) > k and index[k] == first[k] for index, first in pairs_seen):
+            continue
+        if len(values) != 1:
+            return None
+        parts[n] = str(values.pop())
+    return ".".join(parts)
+
+
+def _put(pattern: str, index: tuple[int, ...]) -> str:
+    numbers = iter(index)
+    return ".".join(str(next(numbers)) if part == STAR else part for part in pattern.split("."))

@@ -1,0 +1,142 @@
+"""What a base's folder says of it: its config, and names and shapes of its tensors. Tensor data is never read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapterlint.adapter import Unreadable
+from adapterlint.base.tree import Shape
+from adapterlint.files.byte_reader import ByteReader
+from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, parse_json, pointer
+from adapterlint.files.safetensors_header import HeaderError, read_header
+from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
+from adapterlint.formats import MODEL_CONFIG
+from adapterlint.sources import Source, SourceError, inside
+from adapterlint.words import counted, listed, shown
+
+MAX_SHARDS = 2_000
+MAX_TENSORS = 500_000
+# Where transformers looks, in its order; a bare header stands for its file.
+SINGLE = ("model.safetensors", "model.safetensors.header", "pytorch_model.bin")
+SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors(\.header)?|bin)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What could be read of a base.
+
+    Args:
+        config: `config.json`, if it could be read and is an object.
+        tensors: Name -> shape, `None` for a shape that is not known; `None` if there are no weights.
+        problems: What could not be read, or is not what it should be.
+    """
+
+    config: Mapping[str, Any] | None
+    tensors: Mapping[str, Shape | None] | None
+    problems: tuple[Unreadable, ...] = ()
+
+
+def read_evidence(source: Source) -> Evidence:
+    """Read a base's folder; nothing is raised."""
+    return _Reader(source).read()
+
+
+@dataclass(slots=True)
+class _Reader:
+    source: Source
+    problems: list[Unreadable] = field(default_factory=list)
+
+    def read(self) -> Evidence:
+        names = self.source.entries()
+        config = self.json(MODEL_CONFIG) if MODEL_CONFIG in names else None
+        return Evidence(config, self.weights(names), tuple(self.problems))
+
+    def weights(self, names: Iterable[str]) -> dict[str, Shape | None] | None:
+        for pair in zip(SINGLE[::2], SHARDED, strict=True):
+            single = next((n for n in (pair[0], f"{pair[0]}.header") if n in names), None)
+            if single is not None and (found := self.tensors(single)) is not None:
+                return found
+            if pair[1] in names and (found := self.shards(pair[1], names)) is not None:
+                return found
+        shards = [n for n in names if _SHARD.fullmatch(n)]
+        if not shards:
+            return None
+        self.note(shards[0], "no-index", "There are shards, but no index that lists them")
+        parts = [self.tensors(n) for n in shards[:MAX_SHARDS]]
+        return {name: shape for part in parts if part for name, shape in part.items()}
+
+    def shards(self, index: str, names: Iterable[str]) -> dict[str, Shape | None] | None:
+        """The tensors that an index lists, with the shapes that the shards' headers give."""
+        read = self.json(index)
+        mapping = read.get("weight_map") if read is not None else None
+        if read is None:
+            return None
+        if not isinstance(mapping, dict):
+            self.note(index, "not-object", f"`weight_map` is {shown(mapping)}, not an object")
+            return None
+        wrong = [name for name, file in mapping.items() if not isinstance(file, str) or "/" in file]
+        if wrong:
+            message = f"`weight_map` names no file of this folder for {listed(wrong, word='tensors')}"
+            self.note(index, "wrong-type", message, pointer("weight_map", wrong[0]))
+        tensors: dict[str, Shape | None] = {n: None for n in list(mapping)[:MAX_TENSORS] if n not in set(wrong)}
+        files = dict.fromkeys(mapping[name] for name in tensors)
+        missing = []
+        for file in list(files)[:MAX_SHARDS]:
+            there = next((n for n in (file, f"{file}.header") if n in names), None)
+            if there is None:
+                missing.append(file)
+                continue
+            for name, shape in (self.tensors(there) or {}).items():
+                tensors[name] = shape
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            message = f"{counted(len(missing), 'shard')} {verb} not there: {listed(missing, word='shards')}"
+            self.note(index, "missing-shards", message)
+        return tensors
+
+    def tensors(self, name: str) -> dict[str, Shape | None] | None:
+        read = _pickle if name.endswith(".bin") else _safetensors
+        try:
+            with self.source.open(name) as reader:
+                found = read(name, reader)
+        except (HeaderError, PickleError) as error:
+            self.note(name, error.kind, error.message)
+        except SourceError as error:
+            self.note(name, "io", error.message)
+        else:
+            return found
+        return None
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        file = inside(self.source.path, name)
+        try:
+            document = parse_json(self.source.read(name, MAX_JSON_BYTES + 1))
+        except JsonError as error:
+            self.problems.append(Unreadable(file, error.kind, error.message, error.span))
+        except SourceError as error:
+            self.note(name, "io", error.message)
+        else:
+            if isinstance(document.value, dict):
+                return document.value
+            message = f"It holds {shown(document.value)}, not an object"
+            self.problems.append(Unreadable(file, "not-object", message, document.span(""), document))
+        return None
+
+    def note(self, name: str, kind: str, message: str, _pointer: str = "") -> None:
+        self.problems.append(Unreadable(inside(self.source.path, name), kind, message))
+
+
+_Read = Callable[[str, ByteReader], dict[str, Shape | None]]
+
+
+def _safetensors(name: str, reader: ByteReader) -> dict[str, Shape | None]:
+    header = read_header(reader, header_only=name.endswith(".header"))
+    return {tensor: entry.shape for tensor, entry in header.tensors.items()}
+
+
+def _pickle(_: str, reader: ByteReader) -> dict[str, Shape | None]:
+    return {tensor: entry.shape for tensor, entry in read_torch_pickle(reader).tensors.items()}

@@ -1,0 +1,383 @@
+"""A module tree from what the table says of a class, the values of a config and the tensors of a checkpoint.
+
+The config decides what it states. Where it leaves something to a default, or the table has no rule, the tensors of
+the checkpoint decide, and the defaults of transformers come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from adapterlint.base.expressions import Index, Missing, decide, flat, number
+from adapterlint.base.table import Entry
+from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
+
+MAX_NODES = 300_000  # DeepSeek-V3 in release 4 has 47,000
+MAX_ITEMS = 20_000  # of one list of modules
+ABSENT = -1
+STAR = "*"
+
+KINDS: Mapping[str, Kind] = {
+    "e": Kind.EMBEDDING, "l": Kind.LINEAR, "g": Kind.GPT2_CONV1D, "1": Kind.CONV1D, "2": Kind.CONV2D, "3": Kind.CONV3D,
+    "a": Kind.ATTENTION, "m": Kind.LIST, "n": Kind.NORM, "c": Kind.CONTAINER, "o": Kind.OTHER,
+}  # fmt: skip
+
+Trie = dict[str, Any]  # tensors by name, component by component: a shape (or `None`) at each end
+
+
+class Values(dict[str, Any]):
+    """The values of a config by dotted name; what it does not say is assumed to be the default."""
+
+    def __init__(self, config: Mapping[str, Any], defaults: Mapping[str, Any], other_names: Mapping[str, str]) -> None:
+        super().__init__(flat(config))
+        for alias, name in other_names.items():
+            if alias in self and name not in self:
+                self[name] = self[alias]
+        self.assumed = {name for name in defaults if name not in self}
+        for name in self.assumed:
+            self[name] = defaults[name]
+        self.guessed = False
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key; remembers whether it was only assumed."""
+        if key in self.assumed:
+            self.guessed = True
+        return super().get(key, default)
+
+
+def trie(tensors: Mapping[str, Shape | None]) -> Trie:
+    """Tensors by the components of their names."""
+    root: Trie = {}
+    for name, shape in tensors.items():
+        *parts, last = name.split(".")
+        node: Any = root
+        for part in parts:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                break
+        else:
+            node.setdefault(last, shape)
+    return root
+
+
+class TooManyModules(Exception):
+    """A model of this size is not one."""
+
+
+class Grower:
+    """Grows the tree of one model.
+
+    Args:
+        entry: What the table says of its class.
+        values: The config's.
+        tensors: Of the checkpoint, under the model's names; `None` if there is no checkpoint.
+        packed: Whether the shapes of two-dimensional weights are those of quantised ones, which say nothing.
+    """
+
+    def __init__(self, entry: Entry, values: Values, tensors: Mapping[str, Shape | None] | None, packed: bool) -> None:
+        self.entry = entry
+        self.values = values
+        self.packed = packed
+        self.root = trie(tensors) if tensors is not None else None
+        self.nodes: dict[str, Node] = {}
+        self.problems: list[str] = []
+        self._scores: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def grow(self, config: Mapping[str, Any], name: str) -> ModuleTree:
+        """The tree.
+
+        Raises:
+            TooManyModules: The config asks for more than `MAX_NODES`.
+        """
+        self._node(self.entry.root, "", (), self.root, True)
+        data = self.entry.data
+        aliases = self._aliases(data.get("alias", ()))
+        tied = self._tied(data.get("tied", ()))
+        self._fill(tied)
+        return ModuleTree(
+            self.nodes,
+            aliases,
+            tied,
+            self._chosen_path("input"),
+            self._chosen_path("output"),
+            self.entry.name,
+            self.entry.model_type,
+            config,
+            True,
+            name,
+        )
+
+    # --- modules ---
+
+    def _node(self, ref: int, path: str, index: Index, there: Any, certain: bool) -> None:
+        spec = self.entry.nodes[ref]
+        size = len(spec)
+        tensors = there if isinstance(there, dict) else None
+        parameters = self._tensors(spec[2], index, tensors, spec[1]) if size > 2 and spec[2] else {}
+        buffers = self._tensors(spec[3], index, tensors, "") if size > 3 and spec[3] else {}
+        if len(self.nodes) >= MAX_NODES:
+            raise TooManyModules(path)
+        self.nodes[path] = Node(path, KINDS[spec[1]], spec[0], parameters, buffers, certain)
+        if size <= 4:
+            return
+        below = f"{path}." if path else ""
+        for child in spec[4]:
+            if child[0] == STAR:
+                self._items(child, below, index, tensors, certain)
+                continue
+            found, sure = self._choose(child[1], index, tensors, child[0])
+            if found != ABSENT:
+                inner = tensors.get(child[0]) if tensors is not None else None
+                self._node(found, below + child[0], index, inner, certain and sure)
+
+    def _items(self, child: Sequence[Any], below: str, index: Index, there: Trie | None, certain: bool) -> None:
+        length, sure = self._length(child, index, there)
+        for i in range(length):
+            place = (*index, (i, length))
+            found, known = self._choose(child[1], place, there, str(i))
+            if found != ABSENT:
+                inner = there.get(str(i)) if there is not None else None
+                self._node(found, f"{below}{i}", place, inner, certain and sure and known)
+
+    def _length(self, child: Sequence[Any], index: Index, there: Trie | None) -> tuple[int, bool]:
+        """How many items a list has, and whether that is certain."""
+        shown = [int(k) for k in there if k.isdecimal() and len(k) < 6] if there else []
+        seen = max(shown) + 1 if shown else None
+        self.values.guessed = False
+        try:
+            length = self._number(child[2], index) if child[2] is not None else decide(child[3], self.values, index)
+            if type(length) is int and length <= MAX_ITEMS and not (self.values.guessed and seen is not None):
+                return length, not self.values.guessed
+            if type(length) is int and length > MAX_ITEMS:
+                self.problems.append(f"A list of {length:,} modules is more than {MAX_ITEMS:,}")
+        except Missing:
+            pass
+        if seen is not None:
+            return min(seen, MAX_ITEMS), True
+        default = _default(child[3]["d"] if len(child) > 3 and isinstance(child[3], dict) else None, index)
+        return (default, False) if type(default) is int else (0, False)
+
+    def _choose(self, choice: Any, index: Index, there: Trie | None, name: str) -> tuple[int, bool]:
+        """The node at a place, and whether that is certain."""
+        if isinstance(choice, int):
+            return choice, True
+        self.values.guessed = False
+        try:
+            decided = decide(choice, self.values, index)
+            guessed = self.values.guessed
+        except Missing:
+            decided, guessed = None, True
+        if not guessed:
+            return decided, True
+        if there is not None:
+            options = _options(choice)
+            inner = there.get(name)
+            scores = {ref: self._score(ref, inner) for ref in options}
+            best = max(scores.values())
+            winners = [ref for ref in options if scores[ref] == best]
+            if len(winners) == 1:
+                return winners[0], True
+            if decided not in winners:
+                decided = None if decided is not None else decided
+                if decided is None:
+                    default = _default(choice["d"], index)
+                    return (default if default in winners else winners[0]), False
+        if decided is None:
+            decided = _default(choice["d"], index)
+        return decided, "f" in choice and guessed and decided is not None
+
+    def _score(self, ref: int, there: Any) -> int:
+        """How well a node explains the tensors of a place: those it has less those it has not."""
+        if ref == ABSENT:
+            return -_count(there)
+        hits, misses = self._matched(ref, there)
+        return hits - misses
+
+    def _matched(self, ref: int, there: Any) -> tuple[int, int]:
+        spec = self.entry.nodes[ref]
+        own = {**(spec[2] if len(spec) > 2 else {}), **(spec[3] if len(spec) > 3 else {})}
+        required = sum(1 for s in own.values() if isinstance(s, list) or s is None)
+        if not isinstance(there, dict):
+            return 0, required
+        key = (ref, id(there))
+        if key in self._scores:
+            return self._scores[key]
+        children = {c[0]: c[1] for c in spec[4]} if len(spec) > 4 else {}
+        hits = sum(1 for n in own if n in there)
+        misses = sum(1 for n, s in own.items() if n not in there and (isinstance(s, list) or s is None))
+        for name, inner in there.items():
+            if name in own:
+                continue
+            choice = children.get(name, children.get(STAR) if name.isdecimal() else None)
+            if choice is None:
+                misses += _count(inner)
+                continue
+            best = max(
+                (self._matched(r, inner) for r in _options(choice) if r != ABSENT), key=lambda p: p[0] - p[1]
+            )
+            hits, misses = hits + best[0], misses + best[1]
+        for name, choice in children.items():
+            if name != STAR and name not in there and isinstance(choice, int):
+                misses += self._matched(choice, None)[1]
+        self._scores[key] = hits, misses
+        return hits, misses
+
+    # --- tensors ---
+
+    def _tensors(
+        self, specs: Mapping[str, Any], index: Index, there: Trie | None, kind: str
+    ) -> dict[str, Shape | None]:
+        found: dict[str, Shape | None] = {}
+        for name, spec in specs.items():
+            sizes = spec
+            if isinstance(spec, dict):
+                sizes = spec["s"]
+                if not self._is_there(name, spec["w"], index, there):
+                    continue
+            shape = there.get(name) if there is not None else None
+            if isinstance(shape, dict) or (self.packed and kind in "lo" and name != "bias"):
+                shape = None
+            found[name] = shape if shape is not None else self._shape(sizes, index)
+        return found
+
+    def _is_there(self, name: str, choice: Any, index: Index, there: Trie | None) -> bool:
+        self.values.guessed = False
+        try:
+            decided = bool(decide(choice, self.values, index))
+            if not self.values.guessed or there is None:
+                return decided
+        except Missing:
+            decided = bool(_default(choice["d"], index))
+        return name in there if there else decided
+
+    def _shape(self, sizes: Any, index: Index) -> Shape | None:
+        if sizes is None:
+            return None
+        try:
+            return tuple(self._number(size, index) for size in sizes)
+        except (Missing, TypeError):
+            return None
+
+    def _number(self, expression: Any, index: Index) -> int:
+        if isinstance(expression, dict):
+            expression = decide(expression, self.values, index)
+        if expression is None:
+            raise Missing("not known")
+        return number(expression, self.values, index)
+
+    # --- what is one object under several paths ---
+
+    def _is_on(self, choice: Any) -> bool:
+        if isinstance(choice, bool):
+            return choice
+        try:
+            return bool(decide(choice, self.values))
+        except Missing:
+            return bool(_default(choice["d"], ()))
+
+    def _aliases(self, rows: Sequence[Any]) -> dict[str, str]:
+        aliases: dict[str, str] = {}
+        for pattern, first_pattern, choice in rows:
+            if not self._is_on(choice):
+                continue
+            for path, first in self._pairs(pattern, first_pattern):
+                if first == path or first not in self.nodes:
+                    continue
+                below = f"{path}."
+                for inner in [p for p in self.nodes if p == path or p.startswith(below)]:
+                    aliases[inner] = first + inner[len(path) :]
+        return aliases
+
+    def _tied(self, rows: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
+        groups: dict[str, list[str]] = {}
+        for pattern, first_pattern, choice in rows:
+            if not self._is_on(choice):
+                continue
+            module, _, name = pattern.rpartition(".")
+            first_module, _, first_name = first_pattern.rpartition(".")
+            for path, first in self._pairs(module, first_module):
+                members = groups.setdefault(_joined(first, first_name), [])
+                if (
+                    (path, name) != (first, first_name)
+                    and first in self.nodes
+                    and first_name in self.nodes[first].parameters
+                    and name in self.nodes[path].parameters
+                ):
+                    members.append(_joined(path, name))
+        return tuple((first, *members) for first, members in groups.items() if members)
+
+    def _pairs(self, pattern: str, first_pattern: str) -> Iterator[tuple[str, str]]:
+        for path, indices in self._matching(pattern.split(".")):
+            numbers = iter(indices)
+            yield path, ".".join(next(numbers, "0") if p == STAR else p for p in first_pattern.split("."))
+
+    def _matching(self, parts: list[str]) -> Iterator[tuple[str, list[str]]]:
+        paths: list[tuple[str, list[str]]] = [("", [])]
+        for part in parts if parts != [""] else []:
+            following = []
+            for path, indices in paths:
+                if part != STAR:
+                    following.append((_joined(path, part), indices))
+                    continue
+                i = 0
+                while (item := _joined(path, str(i))) in self.nodes:
+                    following.append((item, [*indices, str(i)]))
+                    i += 1
+            paths = following
+        yield from ((path, indices) for path, indices in paths if path in self.nodes)
+
+    def _fill(self, tied: tuple[tuple[str, ...], ...]) -> None:
+        """One shape for all the paths of a parameter: that which the checkpoint shows."""
+        for group in tied:
+            places = [(self.nodes[m], name) for m, _, name in (p.rpartition(".") for p in group)]
+            in_file = [node.parameters[n] for node, n in places if self._in_file(node.path, n)]
+            shapes = in_file or [node.parameters[n] for node, n in places]
+            shape = next((s for s in shapes if s is not None), None)
+            for node, name in places:
+                assert isinstance(node.parameters, dict)
+                node.parameters[name] = shape
+
+    def _in_file(self, path: str, name: str) -> bool:
+        node: Any = self.root
+        for part in path.split(".") if path else []:
+            node = node.get(part) if isinstance(node, dict) else None
+        return isinstance(node, dict) and node.get(name) is not None
+
+    def _chosen_path(self, key: str) -> str | None:
+        choice = self.entry.data.get(key)
+        if isinstance(choice, dict):
+            try:
+                choice = decide(choice, self.values)
+            except Missing:
+                choice = _default(choice["d"], ())
+        return choice if isinstance(choice, str) and choice in self.nodes else None
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _options(choice: Any) -> list[int]:
+    if isinstance(choice, int):
+        return [choice]
+    default = choice["d"]
+    found = [row[-1] for row in choice.get("m", ())]
+    found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
+    return list(dict.fromkeys(found))
+
+
+def _default(default: Any, index: Index) -> Any:
+    """What the default config has at a place; of the last known place for indices beyond it."""
+    if isinstance(default, list):
+        return default[min(index[-1][0], len(default) - 1)] if index else default[0]
+    if isinstance(default, dict):
+        return default.get(".".join(str(i) for i, _ in index), next(iter(default.values())))
+    return default
+
+
+def _count(there: Any) -> int:
+    """The number of tensors at and below a place."""
+    if there is None or not isinstance(there, dict):
+        return 0 if there is None else 1
+    return sum(1 if not isinstance(inner, dict) else _count(inner) for inner in there.values())

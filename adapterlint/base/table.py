@@ -1,0 +1,122 @@
+"""The table of architectures: what transformers builds for every class it knows, by release.
+
+`architectures/table.bin` holds one compressed member a model type, found by an index; in a member there is one line a
+class, and only the line that is asked for is parsed. `architectures/generate.py` writes it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from adapterlint.caches import kept
+
+RELEASES = ("5.23.0", "4.56.2")  # of transformers, the newest first
+MAGIC = b"ADLTBL1\n"
+_LENGTH_BYTES = 4
+_MAX_MEMBERS = 64
+_MAX_ENTRIES = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What the table says of one class in one release.
+
+    Args:
+        name: The class.
+        model_type: `model_type` of its config.
+        nodes: Its modules: `[class, kind, parameters, buffers, children]`, each of the latter three left out if empty.
+        root: Which node is the model itself.
+        data: Everything else: `tied`, `alias`, `input`, `output`, defaults `d` and other names `a` of config values,
+            `p` the base model prefix, `w` the names that tensors have in a checkpoint.
+    """
+
+    name: str
+    model_type: str
+    nodes: list[Any]
+    root: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One model type.
+
+    Args:
+        classes: Class -> release -> line of it.
+        tasks: Release -> task -> the class that the auto class of that task builds.
+        lines: One a class.
+    """
+
+    classes: Mapping[str, Mapping[str, int]]
+    tasks: Mapping[str, Mapping[str, str]]
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Index:
+    """Model type -> offset and length of its member after `end`; class -> model types."""
+
+    types: Mapping[str, tuple[int, int]]
+    classes: Mapping[str, list[str]]
+    end: int
+
+
+def release_of(transformers: str) -> str:
+    """The release of the table that stands for a release of transformers: the same major version, else the newest."""
+    major = transformers.partition(".")[0]
+    return next((r for r in RELEASES if r.partition(".")[0] == major), RELEASES[0])
+
+
+def entry(model_type: str | None, name: str, release: str) -> Entry | None:
+    """The entry of a class; of another release if this one does not have it, `None` if none has."""
+    types = [model_type] if model_type in _index().types else []
+    for known in [*types, *_index().classes.get(name, ())]:
+        lines = family(known).classes.get(name)  # type: ignore[union-attr]
+        if lines:
+            return _entry(known, lines.get(release, next(iter(lines.values()))))
+    return None
+
+
+@kept(_MAX_MEMBERS)
+def family(model_type: str) -> Family | None:
+    """The classes of a model type, `None` if it is not known."""
+    place = _index().types.get(model_type)
+    if place is None:
+        return None
+    start, length = place[0] + _index().end, place[1]
+    head, *lines = zlib.decompress(_data()[start : start + length]).split(b"\n")
+    read = msgspec.json.decode(head)
+    return Family(read["classes"], read["tasks"], lines)
+
+
+def model_types() -> tuple[str, ...]:
+    """Every model type of the table."""
+    return tuple(_index().types)
+
+
+@kept(_MAX_ENTRIES)
+def _entry(model_type: str, line: int) -> Entry:
+    known = family(model_type)
+    assert known is not None
+    read = msgspec.json.decode(known.lines[line])
+    return Entry(read.pop("c"), model_type, read.pop("n"), read.pop("r"), read)
+
+
+@kept(1)
+def _data() -> bytes:
+    return files("adapterlint.base").joinpath("architectures", "table.bin").read_bytes()
+
+
+@kept(1)
+def _index() -> _Index:
+    data = _data()
+    start = len(MAGIC) + _LENGTH_BYTES
+    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
+    read = msgspec.json.decode(zlib.decompress(data[start:end]))
+    return _Index(read["types"], read["classes"], end)

@@ -1,0 +1,76 @@
+"""A base model as a tree of modules: every module's path, kind and parameters, and how certain they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Shape = tuple[int, ...]
+
+
+class Kind(StrEnum):
+    """What a module is, as far as PEFT tells modules apart."""
+
+    LINEAR = "linear"
+    EMBEDDING = "embedding"
+    GPT2_CONV1D = "gpt2-conv1d"  # a linear layer with a transposed weight (transformers.pytorch_utils.Conv1D)
+    CONV1D = "conv1d"
+    CONV2D = "conv2d"
+    CONV3D = "conv3d"
+    ATTENTION = "multihead-attention"  # torch.nn.MultiheadAttention
+    NORM = "norm"
+    CONTAINER = "container"  # has modules below, and no parameters of its own
+    LIST = "module-list"  # ModuleList, ModuleDict, ParameterList, ParameterDict
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A module of a base.
+
+    Args:
+        path: Its path; empty for the model itself.
+        type: The name of its class, if known.
+        parameters: Its own parameters (not those below it) -> shape, `None` for a shape that is not known.
+        buffers: Its own persistent buffers, which a state dict has too -> shape.
+        certain: Whether the module exists with this kind for sure; a guess from names and shapes is not.
+    """
+
+    path: str
+    kind: Kind
+    type: str | None = None
+    parameters: Mapping[str, Shape | None] = field(default_factory=dict)
+    buffers: Mapping[str, Shape | None] = field(default_factory=dict)
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleTree:
+    """A base model.
+
+    Args:
+        nodes: Path -> module, the model itself (`""`) first, in the order of `named_modules(remove_duplicate=False)`.
+        aliases: Path of a module that is the same object as another one -> the path where it stands first.
+        tied: Groups of parameter paths that are one parameter; the first of a group is where `named_parameters` has it.
+        input_embeddings: Path of what `get_input_embeddings` gives, if known.
+        output_embeddings: Path of what `get_output_embeddings` gives; `None` if there is none or it is not known.
+        architecture: Name of the model class, such as `LlamaForCausalLM`, if known.
+        model_type: `model_type` of the config, if known.
+        config: `config.json`, as JSON has it.
+        complete: Whether every module of the model is among the nodes; a tree made of adapters' keys is not complete.
+        name: What the base is called in messages.
+    """
+
+    nodes: Mapping[str, Node]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    tied: tuple[tuple[str, ...], ...] = ()
+    input_embeddings: str | None = None
+    output_embeddings: str | None = None
+    architecture: str | None = None
+    model_type: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = True
+    name: str = ""

@@ -1,0 +1,256 @@
+"""Auxiliary modules of a symbolic model: `modules_to_save` and token rows, wrapped and switched as PEFT does.
+
+Follows `_set_trainable`, `_set_adapter`, `ModulesToSaveWrapper` and `TrainableTokensWrapper` of `peft/utils/other.py`,
+and `TrainableTokensLayer` of `peft/tuners/trainable_tokens/layer.py`, 0.15 to 0.21.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from adapterlint.base.tree import Kind
+from adapterlint.peft.modules import (
+    Auxiliary,
+    Module,
+    Param,
+    TokenLayer,
+    Tuner,
+    TokenWrapper,
+    Whole,
+    find,
+    unwrapped,
+    walk,
+)
+from adapterlint.peft.refused import Refused
+from adapterlint.peft.versions import Versions
+
+FORBIDDEN = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
+
+
+class Wrapping:
+    """One call of `_set_trainable`: wraps every module whose path ends like one of some entries.
+
+    Args:
+        root: The model.
+        prefix: What its paths begin with where PEFT looks at them from outside: `base_model.model` or nothing.
+        adapter: The adapter's name.
+        activate: Whether its version is active at once (always, before PEFT 0.18).
+        versions: PEFT and transformers.
+    """
+
+    def __init__(self, root: Module, prefix: str, adapter: str, *, activate: bool, versions: Versions) -> None:
+        self.root = root
+        self.prefix = prefix
+        self.adapter = adapter
+        self.activate = activate or not versions.peft >= (0, 18)
+        self.versions = versions
+        self.broken = False  # something was wrapped whose tensors no file has: loading ends with a KeyError
+
+    def whole(self, entries: Iterable[str], *, tied: Module | None = None) -> None:
+        """Wrap modules for `modules_to_save`; a string of entries is its characters."""
+        tails = tuple(entries)
+        if "" in tails:
+            raise Refused("TypeError", f"{Whole.label} cannot be applied to modules of type <class 'NoneType'>")
+        for path, parent, grandparent, target, name in self._matching(tails):
+            if isinstance(grandparent, Whole) and self.versions.peft >= (0, 19):
+                update_whole(grandparent, self.adapter, tied)
+            elif isinstance(target, Whole):
+                update_whole(target, self.adapter, tied)
+            else:
+                wrapper = Whole(target, self.adapter)
+                update_whole(wrapper, self.adapter, tied)
+                _check(wrapper, target, path)
+                self._place(wrapper, parent, name)
+
+    def one(self, parent: Module, target: Module, name: str, path: str) -> None:
+        """Wrap one module that is found already."""
+        wrapper = Whole(target, self.adapter)
+        update_whole(wrapper, self.adapter, None)
+        _check(wrapper, target, path)
+        parent.children[name] = wrapper
+
+    def tokens(self, entries: Sequence[str], indices: Any, *, tied: TokenLayer | None = None) -> None:
+        """Wrap modules for token rows; PEFT insists that there is one."""
+        found = False
+        for path, parent, grandparent, target, name in self._matching(tuple(entries)):
+            found = True
+            wrapper = grandparent if isinstance(grandparent, TokenWrapper) and self.versions.peft >= (0, 19) else target
+            if isinstance(wrapper, TokenWrapper):
+                self._update_tokens(wrapper, indices, tied, path)
+                continue
+            self._check_attributes(target, path)
+            wrapper = TokenWrapper(TokenLayer(target, self.adapter, tied), self.adapter)
+            self._update_tokens(wrapper, indices, tied, path)
+            _check(wrapper, target, path)
+            self._place(wrapper, parent, name)
+        if not found:
+            text = f"Target modules {set(entries)} not found in the base model. Please check the target modules and try again."
+            raise Refused("ValueError", text, cause="tokens-match-nothing")
+
+    def _check_attributes(self, target: Module, path: str) -> None:
+        """In 0.18 a wrapper whose versions are all inactive cannot be asked for an attribute."""
+        if self.versions.peft == (0, 18) and isinstance(target, Whole) and not (target.active or target.disabled):
+            raise Refused("IndexError", "list index out of range", module=path, cause="module-against-tokens")
+
+    def _update_tokens(self, wrapper: TokenWrapper, indices: Any, tied: TokenLayer | None, path: str) -> None:
+        if self.adapter not in wrapper.adapters:
+            update_rows(wrapper.layer, self.adapter, indices, tied=tied is not None, path=path, versions=self.versions)
+        wrapper.adapters.add(self.adapter)
+
+    def _matching(self, tails: tuple[str, ...]) -> Iterable[tuple[str, Module, Module | None, Module, str]]:
+        """Path, parent, grandparent, module and its own name, of the modules that are there before any is wrapped."""
+        outside = ("base_model", "base_model.model") if self.prefix else ()
+        self.broken = self.broken or any(name.endswith(tails) for name in outside)
+        for path, module in walk(self.root, self.prefix, duplicates=True):
+            if path.endswith(tails) and path != self.prefix:
+                inner = path[len(self.prefix) + 1 :] if self.prefix else path
+                above, _, name = inner.rpartition(".")
+                parent, target = find(self.root, above), find(self.root, inner)
+                if parent is None or target is None:
+                    raise Refused("AttributeError", f"{type(parent).__name__} has no attribute `{name}`", module=inner)
+                grandparent = find(self.root, above.rpartition(".")[0])
+                if isinstance(grandparent, Tuner) and self.versions.peft >= (0, 18):
+                    raise _inside_tuner(self.adapter)
+                yield inner, parent, grandparent, target, name
+            for name, holds in module.inner_names():
+                if f".{name}".endswith(tails):
+                    self._wrap_inner(f"{path}.{name}", "." in name, holds)
+
+    def _wrap_inner(self, path: str, of_adapter: bool, holds: bool) -> None:
+        if not of_adapter:
+            text = f"{Whole.label} cannot be applied to modules of type <class 'torch.nn.modules.container.ModuleDict'>"
+            raise Refused("TypeError", text, module=path)
+        if self.versions.peft >= (0, 18):
+            raise _inside_tuner(self.adapter)
+        self.broken = self.broken or holds
+
+    def _place(self, wrapper: Auxiliary, parent: Module, name: str) -> None:
+        set_active(wrapper, [self.adapter] if self.activate else [])
+        parent.children[name] = wrapper
+
+
+def _inside_tuner(adapter: str) -> Refused:
+    text = (
+        "You are trying to target a module that is a child of a tuner layer. This is almost certainly not the intended "
+        f"behavior. Please ensure that the adapter name, '{adapter}', does not conflict with any of the targeted modules."
+    )
+    return Refused("ValueError", text)
+
+
+def _check(wrapper: Auxiliary, target: Module, path: str) -> None:
+    if isinstance(target, Tuner | TokenLayer) or target.type in FORBIDDEN:
+        text = f"{wrapper.label} cannot be applied to modules of type <class '{_class(target)}'>"
+        cause = "auxiliary-on-tuner" if isinstance(target, Tuner) else "auxiliary-on-container"
+        raise Refused("TypeError", text, module=path, cause=cause)
+
+
+def _class(module: Module) -> str:
+    if isinstance(module, Tuner):
+        return f"peft.tuners.{module.method.lower()}.layer.{module.type}"
+    return f"torch.nn.modules.container.{module.type}" if module.type in FORBIDDEN else module.type
+
+
+def update_whole(wrapper: Whole, adapter: str, tied: Module | None) -> None:
+    """Give an adapter its own copy of a module, unless it has one."""
+    wrapper.adapters.add(adapter)
+    if adapter in wrapper.copies:
+        return
+    if tied is None:
+        wrapper.copies[adapter] = wrapper.original.copy({})
+    else:
+        copy = Module(Kind.LINEAR, "Linear")
+        copy.params["weight"] = weight_of(tied) or Param(None)
+        wrapper.copies[adapter] = copy
+
+
+def weight_of(module: Module) -> Param | None:
+    """What the attribute `weight` gives."""
+    if isinstance(module, Tuner | TokenLayer):
+        return weight_of(module.base)
+    if isinstance(module, Whole):
+        copy = module.copies.get(module.active[0]) if module.active and not module.disabled else module.original
+        return weight_of(copy) if copy is not None else None
+    if isinstance(module, TokenWrapper):
+        return weight_of(module.layer)
+    return module.params.get("weight")
+
+
+def update_rows(
+    layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, path: str, versions: Versions
+) -> None:
+    """`TrainableTokensLayer.update_layer`: take the rows of an adapter from the base."""
+    if tied:
+        return
+    base = unwrapped(layer)
+    weight = weight_of(base)
+    if weight is None:
+        raise Refused("AttributeError", f"'{base.type}' object has no attribute 'weight'", module=path)
+    if base.kind is not Kind.EMBEDDING and not isinstance(base, Whole) and versions.peft >= (0, 16):
+        needed = "in_features" if versions.peft >= (0, 18) else "embedding_dim"
+        if needed == "embedding_dim" or base.kind not in (Kind.LINEAR, Kind.UNKNOWN):
+            raise Refused("AttributeError", f"'{base.type}' object has no attribute '{needed}'", module=path)
+    rows = weight.shape[0] if weight.shape else None
+    if rows is not None and isinstance(indices, list):
+        for index in indices:
+            if isinstance(index, int) and not -rows <= index < rows:
+                text = f"index {index} is out of bounds for dimension 0 with size {rows}"
+                raise Refused("IndexError", text, module=path, cause="token-out-of-range")
+    count = len(indices) if isinstance(indices, list) else 0
+    width = weight.shape[1:] if weight.shape else None
+    layer.indices[adapter] = indices
+    layer.deltas[adapter] = Param((count, *width) if width is not None else None, ("rows", weight.value, str(indices)))
+
+
+def set_active(wrapper: Auxiliary, names: Sequence[str]) -> None:
+    """Make a version active; none is the base's own."""
+    wrapper.active = list(names)
+    if isinstance(wrapper, TokenWrapper):
+        wrapper.layer.active = list(names)
+
+
+def auxiliaries(root: Module) -> list[tuple[str, Auxiliary]]:
+    """Every auxiliary module of a model, with its path."""
+    return [(path, module) for path, module in walk(root) if isinstance(module, Auxiliary)]
+
+
+def switch(root: Module, names: str | Sequence[str], versions: Versions) -> None:
+    """`_set_adapter`: make the versions of one adapter, or of several, active in all auxiliary modules.
+
+    Raises:
+        Refused: Several of the adapters own one of the modules; those before it are switched already.
+    """
+    single = isinstance(names, str)
+    several: list[str] = [names] if isinstance(names, str) else list(names)
+    for path, wrapper in auxiliaries(root):
+        if versions.peft >= (0, 18):
+            owner = several[0] if single else _owner(wrapper, several, path)
+        elif len(several) > 1:
+            raise Refused("ValueError", "Only one adapter can be set at a time for modules_to_save", module=path)
+        else:
+            owner = several[0] if several else None
+        owned = owner is not None and owner in wrapper.adapters
+        if versions.peft < (0, 19):
+            disable(wrapper, not owned)
+        if owned and owner is not None:
+            set_active(wrapper, [owner])
+        elif versions.peft >= (0, 18):
+            set_active(wrapper, [])
+
+
+def _owner(wrapper: Auxiliary, names: Sequence[str], path: str) -> str | None:
+    if not names:
+        raise Refused("ValueError", "Please specify at least one adapter to set")
+    known = wrapper.copies if isinstance(wrapper, Whole) else wrapper.children["token_adapter"].deltas  # type: ignore[attr-defined]
+    owners = [name for name in names if name in known]
+    if len(owners) > 1:
+        text = f"Only one adapter can be set at a time for {wrapper.type}(...), got {len(owners)}"
+        raise Refused("ValueError", text, module=path, cause="auxiliary-overlap")
+    return owners[0] if owners else None
+
+
+def disable(wrapper: Auxiliary, disabled: bool) -> None:
+    """`enable_adapters`."""
+    wrapper.disabled = disabled
+    if isinstance(wrapper, TokenWrapper):
+        wrapper.layer.disabled = disabled

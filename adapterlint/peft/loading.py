@@ -1,0 +1,232 @@
+"""Loading adapters one after the other: `PeftModel.from_pretrained` for the first, `load_adapter` for the others.
+
+Follows `peft/peft_model.py`, 0.15 to 0.21.2. What PEFT does not undo when it raises, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapterlint.adapter import Adapter
+from adapterlint.base.tree import Kind, Shape
+from adapterlint.peft.auxiliary import Wrapping
+from adapterlint.peft.constructors import refusals
+from adapterlint.peft.injection import Injection, add_auxiliaries, set_tuners, tie_token_layers
+from adapterlint.peft.matching import IMPLICIT_HEADS, Targets
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.model import Model, all_linear
+from adapterlint.peft.modules import Param, unwrapped, walk
+from adapterlint.peft.opened import OpenedConfig, open_config
+from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.weights import Loaded, load_tensors
+
+# Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
+_WIDTH = ("hidden_size", "n_embd", "d_model")
+_HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
+
+
+def load(model: Model, adapter: Adapter, name: str) -> Loaded:
+    """Load an adapter under a name.
+
+    Raises:
+        Refused: PEFT raises.
+        Undecided: The evidence does not say what happens.
+    """
+    model.warnings = []
+    model.loads += 1
+    first = model.peft_type is None
+    if name in model.configs:  # PEFT does not read the config again
+        return load_tensors(model, name, model.configs[name], _tensors(adapter))
+    config = open_config(adapter, model.release)
+    if config.ignored:
+        model.warnings.append(f"Unexpected keyword arguments {config.ignored} for class {config.peft_type}, these are ignored.")
+    if first:
+        _create(model, name, config)
+    else:
+        _warn_about_inits(model, config)
+        _add(model, name, config)
+    loaded = load_tensors(model, name, config, _tensors(adapter))
+    if first and loaded.missing:
+        model.warnings.append(f"Found missing adapter keys while loading the checkpoint: {list(loaded.missing)}.")
+    return loaded
+
+
+def _tensors(adapter: Adapter) -> Mapping[str, Shape]:
+    if adapter.header is not None:
+        return {name: tensor.shape for name, tensor in adapter.header.tensors.items()}
+    broken = adapter.unreadable.get("weights")
+    if broken is not None:
+        raise Refused("SafetensorError", broken.message, cause="weights")
+    raise Refused("ValueError", f"Can't find weights for {adapter.path}", cause="weights")
+
+
+def _create(model: Model, name: str, config: OpenedConfig) -> None:
+    """Build the `PeftModel` around the first adapter."""
+    model.peft_type, model.task = config.peft_type, config.task_type
+    model.active, model.current = [name], name
+    early = model.task == "SEQ_CLS" and model.versions.peft >= (0, 16)
+    try:
+        if early:
+            _add_head(model, config)
+        model.configs[name] = config
+        if config.prompt_learning:
+            if config.task_type is None:
+                pass  # PeftModel itself takes prompts of no task
+            _set_up_prompt(model, name, config)
+        else:
+            _inject(model, name, config)
+        if model.versions.peft < (0, 16):
+            add_auxiliaries(model, name, config, outside=True)
+        if model.task in IMPLICIT_HEADS:
+            _finish_head(model, name, config, early)
+    except Refused:
+        # The object is never made; what was put into the base stays there.
+        model.peft_type = model.task = None
+        model.configs.pop(name, None)
+        raise
+
+
+def _add_head(model: Model, config: OpenedConfig) -> None:
+    """A model for a task adds its head to `modules_to_save` of every adapter."""
+    if "modules_to_save" not in config:
+        return
+    saved, heads = config["modules_to_save"], IMPLICIT_HEADS[model.task or ""]
+    if saved is None:
+        config["modules_to_save"] = list(heads)
+    elif isinstance(saved, str):
+        raise Refused("AttributeError", "'str' object has no attribute 'extend'", cause="config")
+    else:
+        config["modules_to_save"] = [*saved, *heads]
+
+
+def _finish_head(model: Model, name: str, config: OpenedConfig, early: bool) -> None:
+    if not early:
+        _add_head(model, config)
+    field = "modules_to_save" in config
+    if not field and model.task != "SEQ_CLS" and model.versions.peft >= (0, 16):
+        raise Refused("TypeError", "'NoneType' object is not iterable", cause="task-type")
+    if field and config["modules_to_save"]:
+        wrapping = Wrapping(model.root, model.prefix, name, activate=True, versions=model.versions)
+        wrapping.whole(config["modules_to_save"])
+        model.broken = model.broken or wrapping.broken
+        if model.versions.peft < (0, 16):
+            model.saved.update(IMPLICIT_HEADS[model.task or ""])
+
+
+def _add(model: Model, name: str, config: OpenedConfig) -> None:
+    """`add_adapter`: a config that is refused is taken out again, layers that are in the model stay."""
+    if model.task in IMPLICIT_HEADS:
+        if model.versions.peft < (0, 16):
+            model.saved.update(IMPLICIT_HEADS[model.task])
+        _add_head(model, config)
+    prefix = METHODS[config.peft_type].prefix
+    if prefix and name in prefix:
+        model.warnings.append(f"Adapter name '{name}' should not be contained in the prefix '{prefix}'.")
+    if config.peft_type != model.peft_type:
+        text = (
+            f"Cannot combine adapters with different peft types. Found PeftType.{model.peft_type} and "
+            f"PeftType.{config.peft_type}."
+        )
+        raise Refused("ValueError", text, cause="mixed-peft-types")
+    try:
+        model.configs[name] = config
+        if config.prompt_learning:
+            _set_up_prompt(model, name, config)
+        else:
+            _inject(model, name, config)
+    except (Refused, Undecided):
+        model.configs.pop(name, None)
+        raise
+    if model.versions.peft < (0, 16):
+        add_auxiliaries(model, name, config, outside=True)
+
+
+def _inject(model: Model, name: str, config: OpenedConfig) -> None:
+    if "." in name or not name:
+        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
+        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
+    if config.peft_type == "VERA" and not model.shared:
+        _make_projections(model, name, config)
+    for refusal in refusals(config.peft_type, config, release=model.release):
+        if refusal.where == "injection":
+            raise Refused(refusal.error, refusal.text, cause="config")
+    Injection(model, name, config).run()
+    if config.peft_type == "TRAINABLE_TOKENS":
+        tie_token_layers(model, name, config)
+
+
+def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
+    """VeRA's `_find_dim` and the projections of the first adapter, as large as its largest target."""
+    injection = Injection(model, name, config)
+    injection.prepare_targets()
+    targets = config.get("target_modules")
+    if isinstance(targets, str) and targets.lower() == "all-linear":
+        config["target_modules"] = all_linear(model, config)
+    saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
+    matcher = Targets(config, last_index=model.versions.peft < (0, 20), saved=saved)
+    shapes = []
+    for path, module in walk(model.root):
+        if matcher.verdict(path) and module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D):
+            weight = unwrapped(module).params.get("weight")
+            shape = weight.shape if weight is not None else None
+            if shape is None:
+                raise Undecided
+            shapes.append(shape if module.kind is Kind.LINEAR else shape[::-1])
+    if not shapes:
+        text = "No layers types compatible with VeRA were found. Please check `peft_config.target_modules`."
+        raise Refused("ValueError", text, cause="no-targets")
+    outputs, inputs = max(s[0] for s in shapes), max(s[1] for s in shapes)
+    r, seed = config.get("r"), config.get("projection_prng_key")
+    for attribute, shape in (("vera_A", (r, inputs)), ("vera_B", (outputs, r))):
+        model.shared[attribute] = {name: Param(shape, ("projection", attribute, seed, shape))}
+
+
+def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
+    """`_prepare_prompt_learning_config` and the prompt encoder."""
+    base: Mapping[str, Any] = model.tree.config
+    if isinstance(base.get("text_config"), dict):
+        base = base["text_config"]
+    for key, words in (("num_layers", _LAYERS), ("token_dim", _WIDTH), ("num_attention_heads", _HEADS)):
+        if config.get(key) is None:
+            value = next((base[word] for word in words if word in base), None)
+            if value is None and not model.tree.config:
+                raise Undecided
+            if value is None:
+                raise Refused("ValueError", f"Please specify `{key}` in `peft_config`", cause="config")
+            config[key] = value
+    submodules = config.get("num_transformer_submodules")
+    if submodules is None:
+        submodules = config["num_transformer_submodules"] = 2 if config.task_type == "SEQ_2_SEQ_LM" else 1
+    kind, virtual = config.peft_type, config.get("num_virtual_tokens")
+    if kind in ("PREFIX_TUNING", "CARTRIDGE"):
+        _fit_heads(config, base)
+        shape: Shape | None = (virtual, config["num_layers"] * 2 * config["token_dim"])
+    else:
+        shape = (virtual * submodules, config["token_dim"])
+    model.prompts[name] = Param(shape, ("random", model.random()))
+    if model.versions.peft >= (0, 16):
+        add_auxiliaries(model, name, config)
+
+
+def _fit_heads(config: OpenedConfig, base: Mapping[str, Any]) -> None:
+    """A prefix has the width of keys and values, of which grouped attention has fewer than heads."""
+    kv = base.get("num_key_value_heads")
+    if kv is None:
+        return
+    dim = base.get("head_dim") or config["token_dim"] // config["num_attention_heads"]
+    config["token_dim"], config["num_attention_heads"] = dim * kv, kv
+
+
+def _warn_about_inits(model: Model, config: OpenedConfig) -> None:
+    inits = [c.get("init_lora_weights") for c in (config, *model.configs.values())]
+    for init, shown in (("pissa", "PiSSA"), ("corda", "CorDA"), ("olora", "OLoRA")):
+        if init in inits:
+            model.warnings.append(
+                f"{shown} changes the base weights of the model and should thus not be used with other adapters."
+            )
+            return
+
+
+__all__ = ["load", "set_tuners"]

@@ -1,0 +1,135 @@
+"""A symbolic PeftModel: the modules of a base with everything that loading adapters has put there so far."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.peft.modules import Module, Param, TokenLayer, Tuner, build, find, walk
+from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.versions import Versions
+
+_BASE_LAYER = re.compile(r"[^.]+\.base_layer\.")
+
+
+class Model:
+    """A base model, and after the first adapter a `PeftModel` of it.
+
+    Args:
+        tree: The base.
+        versions: PEFT and transformers.
+    """
+
+    def __init__(self, tree: ModuleTree, versions: Versions) -> None:
+        self.tree = tree
+        self.versions = versions
+        self.release = ".".join(map(str, versions.peft))
+        self.root = build(tree)
+        self.configs: dict[str, OpenedConfig] = {}
+        self.peft_type: str | None = None  # of the first adapter
+        self.task: str | None = None  # the same: decides the class of the PeftModel
+        self.active: list[str] = []  # BaseTuner.active_adapters
+        self.current = ""  # PeftModel.active_adapter
+        self.prompts: dict[str, Param] = {}
+        self.shared: dict[str, dict[str, Param]] = {}  # tuner-level parameters: attribute -> adapter -> parameter
+        self.targeted = False  # whether any adapter found a target (counts for all of them before 0.21)
+        self.saved: set[str] = set()  # the modules_to_save of all adapters, which 0.15 keeps in one set
+        self.warnings: list[str] = []
+        self.broken = False  # something was wrapped whose tensors no file can have
+        self.loads = 0
+
+    @property
+    def prompt_learning(self) -> bool:
+        """Whether its adapters are prompts, so that it has no tuner around the base."""
+        return next(iter(self.configs.values())).prompt_learning if self.configs else False
+
+    @property
+    def prefix(self) -> str:
+        """What the paths of the base's modules begin with, seen from the `PeftModel`."""
+        return "base_model" if self.prompt_learning else "base_model.model"
+
+    @property
+    def tied(self) -> bool:
+        """`tie_word_embeddings` of the base's config."""
+        value = self.tree.config.get("tie_word_embeddings")
+        return value if isinstance(value, bool) else bool(self.tree.tied)
+
+    @property
+    def embedding(self) -> Module | None:
+        """What `get_input_embeddings` gives now."""
+        path = self.tree.input_embeddings
+        return find(self.root, path) if path is not None else None
+
+    def random(self) -> Hashable:
+        """What random numbers depend on: how many adapters were loaded before."""
+        return ("draw", self.loads, tuple(self.configs)) if self.loads > 1 else ("draw",)
+
+    def parameters(self) -> list[tuple[str, Param]]:
+        """`named_parameters(remove_duplicate=False)` of the base."""
+        return [
+            (f"{path}.{name}" if path else name, param)
+            for path, module in walk(self.root, duplicates=True)
+            for name, param in module.state()
+            if name not in module.buffers
+        ]
+
+    def state(self) -> dict[str, Param]:
+        """The state dict of the `PeftModel`."""
+        found: dict[str, Param] = {}
+        for path, module in walk(self.root, self.prefix, duplicates=True):
+            for name, param in module.state():
+                found[f"{path}.{name}"] = param
+        for attribute, of in self.shared.items():
+            for adapter, param in of.items():
+                found[f"base_model.{attribute}.{adapter}"] = param
+        for adapter, param in self.prompts.items():
+            found[f"prompt_encoder.{adapter}.embedding.weight"] = param
+        return found
+
+    def tied_modules(self) -> list[str]:
+        """`_get_module_names_tied_with_embedding` (utils/other.py, since 0.18), or what stood in its place before.
+
+        With transformers 5 it looks for tensors of the embedding, and does not find those of a wrapped one.
+        """
+        if self.versions.peft >= (0, 20) and self.tree.config and not self.tied:
+            return []
+        pairs = [(name, group[0]) for group in self.tree.tied for name in group[1:]]
+        head, embedding = self.tree.output_embeddings, self.tree.input_embeddings
+        if not pairs and head is not None and embedding is not None:
+            pairs = [(f"{head}.weight", f"{embedding}.weight")]
+        if self.versions.transformers < 5 or self.versions.peft < (0, 18):
+            return sorted({name.rpartition(".")[0] for name, _ in pairs})
+        module = self.embedding
+        if module is None:
+            return []
+        own = {id(p) for _, below in walk(module) for _, p in below.state()}
+        names = [name for name, param in self.parameters() if id(param) in own]
+        found = {_BASE_LAYER.sub("", name): name for name in names}
+        found |= {name.replace("base_layer.", ""): name for name in names}
+        candidates = set(names)
+        tied = [found.get(name, name) for name, source in pairs if found.get(source, source) in candidates]
+        return sorted({name.rpartition(".")[0] for name in tied})
+
+    def model_config(self, key: str) -> Any:
+        """A value of the base's config."""
+        return self.tree.config.get(key)
+
+
+def all_linear(model: Model, config: OpenedConfig) -> list[str]:
+    """`_maybe_include_all_linear_layers`: every linear layer but the output embeddings, or the head of a classifier."""
+    head = model.tree.output_embeddings
+    if head is None and config.task_type == "SEQ_CLS":
+        head = next((name for name in ("score", "classifier") if name in model.root.children), None)
+    found: list[str] = []
+    below: tuple[str, ...] = ()
+    for path, module in walk(model.root):
+        if below and path.startswith(below):
+            continue
+        if isinstance(module, Tuner | TokenLayer):
+            below = (f"{path}.",)
+        linear = module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D) or (isinstance(module, Tuner) and "Linear" in module.type)
+        if linear and path != head:
+            found.append(path)
+    return found

@@ -1,0 +1,102 @@
+"""An adapter's config as PEFT of a release has it in memory: unknown keys dropped, defaults filled in, changed on the way.
+
+Follows `peft/config.py` and the `__post_init__` of the config classes, 0.15 to 0.21.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapterlint.adapter import Adapter
+from adapterlint.peft.constructors import refusals
+from adapterlint.peft.fields import MISSING, fields_of
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.refused import Refused
+from adapterlint.peft.releases import in_range
+
+TASK_TYPES = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
+
+
+class OpenedConfig(dict[str, Any]):
+    """The values of a config; what the release does not know is absent.
+
+    Args:
+        peft_type: The PEFT type.
+        values: The file.
+        release: The release of PEFT, as `"0.18"`.
+    """
+
+    def __init__(self, peft_type: str, values: dict[str, Any], release: str) -> None:
+        self.peft_type = peft_type
+        self.ignored: list[str] = []
+        known = {name: f for name, f in fields_of(peft_type).items() if in_range(release, f.since, f.until)}
+        defaults = {name: f.default for name, f in known.items() if f.default is not MISSING}
+        given = {key: value for key, value in values.items() if key in known}
+        self.ignored = [key for key in values if key not in known]
+        super().__init__(defaults | given)
+        for key in ("modules_to_save", "target_modules"):
+            if isinstance(self.get(key), list):
+                self[key] = list(self[key])
+
+    @property
+    def prompt_learning(self) -> bool:
+        """Whether it is a config of prompt learning."""
+        return METHODS[self.peft_type].prompt_learning
+
+    @property
+    def task_type(self) -> str | None:
+        """The task type."""
+        task: str | None = self.get("task_type")
+        return task
+
+    def signature(self) -> tuple[str, ...]:
+        """The variants of the method that change what it computes."""
+        return tuple(k for k in ("use_qalora", "use_bdlora", "kasa_config", "alora_invocation_tokens") if self.get(k))
+
+
+def open_config(adapter: Adapter, release: str) -> OpenedConfig:
+    """`PeftConfig.from_pretrained`.
+
+    Raises:
+        Refused: PEFT of this release does not read the config.
+    """
+    config = adapter.config
+    if config is None:
+        broken = adapter.unreadable.get("config")
+        if broken is None:
+            raise Refused("ValueError", f"Can't find 'adapter_config.json' at '{adapter.path}'", cause="config")
+        error = "JSONDecodeError" if broken.kind not in ("io", "not-object") else "TypeError"
+        raise Refused(error, broken.message, cause="config")
+    peft_type = config.get("peft_type")
+    if "peft_type" not in config:
+        raise Refused("KeyError", "'peft_type'", cause="config")
+    method = METHODS.get(peft_type) if isinstance(peft_type, str) else None
+    if method is None or not method.known_in(release):
+        raise Refused("KeyError", repr(peft_type), cause="config")
+    opened = OpenedConfig(method.name, config.values, release)
+    task = opened.get("task_type")
+    if task is not None and task not in TASK_TYPES and in_range(release, "0.14", None):
+        raise Refused("ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config")
+    for refusal in refusals(method.name, config.values, release=release):
+        if refusal.where == "config":
+            raise Refused(refusal.error, refusal.text, cause="config")
+    _check_layers(opened, release)
+    return opened
+
+
+def _check_layers(config: OpenedConfig, release: str) -> None:
+    layers, pattern = config.get("layers_to_transform"), config.get("layers_pattern")
+    absent = layers is None if in_range(release, "0.21", None) else not layers
+    if pattern and absent and in_range(release, "0.14", None):
+        text = "When `layers_pattern` is specified, `layers_to_transform` must also be specified. "
+        raise Refused("ValueError", text, cause="config")
+    if isinstance(config.get("target_modules"), str) and config.peft_type in _NO_LAYERS_WITH_STRING:
+        for key, value in (("layers_to_transform", layers), ("layers_pattern", pattern)):
+            if value is not None:
+                text = f"`{key}` cannot be used when `target_modules` is a str."
+                raise Refused("ValueError", text, cause="config")
+
+
+_NO_LAYERS_WITH_STRING = frozenset(
+    "LORA ADALORA C3A DEFT DELORA FOURIERFT HIRA HRA MISS PSOFT SHADOW UNILORA WAVEFT".split()
+)

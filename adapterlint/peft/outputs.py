@@ -1,0 +1,171 @@
+"""What a symbolic model computes: an expression that is equal where the outputs are, and what a forward pass raises.
+
+An expression has only what differs from the base. Activation order, scaling and the origin of every tensor are in it;
+what an adapter leaves without effect (a factor that is still zero, rows and copies that are the base's) is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from adapterlint.base.tree import Kind
+from adapterlint.peft.model import Model
+from adapterlint.peft.modules import Auxiliary, Module, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
+
+Expression = tuple[tuple[str, Hashable], ...]
+
+
+class Output:
+    """The output of a model as it stands.
+
+    Args:
+        model: The model.
+        disabled: Whether its adapters are switched off, as in `disable_adapter()`.
+
+    Attributes:
+        expression: What it computes, empty if that is the same as the base.
+        error: The class of the first error that a forward pass raises, or `None`.
+        module: Where it is raised.
+    """
+
+    __slots__ = ("_disabled", "_since", "_shared", "error", "expression", "module")
+
+    def __init__(self, model: Model, *, disabled: bool = False) -> None:
+        self._disabled = disabled
+        self._since = model.versions.peft
+        self._shared = model.shared
+        self.error: str | None = None
+        self.module = ""
+        found = list(self._of(model.root, "", _uncalled(model)))
+        if model.prompts and not disabled and model.current in model.prompts:
+            found.append(("", ("prompt", model.prompts[model.current].value)))
+        self.expression: Expression = tuple(found)
+
+    def _of(self, module: Module, path: str, skipped: frozenset[str] = frozenset()) -> Expression:
+        if path in skipped and path:
+            return ()
+        if isinstance(module, Tuner):
+            return self._of_tuner(module, path)
+        if isinstance(module, Whole):
+            return self._of_whole(module, path)
+        if isinstance(module, TokenWrapper):
+            return self._of_rows(module.layer, path)
+        if isinstance(module, TokenLayer):
+            return self._of_rows(module, path)
+        found: list[tuple[str, Hashable]] = []
+        for name, param in module.params.items():
+            if param.value is not None:
+                found.append((f"{path}.{name}", param.value))
+        dot = f"{path}." if path else ""
+        for name, child in module.children.items():
+            found.extend(self._of(child, dot + name, skipped))
+        return tuple(found)
+
+    def _of_tuner(self, layer: Tuner, path: str) -> Expression:
+        base = self._of(layer.base, path)
+        if self._disabled or layer.disabled:
+            return base
+        if layer.method == "LN_TUNING":
+            return self._of_norm(layer, path, base)
+        added: list[Hashable] = []
+        for name in layer.active:
+            tuned = layer.adapters.get(name)
+            if tuned is None:
+                continue
+            problem = tuned.problem or self._misfit(layer, name, tuned)
+            if problem is not None:
+                self._fail(problem, path)
+            if not is_idle(tuned):
+                values = tuple((key, param.value) for key, param in tuned.params.items() if key[0] != "ranknum")
+                shared = tuple(of[name].value for of in self._shared.values() if name in of)
+                added.append((layer.method, tuned.traits, values, shared))
+        return (*base, (path, tuple(added))) if added else base
+
+    def _misfit(self, layer: Tuner, name: str, tuned: Tuned) -> str | None:
+        """VeRA: a rank that is not that of the shared projections."""
+        mine, shared = tuned.params.get(("vera_lambda_d", "")), self._shared.get("vera_A", {}).get(name)
+        if mine is None or shared is None or not mine.shape or not shared.shape:
+            return None
+        return "RuntimeError" if mine.shape[0] != shared.shape[0] else None
+
+    def _of_norm(self, layer: Tuner, path: str, base: Expression) -> Expression:
+        """LN tuning runs the copy of the one active adapter, and has no other way."""
+        if not layer.active:
+            return base
+        if len(layer.active) > 1:
+            self._fail("ValueError", path)
+            return base
+        tuned = layer.adapters.get(layer.active[0])
+        if tuned is None:
+            self._fail("KeyError", path)
+            return base
+        if is_idle(tuned):
+            return ()
+        return ((path, tuple((key, param.value) for key, param in tuned.params.items())),)
+
+    def _of_whole(self, wrapper: Whole, path: str) -> Expression:
+        if wrapper.keywords_only and self._since < (0, 20):
+            self._fail("TypeError", path)
+        off = self._disabled or wrapper.disabled or not wrapper.active
+        if off or any(name not in wrapper.adapters for name in wrapper.active):
+            return self._of(wrapper.original, path)
+        return self._of(wrapper.copies[wrapper.active[0]], path)
+
+    def _of_rows(self, layer: TokenLayer, path: str) -> Expression:
+        base = self._of(layer.base, path)
+        if self._disabled or layer.disabled or not layer.active:
+            return base
+        error = _row_error(layer)
+        if error is not None:
+            self._fail(error, path)
+            return base
+        found = list(base)
+        for name in layer.active:
+            delta = layer.deltas[name].value
+            if not (isinstance(delta, tuple) and delta[:1] == ("rows",)) or delta[1] is not None:
+                found.append((path, ("rows", str(layer.indices[name]), delta)))
+        if "bias" in layer.base.params:  # `F.linear` gets the weight alone
+            found.append((path, "no bias"))
+        return tuple(found)
+
+    def _fail(self, error: str, path: str) -> None:
+        if self.error is None:
+            self.error, self.module = error, path
+
+
+def is_idle(tuned: Tuned) -> bool:
+    """Whether an adapter does nothing on a module: the parameters that count are as they were initialised."""
+    counted = [param for (attribute, _), param in tuned.params.items() if attribute in tuned.neutral]
+    return bool(counted) and all(param.value == ("initial",) for param in counted)
+
+
+def _row_error(layer: TokenLayer) -> str | None:
+    if any(name not in layer.indices for name in layer.active):
+        return "KeyError"
+    taken: set[Any] = set()
+    for name in layer.active:
+        indices = layer.indices[name]
+        values = indices if isinstance(indices, list) else []
+        if len(layer.active) > 1 and not taken.isdisjoint(values):
+            return "ValueError"
+        taken.update(values)
+        if any(isinstance(i, int) and i < 0 for i in values):
+            return "IndexError"
+        if not values or any(not isinstance(i, int) for i in values):
+            return "RuntimeError"
+    if isinstance(layer.base, Auxiliary | TokenLayer | Tuner) or layer.base.kind not in (Kind.EMBEDDING, Kind.LINEAR):
+        return None if layer.base.kind is Kind.UNKNOWN else "ValueError"
+    return None
+
+
+def _uncalled(model: Model) -> frozenset[str]:
+    """The embedding that an encoder and a decoder share by name only: each calls its own, made of the same weight."""
+    nodes: Mapping[str, Any] = model.tree.nodes
+    found = set()
+    for path in nodes:
+        above, _, name = path.rpartition(".")
+        dot = f"{above}." if above else ""
+        if name == "shared" and any(f"{dot}{part}.embed_tokens" in nodes for part in ("encoder", "decoder")):
+            found.add(path)
+    return frozenset(found)

@@ -1,0 +1,25 @@
+"""What a symbolic PEFT raises where the real one raises."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """PEFT raises.
+
+    Args:
+        type: The name of the exception's class.
+        text: Its text, as far as it does not print whole modules.
+        module: Path of the module that it is about, where there is one.
+        cause: What kind of refusal it is, for those who word it: one of the kinds of `adapterlint.peft.events`.
+    """
+
+    def __init__(self, type: str, text: str, *, module: str = "", cause: str = "") -> None:
+        super().__init__(text)
+        self.type = type
+        self.text = text
+        self.module = module
+        self.cause = cause
+
+
+class Undecided(Exception):
+    """The evidence, or what is known of PEFT, does not say what would happen."""

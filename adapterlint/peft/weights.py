@@ -1,0 +1,260 @@
+"""Loading an adapter's tensors into a symbolic model.
+
+Follows `set_peft_model_state_dict` and `get_peft_model_state_dict` (`peft/utils/save_and_load.py`), the
+`_remap_adapter_state_dict_for_load` of the tuners (0.21) and torch's `load_state_dict(strict=False)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from adapterlint.base.tree import Shape
+from adapterlint.peft.auxiliary import auxiliaries
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.model import Model
+from adapterlint.peft.modules import Auxiliary, Module, Param, TokenLayer, TokenWrapper, Tuner, Whole, find, walk
+from adapterlint.peft.moe import convert_tensors
+from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.refused import Refused, Undecided
+
+PREFIX = "base_model.model."
+MAGNITUDE = "lora_magnitude_vector"
+
+_Tensors = dict[str, tuple[Shape, tuple[str, ...]]]  # name -> shape, and the names in the file that it is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of the tensors of an adapter's file.
+
+    Args:
+        unexpected: Names in the file of those that reached no parameter.
+        missing: Names, as in a file, of parameters of the adapter that no tensor fills.
+        overwritten: Parameters of the base that were overwritten -> whether as one of a wrapped module.
+    """
+
+    unexpected: tuple[str, ...]
+    missing: tuple[str, ...]
+    overwritten: tuple[str, ...]
+
+
+def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapping[str, Shape]) -> Loaded:
+    """Load the tensors of an adapter.
+
+    Raises:
+        Refused: One is missing without which PEFT does not go on, or shapes differ; what fits is loaded then.
+    """
+    found = convert_tensors(model, config, tensors)
+    _rename_auxiliary(model, adapter, found, tensors)
+    if model.broken:
+        raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")
+    _check_family(config, found, model)
+    found = _renamed(model, adapter, config, found)
+    if config.peft_type == "ADALORA" and isinstance(config.get("rank_pattern"), dict):
+        _resize(model, adapter, config)
+    result = _load(model, adapter, config, found)
+    if config.prompt_learning:
+        _load_prompt(model, adapter, config, found)
+    return result
+
+
+def _rename_auxiliary(model: Model, adapter: str, found: _Tensors, tensors: Mapping[str, Shape]) -> None:
+    """Every auxiliary module names the tensors that it must have; PEFT looks them up without asking."""
+    for inner, wrapper in auxiliaries(model.root):
+        path = f"{model.prefix}.{inner}"
+        for name, target in _load_map(wrapper, adapter):
+            key = f"{path}.{name}"
+            if key not in found:
+                cause = "tokens-block-later-adapter" if isinstance(wrapper, TokenWrapper) else "module-not-in-file"
+                raise Refused("KeyError", repr(key), module=inner, cause=cause)
+            found[f"{path}.{target}"] = found.pop(key)
+
+
+def _load_map(wrapper: Auxiliary, adapter: str) -> Iterator[tuple[str, str]]:
+    if isinstance(wrapper, TokenWrapper):
+        if wrapper.layer.tied is None:
+            yield "token_adapter.trainable_tokens_delta", f"token_adapter.trainable_tokens_delta.{adapter}"
+    elif isinstance(wrapper, Whole) and adapter in wrapper.adapters and adapter in wrapper.copies:
+        for name in state_names(wrapper.copies[adapter]):
+            yield name, f"modules_to_save.{adapter}.{name}"
+
+
+def state_names(module: Module) -> list[str]:
+    """The names of a module's state dict."""
+    return [f"{path}.{name}" if path else name for path, below in walk(module, duplicates=True) for name, _ in below.state()]
+
+
+def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
+    if config.peft_type == "OFT" and model.versions.peft >= (0, 16) and any(".oft_r." in f"{k}." for k in found):
+        text = "Trying to load old OFT checkpoint, which is no longer supported. Please install PEFT <= v0.15.2 to load it"
+        raise Refused("ValueError", text, cause="old-format")
+    if config.peft_type in ("VERA", "PVERA") and config.get("save_projection"):
+        name = f"base_model.{config.peft_type.lower()}_A"
+        if name not in found:
+            text = f"Specified to load {name[11:]} and {name[11:-1]}B from state dictionary however they were not present!"
+            raise Refused("ValueError", text, cause="shared-projections")
+
+
+def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> _Tensors:
+    """The names that tensors have in memory, where the adapter's name is in them."""
+    if config.prompt_learning:
+        return found
+    prefix = METHODS[config.peft_type].prefix or ""
+    if model.versions.peft < (0, 21):
+        renamed = {_with_name(key, prefix, adapter, model): value for key, value in found.items()}
+        if config.peft_type == "LORA":
+            end = f"{MAGNITUDE}.{adapter}"
+            renamed = {f"{k}.weight" if k.endswith(end) else k: v for k, v in renamed.items()}
+        return renamed
+    if config.peft_type in ("LORA", "ADALORA"):
+        found = {f"{k}.weight" if k.endswith(MAGNITUDE) else k: v for k, v in found.items()}
+    names = {file_key(key, adapter): key for key in tuner_keys(model, adapter)}
+    return {names.get(key, key): value for key, value in found.items()}
+
+
+def _with_name(key: str, prefix: str, adapter: str, model: Model) -> str:
+    """`_insert_adapter_name_into_state_dict`."""
+    if prefix not in key:
+        return key
+    if model.versions.peft < (0, 18):
+        rest = key.split(prefix)[1].partition(".")[2]
+        return key.replace(rest, f"{adapter}.{rest}") if rest else f"{key}.{adapter}"
+    rest = key.rpartition(prefix)[2].partition(".")[2]
+    return f"{key.removesuffix(rest)}{adapter}.{rest}" if rest else f"{key}.{adapter}"
+
+
+def file_key(key: str, adapter: str) -> str:
+    """A parameter's name as a file has it, without the adapter's name (`_remove_adapter_name_from_state_dict_key`)."""
+    if key.endswith(f".{adapter}"):
+        return key.removesuffix(f".{adapter}")
+    head, _, last = key.rpartition(".")
+    return f"{head.removesuffix(f'.{adapter}')}.{last}"
+
+
+def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
+    """The parameters that tuner layers have for an adapter; since 0.21 without those inside of auxiliary modules."""
+    found: dict[str, Param] = {}
+    below: tuple[str, ...] = ()
+    for path, module in walk(model.root, model.prefix, duplicates=True):
+        if isinstance(module, Auxiliary) and model.versions.peft >= (0, 21):
+            below = (*below, f"{path}.")
+        if below and path.startswith(below):
+            continue
+        if isinstance(module, Tuner) and adapter in module.adapters:
+            params = module.adapters[adapter].params
+            found |= {f"{path}.{attribute}.{adapter}{rest}": param for (attribute, rest), param in params.items()}
+        elif isinstance(module, TokenLayer) and model.peft_type == "TRAINABLE_TOKENS" and adapter in module.deltas:
+            found[f"{path}.trainable_tokens_delta.{adapter}"] = module.deltas[adapter]
+    for attribute, of in model.shared.items():
+        if adapter in of:
+            found[f"base_model.{attribute}.{adapter}"] = of[adapter]
+    return found
+
+
+def saved_keys(model: Model, adapter: str, config: OpenedConfig) -> set[str]:
+    """What PEFT would save of an adapter: names as in a file."""
+    if config.prompt_learning:
+        return {"prompt_embeddings"}
+    keys = [k for k in tuner_keys(model, adapter) if ".ranknum." not in k and f".{MAGNITUDE}." not in k]
+    found = {file_key(key, adapter) for key in keys if not key.startswith("base_model.vera_")}
+    if config.get("save_projection"):
+        found |= {f"base_model.{attribute}" for attribute in model.shared}
+    for path, wrapper in auxiliaries(model.root):
+        found |= {f"{model.prefix}.{path}.{name}" for name, _ in _load_map(wrapper, adapter)}
+    bias = config.get("bias", "none")
+    if bias == "all":
+        names = model.state()
+        found |= {k for k in names if k.endswith(".bias") or (model.versions.peft < (0, 21) and "bias" in k)}
+    elif isinstance(bias, str) and bias.endswith("_only") and model.versions.peft >= (0, 21):
+        layers = (path for path, module in walk(model.root, model.prefix) if isinstance(module, Tuner))
+        names = model.state()
+        found |= {f"{path}.base_layer.bias" for path in layers if f"{path}.base_layer.bias" in names}
+    return found
+
+
+def _resize(model: Model, adapter: str, config: OpenedConfig) -> None:
+    """AdaLoRA: the ranks that are left after pruning."""
+    for name, kept in config["rank_pattern"].items():
+        rank = sum(kept) if isinstance(kept, list) and all(isinstance(k, bool | int) for k in kept) else None
+        parts = name.split(".")
+        layer = find(model.root, ".".join(parts[:-2] if adapter in name else parts[:-1]))
+        tuned = layer.adapters.get(adapter) if isinstance(layer, Tuner) else None
+        if tuned is None or rank is None:
+            raise Undecided
+        for (attribute, _), param in tuned.params.items():
+            if attribute in ("lora_A", "lora_E") and param.shape:
+                param.shape = (rank, *param.shape[1:])
+            elif attribute == "lora_B" and param.shape:
+                param.shape = (param.shape[0], rank)
+
+
+def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> Loaded:
+    state = model.state()
+    mismatched: list[str] = []
+    overwritten: list[str] = []
+    own = set(tuner_keys(model, adapter))
+    for key, param in state.items():
+        if key not in found:
+            continue
+        shape, origin = found[key]
+        if param.shape is not None and param.shape != shape:
+            mismatched.append(
+                f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the shape "
+                f"in current model is torch.Size({list(param.shape)})."
+            )
+            continue
+        if key not in own and f".{adapter}." not in key and not key.endswith(f".{adapter}"):
+            overwritten.append(key)
+        if not _is_projection(param, shape):
+            param.value = None if _is_frozen(key, own) else ("file", adapter, origin)
+    if mismatched:
+        text = "Error(s) in loading state_dict for PeftModel:\n\t" + "\n\t".join(mismatched)
+        raise Refused("RuntimeError", text, module=_module_of(mismatched[0]), cause="size-mismatch")
+    unexpected = sorted({_shown(k, adapter, v[1]) for k, v in found.items() if k not in state})
+    saved = saved_keys(model, adapter, config)
+    missing = sorted({loose_key(k, adapter) for k in state if k not in found} & saved)
+    return Loaded(tuple(unexpected), tuple(missing), tuple(overwritten))
+
+
+def loose_key(key: str, adapter: str) -> str:
+    """A name without the adapter's name wherever that stands."""
+    return key.replace(f".{adapter}.", ".").removesuffix(f".{adapter}")
+
+
+def _shown(key: str, adapter: str, origin: tuple[str, ...]) -> str:
+    return loose_key(key, adapter)
+
+
+def _is_projection(param: Param, shape: Shape) -> bool:
+    """Projections come from a seed: those in a file are the same as those in memory, if they have the same shape."""
+    value = param.value
+    return isinstance(value, tuple) and value[:1] == ("projection",) and param.shape == shape
+
+
+def _is_frozen(key: str, own: set[str]) -> bool:
+    """The weight below an adapter's own layer is saved along, for vocabularies that grew, but it was never trained."""
+    layer, found, _ = key.rpartition(".base_layer.weight")
+    return bool(found) and any(name.startswith(f"{layer}.") for name in own)
+
+
+_PARAMETER = re.compile(r"size mismatch for (?:base_model\.(?:model\.)?)?(.*?)\.[^.:]+:")
+
+
+def _module_of(message: str) -> str:
+    match = _PARAMETER.match(message)
+    return match[1] if match else ""
+
+
+def _load_prompt(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> None:
+    if "prompt_embeddings" not in found:
+        raise Refused("KeyError", "'prompt_embeddings'", cause="prompt-missing")
+    param, (shape, origin) = model.prompts[adapter], found["prompt_embeddings"]
+    if param.shape is not None and param.shape != shape:
+        text = (
+            f"Error(s) in loading state_dict for Embedding:\n\tsize mismatch for weight: copying a param with shape "
+            f"torch.Size({list(shape)}) from checkpoint, the shape in current model is torch.Size({list(param.shape)})."
+        )
+        raise Refused("RuntimeError", text, cause="size-mismatch")
+    param.value = ("file", adapter, origin)

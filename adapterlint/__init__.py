@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from adapterlint.adapter import Adapter, Config, Files, WeightsHeader, load_adapter
     from adapterlint.api import check
+    from adapterlint.base import Base, ModuleTree, load_base
     from adapterlint.errors import AdapterlintError
     from adapterlint.files.model_card import Card
     from adapterlint.lint.example import DROP, FleetPatch, Patch
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from adapterlint.place import Place
     from adapterlint.report.model import Report
     from adapterlint.severity import Severity
+    from adapterlint.simulation import Simulation, simulate
     from adapterlint.words import counted, listed, shown
 
 _HOMES = {
     "Adapter": "adapterlint.adapter",
     "AdapterlintError": "adapterlint.errors",
+    "Base": "adapterlint.base",
     "Card": "adapterlint.files.model_card",
     "Config": "adapterlint.adapter",
     "Files": "adapterlint.adapter",
@@ -34,26 +37,33 @@ _HOMES = {
     "FleetPatch": "adapterlint.lint.example",
     "Footprint": "adapterlint.peft.footprint",
     "Member": "adapterlint.lint.fleet",
+    "ModuleTree": "adapterlint.base",
     "Patch": "adapterlint.lint.example",
     "Place": "adapterlint.place",
     "Report": "adapterlint.report.model",
     "Severity": "adapterlint.severity",
+    "Simulation": "adapterlint.simulation",
     "WeightsHeader": "adapterlint.adapter",
     "check": "adapterlint.api",
     "listed": "adapterlint.words",
     "load_adapter": "adapterlint.adapter",
+    "load_base": "adapterlint.base",
     "rule": "adapterlint.lint.rule",
     "shown": "adapterlint.words",
+    "simulate": "adapterlint.simulation",
     "DROP": "adapterlint.lint.example",
     "counted": "adapterlint.words",
 }
 
 __all__ = [  # noqa: RUF022 (the two that people look for first)
     "check",
+    "simulate",
     "load_adapter",
+    "load_base",
     "DROP",
     "Adapter",
     "AdapterlintError",
+    "Base",
     "Card",
     "Config",
     "Files",
@@ -62,10 +72,12 @@ __all__ = [  # noqa: RUF022 (the two that people look for first)
     "FleetPatch",
     "Footprint",
     "Member",
+    "ModuleTree",
     "Patch",
     "Place",
     "Report",
     "Severity",
+    "Simulation",
     "WeightsHeader",
     "counted",
     "listed",

@@ -113,6 +113,8 @@ def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index =
         return values.get(rest[0]) is None
     if operator == "v":
         return _plain(values.get(rest[0]))
+    if operator == "eq":  # whether two values are equal
+        return bool(values.get(rest[0]) == values.get(rest[1]))
     position = _position(index, rest[0])
     if operator == "i":  # is it the nth
         return position == rest[1]

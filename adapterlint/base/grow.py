@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from adapterlint.base.expressions import Index, Missing, decide, flat, number
-from adapterlint.base.table import Entry
+from adapterlint.base.expressions import Index, Missing, decide, number
+from adapterlint.base.parts import Part, Scope
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 
 MAX_NODES = 300_000  # DeepSeek-V3 in release 4 has 47,000
@@ -24,26 +24,6 @@ KINDS: Mapping[str, Kind] = {
 }  # fmt: skip
 
 Trie = dict[str, Any]  # tensors by name, component by component: a shape (or `None`) at each end
-
-
-class Values(dict[str, Any]):
-    """The values of a config by dotted name; what it does not say is assumed to be the default."""
-
-    def __init__(self, config: Mapping[str, Any], defaults: Mapping[str, Any], other_names: Mapping[str, str]) -> None:
-        super().__init__(flat(config))
-        for alias, name in other_names.items():
-            if alias in self and name not in self:
-                self[name] = self[alias]
-        self.assumed = {name for name in defaults if name not in self}
-        for name in self.assumed:
-            self[name] = defaults[name]
-        self.guessed = False
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key; remembers whether it was only assumed."""
-        if key in self.assumed:
-            self.guessed = True
-        return super().get(key, default)
 
 
 def trie(tensors: Mapping[str, Shape | None]) -> Trie:
@@ -69,20 +49,29 @@ class Grower:
     """Grows the tree of one model.
 
     Args:
-        entry: What the table says of its class.
-        values: The config's.
+        whole: What the table says of its class, and the values of its config.
+        parts: Models inside it that are of another type than in the table, by path.
         tensors: Of the checkpoint, under the model's names; `None` if there is no checkpoint.
         packed: Whether the shapes of two-dimensional weights are those of quantised ones, which say nothing.
     """
 
-    def __init__(self, entry: Entry, values: Values, tensors: Mapping[str, Shape | None] | None, packed: bool) -> None:
-        self.entry = entry
-        self.values = values
+    def __init__(
+        self,
+        whole: Scope,
+        parts: Mapping[str, Part],
+        tensors: Mapping[str, Shape | None] | None,
+        *,
+        packed: bool,
+    ) -> None:
+        self.whole = whole
+        self.parts = parts
+        self.entry = whole.entry
+        self.values = whole.values
         self.packed = packed
         self.root = trie(tensors) if tensors is not None else None
         self.nodes: dict[str, Node] = {}
         self.problems: list[str] = []
-        self._scores: dict[tuple[int, int], tuple[int, int]] = {}
+        self._scores: dict[tuple[int, int, int], tuple[int, int]] = {}
 
     def grow(self, config: Mapping[str, Any], name: str) -> ModuleTree:
         """The tree.
@@ -91,9 +80,8 @@ class Grower:
             TooManyModules: The config asks for more than `MAX_NODES`.
         """
         self._node(self.entry.root, "", (), self.root, True)
-        data = self.entry.data
-        aliases = self._aliases(data.get("alias", ()))
-        tied = self._tied(data.get("tied", ()))
+        aliases = self._aliases()
+        tied = self._tied()
         self._fill(tied)
         return ModuleTree(
             self.nodes,
@@ -110,7 +98,18 @@ class Grower:
 
     # --- modules ---
 
-    def _node(self, ref: int, path: str, index: Index, there: Any, certain: bool) -> None:
+    def _part(self, path: str, there: Any, certain: bool) -> None:
+        """A model inside the model, with a table line and a config of its own."""
+        scope = self.parts[path].scope
+        outer = self.entry, self.values
+        self.entry, self.values = scope.entry, scope.values
+        self._node(scope.entry.root, path, (), there, certain, inside=True)
+        self.entry, self.values = outer
+
+    def _node(self, ref: int, path: str, index: Index, there: Any, certain: bool, *, inside: bool = False) -> None:
+        if path in self.parts and not inside:
+            self._part(path, there, certain)
+            return
         spec = self.entry.nodes[ref]
         size = len(spec)
         tensors = there if isinstance(there, dict) else None
@@ -146,7 +145,10 @@ class Grower:
         seen = max(shown) + 1 if shown else None
         self.values.guessed = False
         try:
-            length = self._number(child[2], index) if child[2] is not None else decide(child[3], self.values, index)
+            if child[2] is not None:
+                length = self._number(child[2], index)
+            else:
+                length = decide(child[3], self.values, index)
             if type(length) is int and length <= MAX_ITEMS and not (self.values.guessed and seen is not None):
                 return length, not self.values.guessed
             if type(length) is int and length > MAX_ITEMS:
@@ -155,7 +157,7 @@ class Grower:
             pass
         if seen is not None:
             return min(seen, MAX_ITEMS), True
-        default = _default(child[3]["d"] if len(child) > 3 and isinstance(child[3], dict) else None, index)
+        default = _default(child[3]["d"], index) if len(child) > 3 else None
         return (default, False) if type(default) is int else (0, False)
 
     def _choose(self, choice: Any, index: Index, there: Trie | None, name: str) -> tuple[int, bool]:
@@ -200,7 +202,7 @@ class Grower:
         required = sum(1 for s in own.values() if isinstance(s, list) or s is None)
         if not isinstance(there, dict):
             return 0, required
-        key = (ref, id(there))
+        key = (id(self.entry), ref, id(there))
         if key in self._scores:
             return self._scores[key]
         children = {c[0]: c[1] for c in spec[4]} if len(spec) > 4 else {}
@@ -213,9 +215,7 @@ class Grower:
             if choice is None:
                 misses += _count(inner)
                 continue
-            best = max(
-                (self._matched(r, inner) for r in _options(choice) if r != ABSENT), key=lambda p: p[0] - p[1]
-            )
+            best = max((self._matched(r, inner) for r in _options(choice) if r != ABSENT), key=lambda p: p[0] - p[1])
             hits, misses = hits + best[0], misses + best[1]
         for name, choice in children.items():
             if name != STAR and name not in there and isinstance(choice, int):
@@ -268,19 +268,38 @@ class Grower:
 
     # --- what is one object under several paths ---
 
-    def _is_on(self, choice: Any) -> bool:
+    def _rows(self, key: str) -> Iterator[tuple[str, str]]:
+        """Paths (of modules or parameters) that are one object, the later and the first, with `*` for indices."""
+        replaced = tuple(f"{path}." for path in self.parts)
+        for later, first, choice in self.whole.entry.data.get(key, ()):
+            later, first = self._moved(later), self._moved(first)
+            own = replaced and (later.startswith(replaced) and first.startswith(replaced))
+            if not own and self._is_on(choice, self.whole):
+                yield later, first
+        for path, part in self.parts.items():
+            for later, first, choice in part.scope.entry.data.get(key, ()):
+                if self._is_on(choice, part.scope):
+                    yield f"{path}.{later}", f"{path}.{first}"
+
+    def _moved(self, path: str) -> str:
+        """A path of a model in the table where another model stands in its place."""
+        for part in self.parts.values():
+            for old, new in part.moved.items():
+                if path == old or path.startswith(f"{old}."):
+                    return new + path[len(old) :]
+        return path
+
+    def _is_on(self, choice: Any, scope: Scope) -> bool:
         if isinstance(choice, bool):
             return choice
         try:
-            return bool(decide(choice, self.values))
+            return bool(decide(choice, scope.values))
         except Missing:
             return bool(_default(choice["d"], ()))
 
-    def _aliases(self, rows: Sequence[Any]) -> dict[str, str]:
+    def _aliases(self) -> dict[str, str]:
         aliases: dict[str, str] = {}
-        for pattern, first_pattern, choice in rows:
-            if not self._is_on(choice):
-                continue
+        for pattern, first_pattern in self._rows("alias"):
             for path, first in self._pairs(pattern, first_pattern):
                 if first == path or first not in self.nodes:
                     continue
@@ -289,11 +308,9 @@ class Grower:
                     aliases[inner] = first + inner[len(path) :]
         return aliases
 
-    def _tied(self, rows: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
+    def _tied(self) -> tuple[tuple[str, ...], ...]:
         groups: dict[str, list[str]] = {}
-        for pattern, first_pattern, choice in rows:
-            if not self._is_on(choice):
-                continue
+        for pattern, first_pattern in self._rows("tied"):
             module, _, name = pattern.rpartition(".")
             first_module, _, first_name = first_pattern.rpartition(".")
             for path, first in self._pairs(module, first_module):
@@ -345,13 +362,14 @@ class Grower:
         return isinstance(node, dict) and node.get(name) is not None
 
     def _chosen_path(self, key: str) -> str | None:
-        choice = self.entry.data.get(key)
+        choice = self.whole.entry.data.get(key)
         if isinstance(choice, dict):
             try:
-                choice = decide(choice, self.values)
+                choice = decide(choice, self.whole.values)
             except Missing:
                 choice = _default(choice["d"], ())
-        return choice if isinstance(choice, str) and choice in self.nodes else None
+        path = self._moved(choice) if isinstance(choice, str) else None
+        return path if path in self.nodes else None
 
 
 def _joined(path: str, name: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from adapterlint.adapter import Unreadable
 from adapterlint.base import table
 from adapterlint.base.evidence import Evidence, read_evidence
-from adapterlint.base.grow import Grower, TooManyModules, Values
+from adapterlint.base.grow import Grower, TooManyModules
 from adapterlint.base.guess import tree_of_tensors
+from adapterlint.base.parts import Scope, Values, parts_of, renames_of
 from adapterlint.base.renames import renamed
 from adapterlint.base.tree import ModuleTree, Shape
 from adapterlint.caches import kept
@@ -170,11 +171,14 @@ def _tree(base: Base, release: str, architecture: str | None, task_type: str | N
     tensors = base.evidence.tensors
     known: dict[str, Any] = {"config": base.config, "model_type": base.model_type, "name": base.name}
     if entry is not None:
-        values = Values(base.config, entry.data["d"], entry.data["a"])
+        whole = Scope(entry, Values(base.config, entry))
+        parts = parts_of(entry, base.config, release)
         if tensors is not None:
-            tensors = _under_model_names(tensors, entry, new=release == NEWEST)
+            tensors = renamed(tensors, renames_of(entry, parts), new=release == NEWEST)
+            tensors = _with_prefix(tensors, entry)
         try:
-            return Grower(entry, values, tensors, "quantization_config" in base.config).grow(base.config, base.name)
+            packed = isinstance(base.config.get("quantization_config"), dict)
+            return Grower(whole, parts, tensors, packed=packed).grow(base.config, base.name)
         except TooManyModules:
             pass
     if tensors is None:
@@ -191,16 +195,15 @@ def _class_name(base: Base, release: str, task_type: str | None) -> str | None:
     return own or next((tasks[t] for t in _ANY_HEAD if t in tasks), None)
 
 
-def _under_model_names(tensors: Mapping[str, Shape | None], entry: table.Entry, *, new: bool) -> dict[str, Shape | None]:
-    """The tensors under the model's names, with or without the name of the base model before them."""
-    found = renamed(tensors, entry.data.get("w", ()), new=new)
+def _with_prefix(tensors: Mapping[str, Shape | None], entry: table.Entry) -> Mapping[str, Shape | None]:
+    """The tensors with or without the name of the base model before them, as the class has it."""
     prefix = entry.data.get("p")
     if not prefix:
-        return found
+        return tensors
     top = _names(entry, entry.root)
     inner = _names_below(entry, prefix)
     result = {}
-    for key, shape in found.items():
+    for key, shape in tensors.items():
         first, _, rest = key.partition(".")
         if first == prefix and prefix not in top and rest.partition(".")[0] in top:
             key = rest

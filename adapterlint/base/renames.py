@@ -16,8 +16,12 @@ from typing import Any
 from adapterlint.base.tree import Shape
 from adapterlint.caches import kept
 
-_LEGACY = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"),
-           (".weight_g", ".parametrizations.weight.original0"), (".weight_v", ".parametrizations.weight.original1"))
+_LEGACY = (
+    ("LayerNorm.gamma", "LayerNorm.weight"),
+    ("LayerNorm.beta", "LayerNorm.bias"),
+    (".weight_g", ".parametrizations.weight.original0"),
+    (".weight_v", ".parametrizations.weight.original1"),
+)
 _DOUBLED = re.compile(r"^model\.language_model\.model(?!\w)|^language_model\.model\.model(?!\w)")
 _MAX_PATTERNS = 4096
 

@@ -95,6 +95,13 @@ def family(model_type: str) -> Family | None:
     return Family(read["classes"], read["tasks"], lines)
 
 
+@kept(_MAX_ENTRIES)
+def tasks_of(name: str, release: str) -> tuple[str, ...]:
+    """The tasks for which a class is what the auto class builds."""
+    families = [family(model_type) for model_type in _index().classes.get(name, ())]
+    return tuple(t for f in families if f for t, c in f.tasks.get(release, {}).items() if c == name)
+
+
 def model_types() -> tuple[str, ...]:
     """Every model type of the table."""
     return tuple(_index().types)

@@ -60,7 +60,8 @@ class ModuleTree:
         architecture: Name of the model class, such as `LlamaForCausalLM`, if known.
         model_type: `model_type` of the config, if known.
         config: `config.json`, as JSON has it.
-        complete: Whether every module of the model is among the nodes; a tree made of adapters' keys is not complete.
+        complete: Whether every module of the model is among the nodes.
+        partial: Whether it is made of no more than adapters' own keys, so that a module not in it may be there.
         name: What the base is called in messages.
     """
 
@@ -73,4 +74,5 @@ class ModuleTree:
     model_type: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     complete: bool = True
+    partial: bool = False
     name: str = ""

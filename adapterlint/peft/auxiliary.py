@@ -15,8 +15,8 @@ from adapterlint.peft.modules import (
     Module,
     Param,
     TokenLayer,
-    Tuner,
     TokenWrapper,
+    Tuner,
     Whole,
     find,
     unwrapped,
@@ -59,6 +59,7 @@ class Wrapping:
                 update_whole(target, self.adapter, tied)
             else:
                 wrapper = Whole(target, self.adapter)
+                wrapper.brittle = self.versions.peft == (0, 18)
                 update_whole(wrapper, self.adapter, tied)
                 _check(wrapper, target, path)
                 self._place(wrapper, parent, name)
@@ -79,7 +80,8 @@ class Wrapping:
             if isinstance(wrapper, TokenWrapper):
                 self._update_tokens(wrapper, indices, tied, path)
                 continue
-            self._check_attributes(target, path)
+            if isinstance(target, Whole):
+                target.check_attributes()
             wrapper = TokenWrapper(TokenLayer(target, self.adapter, tied), self.adapter)
             self._update_tokens(wrapper, indices, tied, path)
             _check(wrapper, target, path)
@@ -87,11 +89,6 @@ class Wrapping:
         if not found:
             text = f"Target modules {set(entries)} not found in the base model. Please check the target modules and try again."
             raise Refused("ValueError", text, cause="tokens-match-nothing")
-
-    def _check_attributes(self, target: Module, path: str) -> None:
-        """In 0.18 a wrapper whose versions are all inactive cannot be asked for an attribute."""
-        if self.versions.peft == (0, 18) and isinstance(target, Whole) and not (target.active or target.disabled):
-            raise Refused("IndexError", "list index out of range", module=path, cause="module-against-tokens")
 
     def _update_tokens(self, wrapper: TokenWrapper, indices: Any, tied: TokenLayer | None, path: str) -> None:
         if self.adapter not in wrapper.adapters:
@@ -176,9 +173,7 @@ def weight_of(module: Module) -> Param | None:
     return module.params.get("weight")
 
 
-def update_rows(
-    layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, path: str, versions: Versions
-) -> None:
+def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, path: str, versions: Versions) -> None:
     """`TrainableTokensLayer.update_layer`: take the rows of an adapter from the base."""
     if tied:
         return

@@ -48,7 +48,7 @@ class Injection:
             Undecided: It cannot be said.
         """
         since = self.versions.peft
-        if since >= (0, 19) and self.versions.transformers >= 5:
+        if since >= (0, 19) and self.versions.transformers >= (5, 0):
             convert_config(self.model, self.config)
         self._check_config()
         if since >= (0, 18):
@@ -88,9 +88,7 @@ class Injection:
 
     def _bias_refused(self) -> Refused:
         name = {"LORA": "LoraModel", "ADALORA": "AdaLoraModel"}.get(self.config.peft_type, self.config.peft_type)
-        text = (
-            f"{name} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters."
-        )
+        text = f"{name} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters."
         return Refused("ValueError", text, cause="several-biases")
 
     def _check_family(self, others: list[OpenedConfig]) -> None:
@@ -172,6 +170,10 @@ class Injection:
 
     def prepare_targets(self) -> None:
         config = self.config
+        if self.model.tree.partial:  # what the file has stands for what would be matched
+            config["target_modules"] = list(self.model.in_file)
+            for key in ("exclude_modules", "layers_to_transform", "target_parameters"):
+                config.pop(key, None)
         model_type, release = self.model.tree.model_type, self.model.release
         if config.peft_type == "TRAINABLE_TOKENS":
             if config.get("target_modules") is None:
@@ -266,18 +268,20 @@ class Injection:
         if self.config.peft_type == "TRAINABLE_TOKENS":
             self._create_tokens(parent, target, name, path)
             return
-        if self.config.peft_type not in LAYERS:
-            raise Undecided
         self._check_parameters()
         if wrapped is not None:
             target = wrapped
+        if isinstance(target, Whole):
+            target.check_attributes()
         key = f"{_stripped(path)}.{parameter}" if parameter else path
         same = isinstance(target, Tuner) and target.method == self.config.peft_type
         if parameter and isinstance(target, Tuner) and self.adapter in target.adapters:
             same = False  # a second parameter of one module: a wrapper around the wrapper
         layer = target if same and isinstance(target, Tuner) else self._new_layer(target, key, parameter)
-        site = Site(unwrapped(target), key, self.config, self.model.random(), layer, self.versions)
-        if self.config.peft_type == "VERA":
+        found = self.model.in_file.get(_stripped(path), {})
+        partial = self.model.tree.partial
+        site = Site(unwrapped(target), key, self.config, self.model.random(), layer, self.versions, found, partial)
+        if self.config.peft_type == "VERA" and self.model.shared:
             self._share_projections(site)
         tuned = parameters_at(site)
         if path in self._tied_targets:
@@ -306,7 +310,8 @@ class Injection:
         elif self.config.peft_type == "LN_TUNING":
             type = "LNTuningLayer"
         layer = Tuner(target, type, self.config.peft_type, self.adapter)
-        layer.attributes = LAYERS[self.config.peft_type].attributes
+        known = LAYERS.get(self.config.peft_type)
+        layer.attributes = known.attributes if known is not None else ()
         layer.parameter = parameter
         layer.feedforward = self.config.peft_type == "IA3" and self._is_feedforward(key)
         return layer
@@ -344,7 +349,9 @@ class Injection:
             ("vera_B", b.shape[1], r),
         ):
             if has < needs:
-                text = f"{name} has a size of {has} but {needs} or greater is required; this probably happened because ..."
+                text = (
+                    f"{name} has a size of {has} but {needs} or greater is required; this probably happened because ..."
+                )
                 raise Refused("ValueError", text, module=site.key, cause="shared-projections")
         first_a[self.adapter], first_b[self.adapter] = a, b
 
@@ -463,9 +470,9 @@ class Transposed(Param):
 def set_tuners(root: Module, names: list[str], method: str) -> None:
     """Make adapters active in the tuner layers of a method."""
     for _, module in walk(root):
-        if isinstance(module, Tuner) and module.method == method:
-            module.active = list(names)
-        elif isinstance(module, TokenLayer) and method == "TRAINABLE_TOKENS":
+        if (isinstance(module, Tuner) and module.method == method) or (
+            isinstance(module, TokenLayer) and method == "TRAINABLE_TOKENS"
+        ):
             module.active = list(names)
 
 
@@ -501,7 +508,7 @@ def _add_tokens(model: Model, adapter: str, config: OpenedConfig, wrapping: Wrap
     saved = model.saved if model.versions.peft < (0, 16) else set(config.get("modules_to_save") or ())
     for name in layers:
         if name in saved:
-            text = f"The embedding layer is already marked to be trained fully, either specify `modules_to_save=[..., \"{name}\""
+            text = f'The embedding layer is already marked to be trained fully, either specify `modules_to_save=[..., "{name}"'
             raise Refused("ValueError", text, module=name, cause="tokens-and-whole")
     skipped, mismatch = _tied_layers(model, config, layers)
     for name, indices in layers.items():

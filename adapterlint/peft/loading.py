@@ -12,6 +12,7 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, Shape
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
+from adapterlint.peft.footprint import layout
 from adapterlint.peft.injection import Injection, add_auxiliaries, set_tuners, tie_token_layers
 from adapterlint.peft.matching import IMPLICIT_HEADS, Targets
 from adapterlint.peft.methods import METHODS
@@ -41,9 +42,14 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
         return load_tensors(model, name, model.configs[name], _tensors(adapter))
     config = open_config(adapter, model.release)
     if config.ignored:
-        model.warnings.append(f"Unexpected keyword arguments {config.ignored} for class {config.peft_type}, these are ignored.")
+        model.warnings.append(
+            f"Unexpected keyword arguments {config.ignored} for class {config.peft_type}, these are ignored."
+        )
+    model.in_file = _by_module(adapter, config)
     if first:
         _create(model, name, config)
+    elif config.peft_type in _SHARING:
+        raise Undecided
     else:
         _warn_about_inits(model, config)
         _add(model, name, config)
@@ -51,6 +57,22 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     if first and loaded.missing:
         model.warnings.append(f"Found missing adapter keys while loading the checkpoint: {list(loaded.missing)}.")
     return loaded
+
+
+# Methods whose adapters share what is not simulated.
+_SHARING = frozenset({"FROD", "PVERA", "RANDLORA", "SHADOW", "TINYLORA", "UNILORA", "VBLORA", "XLORA"})
+
+
+def _by_module(adapter: Adapter, config: OpenedConfig) -> dict[str, dict[tuple[str, str], Shape]]:
+    """What the file has of the method's parameters, by module."""
+    if adapter.header is None or config.prompt_learning:
+        return {}
+    found: dict[str, dict[tuple[str, str], Shape]] = {}
+    for module, parameters in layout(adapter.header.tensors, config.peft_type).tuned.items():
+        for name, tensor in parameters.items():
+            attribute, dot, rest = name.removeprefix("base_layer.").partition(".")
+            found.setdefault(module, {})[attribute, dot + rest] = tensor.shape
+    return found
 
 
 def _tensors(adapter: Adapter) -> Mapping[str, Shape]:
@@ -147,7 +169,7 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
     if "." in name or not name:
         kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
         raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
-    if config.peft_type == "VERA" and not model.shared:
+    if config.peft_type == "VERA" and not model.shared and not model.tree.partial:
         _make_projections(model, name, config)
     for refusal in refusals(config.peft_type, config, release=model.release):
         if refusal.where == "injection":

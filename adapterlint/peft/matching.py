@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 from typing import Any, Literal, Protocol
 
-from adapterlint.adapter import Config
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
@@ -73,9 +72,7 @@ class Targets:
         "_unknown_owner",
     )
 
-    def __init__(
-        self, config: _Values, *, last_index: bool = False, saved: tuple[str, ...] | None = None
-    ) -> None:
+    def __init__(self, config: _Values, *, last_index: bool = False, saved: tuple[str, ...] | None = None) -> None:
         fields = fields_of(config.peft_type)
         value = config.get("target_modules")
         if config.peft_type == "ADAPTION_PROMPT" and isinstance(value, str):

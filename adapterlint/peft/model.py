@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.base.tree import Kind, ModuleTree, Shape
 from adapterlint.peft.modules import Module, Param, TokenLayer, Tuner, build, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
@@ -39,6 +39,8 @@ class Model:
         self.warnings: list[str] = []
         self.broken = False  # something was wrapped whose tensors no file can have
         self.loads = 0
+        # Of the adapter that is being loaded: module -> (attribute, rest of the name) -> shape.
+        self.in_file: Mapping[str, Mapping[tuple[str, str], Shape]] = {}
 
     @property
     def prompt_learning(self) -> bool:
@@ -99,7 +101,7 @@ class Model:
         head, embedding = self.tree.output_embeddings, self.tree.input_embeddings
         if not pairs and head is not None and embedding is not None:
             pairs = [(f"{head}.weight", f"{embedding}.weight")]
-        if self.versions.transformers < 5 or self.versions.peft < (0, 18):
+        if self.versions.transformers < (5, 0) or self.versions.peft < (0, 18):
             return sorted({name.rpartition(".")[0] for name, _ in pairs})
         module = self.embedding
         if module is None:
@@ -129,7 +131,9 @@ def all_linear(model: Model, config: OpenedConfig) -> list[str]:
             continue
         if isinstance(module, Tuner | TokenLayer):
             below = (f"{path}.",)
-        linear = module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D) or (isinstance(module, Tuner) and "Linear" in module.type)
+        linear = module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D) or (
+            isinstance(module, Tuner) and "Linear" in module.type
+        )
         if linear and path != head:
             found.append(path)
     return found

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
+from adapterlint.peft.refused import Refused
 
 Value = Hashable
 
@@ -106,20 +107,19 @@ class Tuned:
         traits: Whatever else the output depends on: scaling, variant.
     """
 
-    __slots__ = ("neutral", "params", "problem", "traits")
+    __slots__ = ("guessed", "neutral", "params", "problem", "traits")
 
-    def __init__(
-        self, params: dict[tuple[str, str], Param], neutral: frozenset[str], traits: Hashable = None
-    ) -> None:
+    def __init__(self, params: dict[tuple[str, str], Param], neutral: frozenset[str], traits: Hashable = None) -> None:
         self.params = params
         self.neutral = neutral
         self.traits = traits
         self.problem: str | None = None  # the class of the error that a forward pass gives
+        self.guessed = False  # whether the parameters are no more than what the file has
 
     def copy(self, memo: dict[int, Any]) -> Tuned:
         """The same with parameters of its own."""
         new = Tuned({key: copy_param(p, memo) for key, p in self.params.items()}, self.neutral, self.traits)
-        new.problem = self.problem
+        new.problem, new.guessed = self.problem, self.guessed
         return new
 
 
@@ -186,14 +186,20 @@ class Auxiliary(Module):
 class Whole(Auxiliary):
     """A `ModulesToSaveWrapper`: each adapter has a whole copy of the module."""
 
-    __slots__ = ()
+    __slots__ = ("brittle",)
     label = "modules_to_save"
 
     def __init__(self, original: Module, adapter: str) -> None:
         super().__init__("ModulesToSaveWrapper", adapter)
+        self.brittle = False
         self.children["original_module"] = original
         self.children["modules_to_save"] = Part("ModuleDict")
         self.keywords_only = original.keywords_only
+
+    def check_attributes(self) -> None:
+        """In 0.18 a wrapper whose versions are all inactive cannot be asked for an attribute (fixed in 0.19)."""
+        if self.brittle and not (self.active or self.disabled):
+            raise Refused("IndexError", "list index out of range")
 
     @property
     def original(self) -> Module:
@@ -208,6 +214,7 @@ class Whole(Auxiliary):
     def child(self, name: str) -> Module | None:
         if name in self.children:
             return self.children[name]
+        self.check_attributes()
         if self.disabled or not self.active:
             return self.original.child(name)
         copy = self.copies.get(self.active[0])
@@ -215,6 +222,7 @@ class Whole(Auxiliary):
 
     def _blank(self, memo: dict[int, Any]) -> Module:
         new = Whole(self.original, "")
+        new.brittle = self.brittle
         new.adapters, new.active, new.disabled = set(self.adapters), list(self.active), self.disabled
         return new
 

@@ -27,14 +27,35 @@ _TARGETS: Mapping[str, Mapping[str, str]] = {
 }
 _FUSED: Mapping[str, tuple[str, ...]] = {"mixtral": ("w1", "w3"), "qwen2_moe": ("gate_proj", "up_proj")}
 # Model type -> family, for the types that transformers 5.23 converts like one of the two; `qwen2_moe` itself is not one.
-FAMILIES: Mapping[str, str] = {name: "mixtral" for name in ("mixtral", "minimax", "minimax_m2")} | {
-    name: "qwen2_moe"
-    for name in (
-        "afmoe deepseek_v2 deepseek_v3 deepseek_v32 dots1 ernie4_5_moe glm4_moe glm4_moe_lite glm_moe_dsa glm4v_moe "
-        "longcat_flash solar_open mellum qwen3_moe beam qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text "
-        "qwen3_next hunyuan_v1_moe flex_olmo olmoe exaone_moe cohere2_moe"
-    ).split()
-}
+FAMILIES: Mapping[str, str] = dict.fromkeys(("mixtral", "minimax", "minimax_m2"), "mixtral") | dict.fromkeys(
+    [
+        "afmoe",
+        "deepseek_v2",
+        "deepseek_v3",
+        "deepseek_v32",
+        "dots1",
+        "ernie4_5_moe",
+        "glm4_moe",
+        "glm4_moe_lite",
+        "glm_moe_dsa",
+        "glm4v_moe",
+        "longcat_flash",
+        "solar_open",
+        "mellum",
+        "qwen3_moe",
+        "beam",
+        "qwen3_omni_moe",
+        "qwen3_omni_moe_thinker",
+        "qwen3_omni_moe_text",
+        "qwen3_next",
+        "hunyuan_v1_moe",
+        "flex_olmo",
+        "olmoe",
+        "exaone_moe",
+        "cohere2_moe",
+    ],
+    "qwen2_moe",
+)
 
 
 def convert_config(model: Model, config: OpenedConfig) -> None:
@@ -98,7 +119,9 @@ def _leaves(model: Model, config: OpenedConfig, text: str, mapping: Mapping[str,
 _EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(w1|w2|w3|gate_proj|up_proj|down_proj)\.lora_([AB])\.(?:[^.]+\.)?weight")
 
 
-def convert_tensors(model: Model, config: OpenedConfig, tensors: Mapping[str, Shape]) -> dict[str, tuple[Shape, tuple[str, ...]]]:
+def convert_tensors(
+    model: Model, config: OpenedConfig, tensors: Mapping[str, Shape]
+) -> dict[str, tuple[Shape, tuple[str, ...]]]:
     """`convert_peft_adapter_state_dict_for_transformers`: the tensors of unfused experts become one of all experts.
 
     Args:
@@ -127,7 +150,9 @@ def convert_tensors(model: Model, config: OpenedConfig, tensors: Mapping[str, Sh
         shapes = [tensors[name] for name in members.values()]
         experts = len({expert for expert, _ in members})
         if any(len(shape) != 2 for shape in shapes):
-            raise Refused("ValueError", "To convert this LoRA adapter, the LoRA weights all need to have either 2 or 3 dims")
+            raise Refused(
+                "ValueError", "To convert this LoRA adapter, the LoRA weights all need to have either 2 or 3 dims"
+            )
         modules = len(members) // max(experts, 1)
         rank, width = shapes[0] if factor == "A" else shapes[0][::-1]
         rows = (rank * modules * experts, width)
@@ -137,4 +162,9 @@ def convert_tensors(model: Model, config: OpenedConfig, tensors: Mapping[str, Sh
 
 def _converts(model: Model, config: OpenedConfig) -> bool:
     known = model.tree.model_type in FAMILIES or model.tree.model_type == "qwen2_moe"
-    return model.versions.transformers >= 5 and model.versions.peft >= (0, 19) and known and config.peft_type == "LORA"
+    return (
+        model.versions.transformers >= (5, 0)
+        and model.versions.peft >= (0, 19)
+        and known
+        and config.peft_type == "LORA"
+    )

@@ -76,7 +76,9 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
     opened = OpenedConfig(method.name, config.values, release)
     task = opened.get("task_type")
     if task is not None and task not in TASK_TYPES and in_range(release, "0.14", None):
-        raise Refused("ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config")
+        raise Refused(
+            "ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config"
+        )
     for refusal in refusals(method.name, config.values, release=release):
         if refusal.where == "config":
             raise Refused(refusal.error, refusal.text, cause="config")
@@ -98,5 +100,19 @@ def _check_layers(config: OpenedConfig, release: str) -> None:
 
 
 _NO_LAYERS_WITH_STRING = frozenset(
-    "LORA ADALORA C3A DEFT DELORA FOURIERFT HIRA HRA MISS PSOFT SHADOW UNILORA WAVEFT".split()
+    [
+        "LORA",
+        "ADALORA",
+        "C3A",
+        "DEFT",
+        "DELORA",
+        "FOURIERFT",
+        "HIRA",
+        "HRA",
+        "MISS",
+        "PSOFT",
+        "SHADOW",
+        "UNILORA",
+        "WAVEFT",
+    ]
 )

@@ -6,7 +6,7 @@ what an adapter leaves without effect (a factor that is still zero, rows and cop
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
@@ -29,7 +29,7 @@ class Output:
         module: Where it is raised.
     """
 
-    __slots__ = ("_disabled", "_since", "_shared", "error", "expression", "module")
+    __slots__ = ("_disabled", "_shared", "_since", "error", "expression", "module")
 
     def __init__(self, model: Model, *, disabled: bool = False) -> None:
         self._disabled = disabled
@@ -77,7 +77,7 @@ class Output:
             if problem is not None:
                 self._fail(problem, path)
             if not is_idle(tuned):
-                values = tuple((key, param.value) for key, param in tuned.params.items() if key[0] != "ranknum")
+                values = tuple((key, tuned.params[key].value) for key in _counted(tuned))
                 shared = tuple(of[name].value for of in self._shared.values() if name in of)
                 added.append((layer.method, tuned.traits, values, shared))
         return (*base, (path, tuple(added))) if added else base
@@ -132,6 +132,18 @@ class Output:
     def _fail(self, error: str, path: str) -> None:
         if self.error is None:
             self.error, self.module = error, path
+
+
+_ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other factor does not matter
+
+
+def _counted(tuned: Tuned) -> Iterator[tuple[str, str]]:
+    """The parameters that the output depends on."""
+    params = tuned.params
+    zero = any(a in _ZERO and a in tuned.neutral and p.value == ("initial",) for (a, _), p in params.items())
+    for key in params:
+        if key[0] != "ranknum" and not (zero and key[0] in ("lora_A", "lora_B", *_ZERO, "lora_embedding_B")):
+            yield key
 
 
 def is_idle(tuned: Tuned) -> bool:

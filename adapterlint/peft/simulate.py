@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
+from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
+from adapterlint.peft.injection import set_tuners
 from adapterlint.peft.loading import load
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import TokenLayer, Tuner, TokenWrapper, Whole, walk
-from adapterlint.peft.injection import set_tuners
+from adapterlint.peft.modules import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, walk
 from adapterlint.peft.outputs import Expression, Output
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
+
+Verdict = Literal["ok", "warns", "raises", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,10 @@ class Alone:
         tokens: Path -> indices of the token rows that it replaces.
         tuned: Paths of the modules that it tunes.
         loaded: What became of its tensors; `None` for prompts, which do not load that way.
-        forward: The error of a forward pass.
-        expression: What the model computes with it.
+        overwrites: Parameters of the base that it overwrites.
+        forward: The class of the error that a forward pass raises.
+        expression: What the model computes with it; empty if that is what the base does.
+        events: What happened silently.
     """
 
     error: Refused | None = None
@@ -39,9 +45,147 @@ class Alone:
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     tuned: tuple[str, ...] = ()
     loaded: Loaded | None = None
+    overwrites: tuple[str, ...] = ()
     forward: str | None = None
     expression: Expression = ()
+    events: tuple[Event, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def loads(self) -> bool | None:
+        """Whether it loads; `None` if that could not be decided."""
+        return self.error is None if self.known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a simulation, and the state after it.
+
+    Args:
+        adapters: The adapter that is loaded, or those that are activated.
+        auxiliary: Path of an auxiliary module -> the adapters that are active there; `None` if that is not known.
+        forward: `ok`, or the class of the error of a forward pass; `None` if that is not known.
+    """
+
+    do: Literal["load", "activate"]
+    adapters: tuple[str, ...]
+    verdict: Verdict
+    error: Refused | None = None
+    warnings: tuple[str, ...] = ()
+    auxiliary: Mapping[str, tuple[str, ...]] | None = None
+    forward: str | None = None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulation.
+
+    Args:
+        alone: Name -> the adapter in a fresh base.
+        faithful: Name -> `yes`, `no`, or the class of an error: whether the adapter, switched to after all loads, gives
+            what it gives alone; `None` if that is not known.
+        base: The same of the base under `disable_adapter()`.
+    """
+
+    versions: Versions
+    steps: tuple[Step, ...]
+    alone: Mapping[str, Alone]
+    faithful: Mapping[str, str | None]
+    base: str | None
+
+
+def simulate_fleet(
+    adapters: Mapping[str, Adapter],
+    tree: ModuleTree,
+    versions: Versions,
+    *,
+    activate: Iterable[Sequence[str]] = (),
+    known: Mapping[str, Alone] | None = None,
+) -> Simulated:
+    """Load adapters in the order given, switch to each of them and back to the first, then activate each set.
+
+    A load that is refused leaves in the model what PEFT leaves there, and the others go on.
+
+    Args:
+        adapters: Name -> adapter, in load order.
+        activate: Sets of names for `model.base_model.set_adapter([...])`.
+        known: Adapters alone, if they were simulated before.
+    """
+    lone = {name: (known or {}).get(name) or alone(a, name, tree, versions) for name, a in adapters.items()}
+    run = _Run(Model(tree, versions))
+    steps = [run.load(adapter, name) for name, adapter in adapters.items()]
+    faithful = {name: run.faithful(name, lone[name]) for name in adapters}
+    base = run.base()
+    steps += [run.activate(tuple(names)) for names in activate]
+    return Simulated(versions, tuple(steps), lone, faithful, base)
+
+
+class _Run:
+    """A model on which steps are made one after the other."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.decided = True
+        self.loaded: list[str] = []
+
+    def load(self, adapter: Adapter, name: str) -> Step:
+        model = self.model
+        if not self.decided:
+            return Step("load", (name,), "unknown")
+        try:
+            loaded = load(model, adapter, name)
+        except Refused as error:
+            if is_unsure(model, error):
+                self.decided = False
+                return Step("load", (name,), "unknown")
+            events = tuple(after_refusal(model, error, name))
+            warnings = tuple(model.warnings)
+            return Step("load", (name,), "raises", error, warnings, auxiliary_state(model), self._forward(), events)
+        except Undecided:
+            self.decided = False
+            return Step("load", (name,), "unknown")
+        self.loaded.append(name)
+        events = tuple(after_load(model, name, loaded))
+        verdict: Verdict = "warns" if model.warnings else "ok"
+        state = auxiliary_state(model)
+        return Step("load", (name,), verdict, None, tuple(model.warnings), state, self._forward(), events)
+
+    def activate(self, names: tuple[str, ...]) -> Step:
+        model = self.model
+        if not self.decided or not model.configs:
+            return Step("activate", names, "unknown")
+        try:
+            _activate(model, names)
+        except Refused as error:
+            events = tuple(after_refusal(model, error, *names))
+            return Step("activate", names, "raises", error, (), auxiliary_state(model), None, events)
+        events = tuple(after_activation(model, names))
+        return Step("activate", names, "ok", None, (), auxiliary_state(model), self._forward(), events)
+
+    def faithful(self, name: str, lone: Alone) -> str | None:
+        if not self.decided or name not in self.loaded or not lone.known:
+            return None
+        switch_to(self.model, name)
+        output = Output(self.model)
+        error = output.error or prefix_error(self.model)
+        if error is not None or lone.error is not None:
+            return error
+        return "yes" if output.expression == lone.expression else "no"
+
+    def base(self) -> str | None:
+        """The base under `disable_adapter()`; afterwards everything is on again, and the first adapter active."""
+        if not self.decided or not self.loaded:
+            return None
+        error = disabling_error(self.model)
+        output = Output(self.model, disabled=True)
+        for _, wrapper in auxiliaries(self.model.root):
+            disable(wrapper, False)
+        switch_to(self.model, self.loaded[0])
+        return error or output.error or ("no" if output.expression else "yes")
+
+    def _forward(self) -> str | None:
+        return Output(self.model).error or prefix_error(self.model) or "ok"
 
 
 def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
@@ -50,7 +194,9 @@ def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> 
     try:
         loaded = load(model, adapter, name)
     except Refused as error:
-        return Alone(error=error)
+        if is_unsure(model, error):
+            return Alone(known=False)
+        return Alone(error=error, events=tuple(after_refusal(model, error, name)), warnings=tuple(model.warnings))
     except Undecided:
         return Alone(known=False)
     whole, tokens, tuned = _footprint(model)
@@ -59,19 +205,84 @@ def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> 
         whole=whole,
         tokens=tokens,
         tuned=tuned,
-        loaded=None if model.prompt_learning else loaded,
-        forward=output.error or forward_error(model, name),
+        loaded=None if model.prompt_learning or has_guesses(model) else loaded,
+        overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
+        forward=output.error or prefix_error(model),
         expression=output.expression,
+        events=tuple(after_load(model, name, loaded)),
         warnings=tuple(model.warnings),
     )
 
 
-def forward_error(model: Model, name: str) -> str | None:
-    """Errors of a forward pass that are not about one module."""
-    return None
+# Refusals that rest on modules that are there, or on adapters alone; others may be due to what a partial tree lacks.
+_SURE = frozenset(
+    [
+        "config",
+        "weights",
+        "mixed-peft-types",
+        "several-biases",
+        "auxiliary-on-tuner",
+        "module-not-in-file",
+        "tokens-block-later-adapter",
+        "tokens-and-whole",
+        "module-against-tokens",
+        "prompt-missing",
+        "kasa",
+        "name",
+        "old-format",
+        "shared-projections",
+    ]
+)
 
 
-def base_error(model: Model) -> str | None:
+def is_unsure(model: Model, error: Refused) -> bool:
+    """Whether a refusal may be due to what is not known of the base."""
+    return model.tree.partial and error.cause not in _SURE
+
+
+def has_guesses(model: Model) -> bool:
+    """Whether parameters are in the model that were made up of what files have."""
+    tuners = (module for _, module in walk(model.root) if isinstance(module, Tuner))
+    return any(tuned.guessed for tuner in tuners for tuned in tuner.adapters.values())
+
+
+def auxiliary_state(model: Model) -> dict[str, tuple[str, ...]]:
+    """Module path -> the adapters that are active there, of every auxiliary module."""
+    everywhere = walk(model.root, duplicates=True)
+    return {path: tuple(module.active) for path, module in everywhere if isinstance(module, Auxiliary)}
+
+
+def switch_to(model: Model, name: str) -> None:
+    """`PeftModel.set_adapter`."""
+    model.current = name
+    switch(model.root, name, model.versions)
+    if not model.prompt_learning:
+        set_tuners(model.root, [name], model.peft_type or "")
+        model.active = [name]
+
+
+def _activate(model: Model, names: Sequence[str]) -> None:
+    """`model.base_model.set_adapter([...])`, which before 0.18 left auxiliary modules as they were."""
+    if model.prompt_learning:  # the base is a model of transformers, which has a method of the same name
+        raise Refused("ValueError", "No adapter loaded. Please load an adapter first.", cause="one-active-only")
+    if model.versions.peft >= (0, 18):
+        switch(model.root, names, model.versions)
+    set_tuners(model.root, list(names), model.peft_type or "")
+    model.active = list(names)
+
+
+def prefix_error(model: Model) -> str | None:
+    """The error of a forward pass with a prefix that PEFT up to 0.17 gives in a cache of the wrong kind.
+
+    It is about models with an encoder and a decoder, and transformers 4.56 (`PeftModel.get_prompt`).
+    """
+    config = model.configs.get(model.current)
+    two = config is not None and config.get("num_transformer_submodules") == 2
+    old = model.versions.peft < (0, 18) and model.versions.transformers >= (4, 56)
+    return "AttributeError" if two and old and model.peft_type == "PREFIX_TUNING" else None
+
+
+def disabling_error(model: Model) -> str | None:
     """The class of the error that `disable_adapter()` raises.
 
     For prompts it takes the base's way to prepare generation away, and stumbles over bases that do not generate
@@ -82,10 +293,12 @@ def base_error(model: Model) -> str | None:
     return "AttributeError" if model.task in ("CAUSAL_LM", "SEQ_2_SEQ_LM") else "UnboundLocalError"
 
 
+_GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
+
+
 def generates(architecture: str | None) -> bool:
     """Whether a model class of transformers has `generate`, as its name tells."""
-    ends = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "Seq2SeqLM", "ForSpeechSeq2Seq", "MTModel")
-    return architecture is None or architecture.endswith(ends)
+    return architecture is None or architecture.endswith(_GENERATING)
 
 
 def _footprint(model: Model) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:
@@ -95,57 +308,16 @@ def _footprint(model: Model) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]
         if isinstance(module, Whole):
             whole.append(path)
         elif isinstance(module, TokenWrapper):
-            tokens[path] = _rows(module.layer)
+            tokens[path] = tuple(_rows(module.layer))
         elif isinstance(module, TokenLayer):
             if not path.endswith("token_adapter"):
-                tokens[path] = _rows(module)
+                tokens[path] = tuple(_rows(module))
         elif isinstance(module, Tuner):
             tuned.append(path)
     return tuple(sorted(whole)), tokens, tuple(sorted(tuned))
 
 
-def _rows(layer: TokenLayer) -> tuple[int, ...]:
+def _rows(layer: TokenLayer) -> Iterator[int]:
     indices = next(iter(layer.indices.values()), ())
-    return tuple(sorted(i for i in indices if isinstance(i, int))) if isinstance(indices, list) else ()
-
-
-def auxiliary_state(model: Model) -> dict[str, tuple[str, ...]]:
-    """Module path -> the adapters that are active there, of every auxiliary module."""
-    return {path: tuple(wrapper.active) for path, wrapper in auxiliaries_everywhere(model)}
-
-
-def auxiliaries_everywhere(model: Model):
-    from adapterlint.peft.modules import Auxiliary
-
-    return [(path, m) for path, m in walk(model.root, duplicates=True) if isinstance(m, Auxiliary)]
-
-
-def switch_to(model: Model, name: str) -> None:
-    """`PeftModel.set_adapter`."""
-    model.current = name
-    if model.prompt_learning:
-        switch(model.root, name, model.versions)
-        return
-    switch(model.root, name, model.versions)
-    set_tuners(model.root, [name], model.peft_type or "")
-    model.active = [name]
-
-
-def activate(model: Model, names: Sequence[str]) -> None:
-    """`model.base_model.set_adapter([...])`.
-
-    Raises:
-        Refused: PEFT raises.
-    """
-    if model.prompt_learning:
-        raise Refused("ValueError", "No adapter loaded. Please load an adapter first.", cause="prompts-together")
-    if model.versions.peft >= (0, 18):
-        switch(model.root, names, model.versions)
-    set_tuners(model.root, list(names), model.peft_type or "")
-    model.active = list(names)
-
-
-def enable_all(model: Model) -> None:
-    """What leaving `disable_adapter()` does: everything is switched on again."""
-    for _, wrapper in auxiliaries(model.root):
-        disable(wrapper, False)
+    if isinstance(indices, list):
+        yield from sorted(i for i in indices if isinstance(i, int))

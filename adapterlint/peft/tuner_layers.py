@@ -49,6 +49,8 @@ class Site:
         config: The adapter's config.
         draw: What random numbers depend on.
         layer: The layer, which knows what its first adapter decided.
+        in_file: What the adapter's file has for this module: (attribute, rest of the name) -> shape.
+        partial: Whether no more of the base is known than what adapters name.
     """
 
     module: Module
@@ -57,6 +59,8 @@ class Site:
     draw: Value
     layer: Tuner
     versions: Versions
+    in_file: Mapping[tuple[str, str], Shape]
+    partial: bool
 
     @property
     def features(self) -> tuple[int | None, int | None]:
@@ -152,7 +156,10 @@ def _lora_conv(site: Site, r: int) -> tuple[dict[tuple[str, str], Param], tuple[
         return {("lora_A", ".weight"): unknown, ("lora_B", ".weight"): site.constant(None)}, (None,)
     out, inputs, *kernel = shape
     ones = (1,) * len(kernel)
-    params = {("lora_A", ".weight"): site.random(r, inputs, *kernel), ("lora_B", ".weight"): site.constant(out, r, *ones)}
+    params = {
+        ("lora_A", ".weight"): site.random(r, inputs, *kernel),
+        ("lora_B", ".weight"): site.constant(out, r, *ones),
+    }
     return params, (1, out, *ones)
 
 
@@ -366,8 +373,15 @@ _ANY = dict.fromkeys(Kind, (0, 0))
 
 LAYERS: Mapping[str, Layer] = {
     "LORA": Layer(
-        {LINEAR: (0, 0), GPT2: (0, 0), EMBEDDING: (0, 0), CONV2D: (0, 0), CONV3D: (0, 14), CONV1D: (0, 15),
-         Kind.ATTENTION: (0, 14)},
+        {
+            LINEAR: (0, 0),
+            GPT2: (0, 0),
+            EMBEDDING: (0, 0),
+            CONV2D: (0, 0),
+            CONV3D: (0, 14),
+            CONV1D: (0, 15),
+            Kind.ATTENTION: (0, 14),
+        },
         (_V,),
         _LORA_ATTRIBUTES,
         _lora,
@@ -421,7 +435,9 @@ def parameters_at(site: Site) -> Tuned:
         Undecided: What kind of module it is is not known.
     """
     method = site.config.peft_type
-    layer = LAYERS[method]
+    layer = LAYERS.get(method)
+    if site.partial or layer is None:
+        return _as_in_file(site)
     if site.layer.parameter:
         return _lora_parameter(site)
     kind = site.module.kind
@@ -437,6 +453,13 @@ def parameters_at(site: Site) -> Tuned:
     if kind is Kind.ATTENTION:
         raise Undecided
     return layer.parameters(site)
+
+
+def _as_in_file(site: Site) -> Tuned:
+    """The parameters that the file has, where nothing else tells what they would be."""
+    tuned = Tuned({key: Param(shape, ("random", site.draw)) for key, shape in site.in_file.items()}, frozenset())
+    tuned.guessed = True
+    return tuned
 
 
 __all__ = ["LAYERS", "Layer", "Site", "factors", "nearest_divisor", "parameters_at", "unwrapped"]

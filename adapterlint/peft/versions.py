@@ -15,11 +15,11 @@ class Versions:
 
     Args:
         peft: Major and minor number.
-        transformers: Major number.
+        transformers: Major and minor number.
     """
 
     peft: tuple[int, int]
-    transformers: int
+    transformers: tuple[int, int]
 
     @classmethod
     def of(cls, peft: str = NEWEST, transformers: str = TRANSFORMERS) -> Versions:
@@ -28,5 +28,9 @@ class Versions:
         Raises:
             ValueError: One of them is not made of numbers and dots.
         """
-        major, minor, *_ = (*newest_patch(peft).split("."), "0")
-        return cls((int(major), int(minor)), int(transformers.partition(".")[0]))
+        return cls(_line(newest_patch(peft)), _line(transformers))
+
+
+def _line(release: str) -> tuple[int, int]:
+    major, minor, *_ = (*release.split("."), "0")
+    return int(major), int(minor)

@@ -83,17 +83,23 @@ def _load_map(wrapper: Auxiliary, adapter: str) -> Iterator[tuple[str, str]]:
 
 def state_names(module: Module) -> list[str]:
     """The names of a module's state dict."""
-    return [f"{path}.{name}" if path else name for path, below in walk(module, duplicates=True) for name, _ in below.state()]
+    return [
+        f"{path}.{name}" if path else name for path, below in walk(module, duplicates=True) for name, _ in below.state()
+    ]
 
 
 def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
     if config.peft_type == "OFT" and model.versions.peft >= (0, 16) and any(".oft_r." in f"{k}." for k in found):
-        text = "Trying to load old OFT checkpoint, which is no longer supported. Please install PEFT <= v0.15.2 to load it"
+        text = (
+            "Trying to load old OFT checkpoint, which is no longer supported. Please install PEFT <= v0.15.2 to load it"
+        )
         raise Refused("ValueError", text, cause="old-format")
     if config.peft_type in ("VERA", "PVERA") and config.get("save_projection"):
         name = f"base_model.{config.peft_type.lower()}_A"
         if name not in found:
-            text = f"Specified to load {name[11:]} and {name[11:-1]}B from state dictionary however they were not present!"
+            text = (
+                f"Specified to load {name[11:]} and {name[11:-1]}B from state dictionary however they were not present!"
+            )
             raise Refused("ValueError", text, cause="shared-projections")
 
 

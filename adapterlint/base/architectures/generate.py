@@ -25,6 +25,8 @@ FIRST = Path("first.txt")  # model types to begin with, if there is such a file
 MAX_SECONDS = 90  # for one class, after which it has to do with the builds there are
 MAX_BUILDS = 260
 MAX_PAIRS = 30
+TIE = "tie_word_embeddings"
+HELPERS = {"add_cross_attention": "is_decoder"}  # a value that only counts, and only builds, with another
 
 
 def signature(seen: Any) -> Any:
@@ -67,6 +69,7 @@ class Subject:
         self.switches: dict[str, tuple[Any, bool]] = {}
         self.sizes: dict[str, Any] = {}
         self.influential: set[str] = set()
+        self.helped: dict[str, dict[str, Any]] = {}
         self.started = time.time()
 
     def add(self, values: Mapping[str, Any], changed: frozenset[str] | None) -> Any:
@@ -95,6 +98,7 @@ class Subject:
         """
         from adapterlint.base.expressions import flat
 
+        self.prior = prior
         default = self.o.as_dict(self.config_class())
         self.default = default
         self.flat_default = dict(flat(default))
@@ -112,7 +116,7 @@ class Subject:
             try:
                 if everything(self.add(default, None)) == self.whole:
                     self.drop()
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 print(f"    default config of {self.name}: {error!r:.200}", file=sys.stderr)
         todo = [(path, value) for path, value in self.o.leaves(self.values) if not self.o.ignored(path)]
         self.together([(p, v) for p, v in todo if prior is not None and p not in prior])
@@ -146,33 +150,68 @@ class Subject:
 
     def combine(self) -> None:
         """Build with more than one change: sizes of what a switch brings, pairs of switches, all sizes."""
-        for switch, (value, brings) in self.switches.items():
+        for switch, (value, brings) in list(self.switches.items()):
             if not brings:
                 continue
-            switched = self.o.with_value(self.values, switch, value)
-            for path, size in self.sizes.items():
+            switched = self.with_switch(switch, value)
+            for path, size in self.sizes_with(switched, switch).items():
                 if self.late():
                     return
                 self.try_add(self.o.with_value(switched, path, size), frozenset({switch, path}))
         for (a, (va, _)), (b, (vb, _)) in list(combinations(self.switches.items(), 2))[:MAX_PAIRS]:
             if self.late():
                 return
-            self.try_add(self.o.with_value(self.o.with_value(self.values, a, va), b, vb), frozenset({a, b}))
+            self.try_add(self.o.with_value(self.with_switch(a, va), b, vb), frozenset({a, b}))
         values, changed = self.values, set()
         for path, size in self.sizes.items():
             tried = self.o.with_value(values, path, size)
             try:
                 self.o.make(self.config_class, tried)
-            except Exception:  # noqa: BLE001
+            except Exception:
                 continue
             values = tried
             changed.add(path)
         self.try_add(values, frozenset(changed))
 
+    def with_switch(self, path: str, value: Any) -> dict[str, Any]:
+        return self.o.with_value(self.helped.get(path, self.values), path, value)
+
+    def sizes_with(self, switched: Mapping[str, Any], switch: str) -> dict[str, Any]:
+        """The ints that may shape what a switch brings: those that shape the rest, and others if they do at all."""
+        others = {}
+        for path, value in self.o.leaves(self.values):
+            if type(value) is int and value and path not in self.sizes and not self.o.ignored(path):
+                if self.prior is None or path in self.prior:
+                    others[path] = value + 1 if value <= 12 else value * 2
+        if not others:
+            return self.sizes
+        try:
+            before = signature(self.o.see(self.o.build(self.cls, self.o.make(self.config_class, switched))))
+        except Exception:
+            return self.sizes
+        return {**self.sizes, **self.telling(switched, before, list(others.items()))}
+
+    def telling(self, switched: Mapping[str, Any], before: Any, others: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = switched
+        for path, value in others:
+            values = self.o.with_value(values, path, value)
+        try:
+            model = self.o.see(self.o.build(self.cls, self.o.make(self.config_class, values)))
+            if signature(model) == before:
+                return {}
+        except Exception:
+            if len(others) == 1:
+                return {}
+        if len(others) == 1:
+            self.influential.add(others[0][0])
+            return dict(others)
+        half = len(others) // 2
+        return {**self.telling(switched, before, others[:half]), **self.telling(switched, before, others[half:])}
+
     def try_add(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
         try:
             return self.add(values, changed)
-        except Exception:  # noqa: BLE001
+        except Exception:
             return None
 
     def probe(self, path: str, value: Any) -> None:
@@ -180,6 +219,10 @@ class Subject:
         if self.late():
             self.failed.setdefault(path, value if type(value) is int else 1)
             return
+        *parents, key = path.split(".")
+        helper = ".".join([*parents, HELPERS[key]]) if key in HELPERS else ""
+        if dict(self.o.leaves(self.values)).get(helper) is False:
+            self.helped[path] = self.o.with_value(self.values, helper, True)
         built = False
         for group in self.o.probes(path, value):
             tried, model = self.first(path, value, group)
@@ -197,7 +240,8 @@ class Subject:
                 self.sizes.setdefault(path, tried)
             if shape_of(model.root) != self.outline or model.tied != self.models[0].tied or not is_size:
                 if not is_size or value == 0:
-                    self.switches.setdefault(path, (tried, _brings(model.root, self.models[0].root) or value is None))
+                    brings = _brings(model.root, self.models[0].root) or value is None or path.endswith(TIE)
+                    self.switches.setdefault(path, (tried, brings))
         if not built and type(value) is int:
             self.failed[path] = value
 
@@ -207,7 +251,8 @@ class Subject:
             if tried == value:
                 continue
             for lists in modes:
-                model = self.try_add(self.o.with_value(self.values, path, tried, lists=lists), frozenset({path}))
+                values = self.helped.get(path, self.values)
+                model = self.try_add(self.o.with_value(values, path, tried, lists=lists), frozenset({path}))
                 if model is not None:
                     return tried, model
         return None, None
@@ -221,9 +266,7 @@ class Subject:
         samples = [(b, ()) for b in self.builds]
         root = merger.node(samples, [m.root for m in self.models])
         tied = [{path: group[0] for group in m.tied for path in group[1:]} for m in self.models]
-        aliases = [
-            {p: f for p, f in m.aliases.items() if p.rpartition(".")[0] not in m.aliases} for m in self.models
-        ]
+        aliases = [{p: f for p, f in m.aliases.items() if p.rpartition(".")[0] not in m.aliases} for m in self.models]
         entry: dict[str, Any] = {"c": self.name, "m": self.model_type, "n": merger.nodes, "r": root}
         if found := pairs(learner, merger.nodes, root, self.builds, tied):
             entry["tied"] = found
@@ -295,7 +338,7 @@ def derivations(model_type: str) -> dict[str, Any]:
                     nested = {parent: nested}
                 try:
                     config = observe.as_dict(observe.make(cls, nested))
-                except Exception:  # noqa: BLE001
+                except Exception:
                     continue
                 builds.append(Build(dict(flat(config)), frozenset({path})))
                 break
@@ -337,15 +380,18 @@ def release(out: Path, only: list[str], shard: tuple[int, int] = (0, 1)) -> None
                 subject.explore(prior.get(model_type))
                 line: dict[str, Any] = subject.entry()
                 prior.setdefault(model_type, set()).update(subject.influential)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 line = {"c": name, "m": model_type, "error": f"{type(error).__name__}: {str(error).strip()[:300]}"}
                 if "-v" in sys.argv:
                     traceback.print_exc()
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
             file.flush()
             builds = 0 if "error" in line else len(subject.builds)
-            print(f"{n + 1}/{len(todo)} {model_type} {name} {builds} {time.time() - started:.1f}s "
-                  f"{line.get('error', '')[:150]}", file=sys.stderr)
+            print(
+                f"{n + 1}/{len(todo)} {model_type} {name} {builds} {time.time() - started:.1f}s "
+                f"{line.get('error', '')[:150]}",
+                file=sys.stderr,
+            )
 
 
 def pack(paths: list[Path]) -> None:
@@ -395,8 +441,11 @@ def pack(paths: list[Path]) -> None:
     (here / "table.bin").write_bytes(data)
     (here / "failures.json").write_text(json.dumps(failures, indent=1, sort_keys=True) + "\n", "utf-8")
     count = sum(len(c) for c in lines.values())
-    print(f"{count} classes of {len(lines)} model types, {len(data)} bytes (index {len(index)}), "
-          f"failures {[len(f) for f in failures.values()]}", file=sys.stderr)
+    print(
+        f"{count} classes of {len(lines)} model types, {len(data)} bytes (index {len(index)}), "
+        f"failures {[len(f) for f in failures.values()]}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

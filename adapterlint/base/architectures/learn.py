@@ -70,9 +70,7 @@ class Learner:
         default = _default_labels(samples, labels)
         return {**found, "d": default} if found else {"d": default}
 
-    def _rule(
-        self, samples: Samples, labels: Sequence[Any], causes: list[str]
-    ) -> dict[str, Any] | None:
+    def _rule(self, samples: Samples, labels: Sequence[Any], causes: list[str]) -> dict[str, Any] | None:
         depth = max((len(index) for _, index in samples), default=0)
         features = list(_features(samples[0][0].values, causes, depth))[:MAX_FEATURES]
         columns = []
@@ -104,6 +102,13 @@ class Learner:
                 if split is not None:
                     return split
         return None
+
+    def count(self, samples: Samples, counts: Sequence[int]) -> Any:
+        """What counts the items of a list: also a value that has the number but could not be changed."""
+        if len(set(counts)) == 1:
+            equal = [name for name, value in self.unprobed.items() if value == counts[0] > 1]
+            return equal[0] if len(equal) == 1 else None if equal else counts[0]
+        return self.number(samples, counts)
 
     def _split(self, f: list[Any], samples: Samples, values: Sequence[int], causes: list[str]) -> Any:
         parts: dict[Any, list[int]] = defaultdict(list)
@@ -212,6 +217,7 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int) -> Itera
         yield ["i", level, 0]
         yield ["e", level]
     ints = [c for c in causes if _is_int(values.get(c))]
+    yield from (["eq", a, b] for a, b in combinations(ints, 2))
     for cause in ints:
         for level in levels:
             yield ["lt", level, cause]
@@ -323,5 +329,3 @@ def _orders(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
     from itertools import permutations
 
     return permutations(items)
-
-

@@ -73,10 +73,11 @@ class Merger:
             for name, item in s.children.items():
                 inner.append((build, (*index, (int(name), len(s.children)))))
                 items.append(item)
-        length = self.learner.number(samples, counts)
+        length = self.learner.count(samples, counts)
         entry = [STAR, self.slot(inner, items), length]
         if length is None:
-            entry.append(self.learner.choice(samples, counts))
+            found = self.learner.choice(samples, counts)
+            entry.append(found if isinstance(found, dict) else {"d": found})
         return entry
 
     def slot(self, samples: Samples, seen: Sequence[Any]) -> Any:

@@ -147,7 +147,7 @@ def observe(model: nn.Module) -> Model:
 def _embeddings(model: nn.Module, method: str, names: Mapping[int, str]) -> str | None:
     try:
         module = getattr(model, method)()
-    except Exception:  # noqa: BLE001  # many models refuse
+    except Exception:  # many models refuse
         return None
     return names.get(id(module))
 
@@ -158,8 +158,10 @@ def classes() -> Iterator[tuple[str, str]]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     seen: dict[tuple[str, str], None] = {}
-    mappings = sorted((n for n in dir(modeling_auto) if n.endswith("_NAMES") and n.startswith("MODEL")),
-                      key=lambda n: n != "MODEL_MAPPING_NAMES")
+    mappings = sorted(
+        (n for n in dir(modeling_auto) if n.endswith("_NAMES") and n.startswith("MODEL")),
+        key=lambda n: n != "MODEL_MAPPING_NAMES",
+    )
     for name in mappings:
         for model_type, found in getattr(modeling_auto, name).items():
             for cls in found if isinstance(found, tuple) else (found,):
@@ -226,8 +228,9 @@ def renames(cls: Any, model: Any) -> list[Any]:
     found = []
     for transform in get_model_conversion_mapping(model, add_legacy=False):
         operations = [_operation(o) for o in getattr(transform, "operations", [])]
-        found.append(["r", transform.compiled_sources.pattern, list(transform.target_patterns), _scope(transform),
-                      operations])
+        found.append(
+            ["r", transform.compiled_sources.pattern, list(transform.target_patterns), _scope(transform), operations]
+        )
     return found
 
 
@@ -321,7 +324,7 @@ def reduced(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
             try:
                 values = as_dict(make(cls, tried))
                 break
-            except Exception:  # noqa: BLE001
+            except Exception:
                 continue
     return values
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adapterlint.lint.example import DROP, FleetPatch, Patch
     from adapterlint.lint.fleet import Fleet, Member
     from adapterlint.lint.rule import Finding, rule
+    from adapterlint.lint.simulated import AdapterSimulation, Cause, FleetSimulation
     from adapterlint.peft.footprint import Footprint
     from adapterlint.place import Place
     from adapterlint.report.model import Report
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Adapter": "adapterlint.adapter",
+    "AdapterSimulation": "adapterlint.lint.simulated",
     "AdapterlintError": "adapterlint.errors",
     "Base": "adapterlint.base",
     "Card": "adapterlint.files.model_card",
+    "Cause": "adapterlint.lint.simulated",
     "Config": "adapterlint.adapter",
     "Files": "adapterlint.adapter",
     "Finding": "adapterlint.lint.rule",
     "Fleet": "adapterlint.lint.fleet",
     "FleetPatch": "adapterlint.lint.example",
+    "FleetSimulation": "adapterlint.lint.simulated",
     "Footprint": "adapterlint.peft.footprint",
     "Member": "adapterlint.lint.fleet",
     "ModuleTree": "adapterlint.base",
@@ -62,14 +66,17 @@ __all__ = [  # noqa: RUF022 (the two that people look for first)
     "load_base",
     "DROP",
     "Adapter",
+    "AdapterSimulation",
     "AdapterlintError",
     "Base",
     "Card",
+    "Cause",
     "Config",
     "Files",
     "Finding",
     "Fleet",
     "FleetPatch",
+    "FleetSimulation",
     "Footprint",
     "Member",
     "ModuleTree",

@@ -12,6 +12,7 @@ from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.caches import clear
 from adapterlint.errors import AdapterlintError
 from adapterlint.formats import Format
+from adapterlint.lint.bases import Bases
 from adapterlint.lint.engine import Engine, Found, footprint_of
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
@@ -59,6 +60,7 @@ def check(
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
     tally = _Tally(chosen)
+    bases = Bases(settings.base)
     adapters = []
     with _one_run():
         for place in found.candidates:
@@ -67,18 +69,18 @@ def check(
                 continue
             touched = footprint_of(adapter)
             adapters.append((adapter, touched))
-            tally.add(engine.check_adapter(adapter, touched), (adapter.path,))
+            tally.add(engine.check_adapter(adapter, touched, bases.of(adapter)), (adapter.path,))
         absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
         known = [*adapters, *((a, footprint_of(a)) for a in absent)]
         fleets = form_fleets(known, settings.fleet, base=settings.base, activate=activate, order=order)
         for fleet in fleets.fleets:
-            tally.add(engine.check_fleet(fleet), ())
+            tally.add(engine.check_fleet(fleet, bases.of_fleet(fleet)), ())
     findings = (*tally.drawn, *map(draw_crash, engine.crashes))
     return Report(
         version=__version__,
         adapters=draw_adapters(adapters, fleets.by_path),
         findings=findings,
-        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems))),
+        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,17 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from adapterlint.adapter import Adapter
+from adapterlint.base import Base
+from adapterlint.base.tree import ModuleTree
 from adapterlint.formats import Format
 from adapterlint.lint.fleet import Fleet
 from adapterlint.lint.rule import Finding, Rule
+from adapterlint.lint.simulated import FIRST_SIMULATED, AdapterSimulation, FleetSimulation
 from adapterlint.peft.footprint import Footprint, footprint
-from adapterlint.peft.releases import NEWEST, newest_patch
+from adapterlint.peft.partial import partial_base
+from adapterlint.peft.releases import NEWEST, in_range, newest_patch
+from adapterlint.peft.simulate import Alone, alone
+from adapterlint.peft.versions import Versions, usual_transformers
 from adapterlint.place import Place
 from adapterlint.words import printable, redacted, shortened
 
@@ -50,18 +57,23 @@ class Engine:
     _cases: dict[tuple[str, frozenset[str]], tuple[Rule, ...]] = field(default_factory=dict)
     _answers: dict[str, bool] = field(default_factory=dict)
     _releases: tuple[str, ...] = field(init=False)
+    _simulated: tuple[str, ...] = field(init=False)
+    _lone: dict[object, Alone] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._releases = tuple(newest_patch(r) for r in self.peft) or (NEWEST,)
+        self._simulated = tuple(r for r in self._releases if in_range(r, FIRST_SIMULATED, None))
         self.rules = tuple(r for r in self.rules if r.peft is None or self._concerns(r.peft))
 
-    def check_adapter(self, adapter: Adapter, touched: Footprint | None) -> list[Found]:
+    def check_adapter(self, adapter: Adapter, touched: Footprint | None, base: Base | None = None) -> list[Found]:
         """The findings of all rules that read one adapter.
 
         Args:
             adapter: The adapter, or a folder in somebody else's format.
             touched: Its footprint, as `footprint_of` gives it.
+            base: Its base, if there is one at hand.
         """
+        trees = self._trees(base, adapter) if base is not None and touched is not None else {}
         inputs = {
             "files": adapter.files,
             "adapter": adapter if adapter.files.format is Format.PEFT else None,
@@ -69,14 +81,47 @@ class Engine:
             "header": adapter.header,
             "card": adapter.card,
             "footprint": touched,
+            "base": list(trees.values())[-1] if trees else None,
+            "simulation": self._alone(adapter, trees) if trees else None,
         }
         peft_type = adapter.config.peft_type if adapter.config else ""
         return self._run(self._rules_for(peft_type, inputs), inputs, Place(adapter.path))
 
-    def check_fleet(self, fleet: Fleet) -> list[Found]:
-        """The findings of all rules that read a fleet."""
-        inputs = {"fleet": fleet}
+    def check_fleet(self, fleet: Fleet, base: Base | None = None) -> list[Found]:
+        """The findings of all rules that read a fleet.
+
+        Args:
+            fleet: The fleet.
+            base: Its base, if there is one at hand; without one rules know what the adapters themselves name.
+        """
+        if base is not None and fleet.members:
+            trees = self._trees(base, fleet.members[0].adapter)
+        else:
+            partial = partial_base(member.footprint for member in fleet.members)
+            trees = dict.fromkeys(self._simulated, partial)
+        inputs = {
+            "fleet": fleet,
+            "base": list(trees.values())[-1] if base is not None and trees else None,
+            "simulation": FleetSimulation(fleet, trees) if trees else None,
+        }
         return self._run(self._rules_for("", inputs), inputs, Place(fleet.name or fleet.base or "fleet"))
+
+    def _trees(self, base: Base, adapter: Adapter) -> dict[str, ModuleTree]:
+        """Release -> the base in the model class that the adapter needs; nothing for a base that says nothing."""
+        task = adapter.config.get("task_type") if adapter.config is not None else None
+        task = task if isinstance(task, str) else None
+        trees = {r: base.tree(usual_transformers(r), task_type=task) for r in self._simulated}
+        return {release: tree for release, tree in trees.items() if len(tree.nodes) > 1}
+
+    def _alone(self, adapter: Adapter, trees: Mapping[str, ModuleTree]) -> AdapterSimulation:
+        """The adapter in its base; those of one recipe are simulated once."""
+        found = {}
+        for release, tree in trees.items():
+            key = (release, id(tree), _recipe(adapter))
+            if key not in self._lone:
+                self._lone[key] = alone(adapter, "default", tree, Versions.of(release, usual_transformers(release)))
+            found[release] = self._lone[key]
+        return AdapterSimulation(found)
 
     def _rules_for(self, peft_type: str, inputs: Mapping[str, Any]) -> tuple[Rule, ...]:
         """The rules that speak of a type and whose inputs all exist; there are few such cases in a run."""
@@ -110,6 +155,13 @@ class Engine:
 
     def _concerns(self, releases: SpecifierSet) -> bool:
         return any(releases.contains(r, prereleases=True) for r in self._releases)
+
+
+def _recipe(adapter: Adapter) -> object:
+    """What a simulation of one adapter depends on."""
+    values = adapter.config.values if adapter.config is not None else {}
+    said = json.dumps({k: v for k, v in values.items() if k != "base_model_name_or_path"}, sort_keys=True, default=str)
+    return said, id(adapter.header.tensors) if adapter.header is not None else None
 
 
 def footprint_of(adapter: Adapter) -> Footprint | None:

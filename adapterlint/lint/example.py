@@ -13,6 +13,7 @@ from math import prod
 from typing import Any, Final
 
 from adapterlint.adapter import Adapter, load_adapter
+from adapterlint.base import Base, load_base
 from adapterlint.sources.memory import MemoryFolder
 
 Shape = tuple[str, tuple[int, ...]]  # data type, dimensions
@@ -74,6 +75,7 @@ class Patch:
         files: Contents by file name, instead of what the other fields make; `DROP` removes a file.
         links: Files that are links, and where they lead.
         path: The folder, where its name matters.
+        base: Changes of the config of the known-good base, which is at hand then; `None` if there is no base at hand.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Patch:
     files: Mapping[str, bytes | str | _Drop] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     path: str = "adapter"
+    base: Mapping[str, Any] | None = None
 
     def new_config(self) -> dict[str, Any]:
         """The config with the patch applied, sorted as PEFT writes it."""
@@ -130,12 +133,14 @@ class FleetPatch:
         activate: Sets of adapters declared to be active together.
         declared: Whether the fleet is declared in the settings, instead of found by its common base.
         ordered: Whether the order of the members is declared to be the order in which they are loaded.
+        base: As for a `Patch`.
     """
 
     members: Mapping[str, Patch | Mapping[str, Any]]
     activate: tuple[tuple[str, ...], ...] = ()
     declared: bool = False
     ordered: bool = False
+    base: Mapping[str, Any] | None = None
 
     def adapters(self) -> dict[str, Adapter]:
         """The adapters by name."""
@@ -143,6 +148,42 @@ class FleetPatch:
 
 
 Example = Patch | FleetPatch
+
+GOOD_BASE_CONFIG: Mapping[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": HIDDEN,
+    "intermediate_size": 2 * HIDDEN,
+    "model_type": "llama",
+    "num_attention_heads": 4,
+    "num_hidden_layers": LAYERS,
+    "num_key_value_heads": 4,
+    "tie_word_embeddings": False,
+    "vocab_size": VOCABULARY,
+}
+
+
+def base_of(example: Example) -> Base | None:
+    """The base of an example: a tiny Llama, of which the headers of the checkpoint are known too."""
+    if example.base is None:
+        return None
+    config = {**GOOD_BASE_CONFIG, **example.base}
+    hidden, inner, rows = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (rows, hidden), "model.norm.weight": (hidden,)}
+    for layer in range(config["num_hidden_layers"]):
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            shapes[f"model.layers.{layer}.self_attn.{name}.weight"] = (hidden, hidden)
+        for name in ("gate_proj", "up_proj"):
+            shapes[f"model.layers.{layer}.mlp.{name}.weight"] = (inner, hidden)
+        shapes[f"model.layers.{layer}.mlp.down_proj.weight"] = (hidden, inner)
+        for name in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"model.layers.{layer}.{name}.weight"] = (hidden,)
+    if not config["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (rows, hidden)
+    files = {
+        "config.json": json.dumps(config).encode(),
+        "model.safetensors": safetensors_file({name: ("F32", shape) for name, shape in shapes.items()}),
+    }
+    return load_base(MemoryFolder(BASE, files))
 
 
 def as_patch(value: Patch | Mapping[str, Any]) -> Patch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from adapterlint.lint.example import GOOD_CONFIG, GOOD_TENSORS, Example, FleetPatch, Patch, as_patch
+from adapterlint.lint.example import GOOD_CONFIG, GOOD_TENSORS, HIDDEN, VOCABULARY, Example, FleetPatch, Patch, as_patch
 from adapterlint.lint.rule import Rule
 from adapterlint.words import shortened
 
@@ -61,9 +61,16 @@ def _lines(example: Example) -> Iterator[str]:
         if example.ordered:
             yield f"loaded in this order: {', '.join(example.members)}"
         yield from (f"activated together: {', '.join(names)}" for names in example.activate)
+        yield from _base_lines(example)
         return
-    lines = list(_changes(example))
+    lines = [*_changes(example), *_base_lines(example)]
     yield from lines or ["a healthy adapter"]
+
+
+def _base_lines(example: Example) -> Iterator[str]:
+    if example.base is not None:
+        changed = (f"{key} {json.dumps(value)}" for key, value in example.base.items())
+        yield f"base: a tiny Llama with tensors of {HIDDEN} by {VOCABULARY}" + "".join(f", {text}" for text in changed)
 
 
 def _changes(patch: Patch) -> Iterator[str]:

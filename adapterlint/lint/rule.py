@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from adapterlint.lint.example import Example
 
-INPUTS = ("files", "config", "header", "card", "adapter", "footprint", "fleet")
+INPUTS = ("files", "config", "header", "card", "adapter", "footprint", "base", "simulation", "fleet")
 FAMILIES = {
     "FIL": "files",
     "CFG": "config alone",

@@ -34,3 +34,8 @@ class Versions:
 def _line(release: str) -> tuple[int, int]:
     major, minor, *_ = (*release.split("."), "0")
     return int(major), int(minor)
+
+
+def usual_transformers(peft: str) -> str:
+    """The release of transformers that people have beside a release of PEFT: the newest since 0.19, else 4.56."""
+    return TRANSFORMERS if _line(newest_patch(peft)) >= (0, 19) else "4.56.2"

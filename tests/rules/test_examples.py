@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapterlint.lint.engine import Engine, footprint_of
-from adapterlint.lint.example import Example, FleetPatch, Patch
+from adapterlint.lint.example import Example, FleetPatch, Patch, base_of
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.page import page
@@ -31,9 +31,10 @@ def findings(example: Example) -> set[str]:
     """Names of all rules that find something, on the adapters of an example and on their fleet."""
     engine = Engine(RULES)
     adapters = example.adapters().values() if isinstance(example, FleetPatch) else [example.adapter()]
-    found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a))]
+    base = base_of(example)
+    found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a), base)]
     if isinstance(example, FleetPatch):
-        found += engine.check_fleet(fleet_of(example))
+        found += engine.check_fleet(fleet_of(example), base)
     assert not engine.crashes
     return {one.rule.name for one in found}
 
@@ -54,8 +55,9 @@ def test_good_example_gives_no_finding(rule: Rule, example: Example) -> None:
     assert findings(example) == set()
 
 
-def test_the_known_good_adapter_is_clean() -> None:
-    assert findings(Patch()) == set()
+@pytest.mark.parametrize("base", [None, {}, {"tie_word_embeddings": True}], ids=["no base", "base", "tied base"])
+def test_the_known_good_adapter_is_clean(base: dict[str, bool] | None) -> None:
+    assert findings(Patch(base=base)) == set()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)

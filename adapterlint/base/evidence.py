@@ -90,8 +90,7 @@ class _Reader:
             if there is None:
                 missing.append(file)
                 continue
-            for name, shape in (self.tensors(there) or {}).items():
-                tensors[name] = shape
+            tensors |= self.tensors(there) or {}
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             message = f"{counted(len(missing), 'shard')} {verb} not there: {listed(missing, word='shards')}"

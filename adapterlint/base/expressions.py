@@ -13,6 +13,7 @@ MAX_NUMBER = 1 << 40  # a size beyond it is no size of a model
 MAX_NESTED_CONFIGS = 4  # `thinker_config.text_config.…`
 LABELS = "num_labels"
 
+Plain = bool | int | str | None
 Index = tuple[tuple[int, int], ...]  # of each list around a module, outermost first: index and length
 
 
@@ -100,7 +101,7 @@ def _item(value: Sequence[Any], position: int) -> Any:
     return value[position]
 
 
-def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index = ()) -> bool | int | str | None:
+def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index = ()) -> Plain:
     """The value of a feature: what a condition looks at.
 
     Raises:
@@ -117,17 +118,17 @@ def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index =
         return bool(values.get(rest[0]) == values.get(rest[1]))
     position = _position(index, rest[0])
     if operator == "i":  # is it the nth
-        return position == rest[1]
+        return bool(position == rest[1])
     if operator == "e":  # is it the last
-        return position == index[rest[0]][1] - 1
+        return bool(position == index[rest[0]][1] - 1)
     if operator == "m":  # every nth
-        return position % _positive(rest[1]) == rest[2]
+        return bool(position % _positive(rest[1]) == rest[2])
     value = values.get(rest[1])
     if operator == "lt":
         return position < _int(value)
     if operator == "mod":  # (i + c) % attr == attr or 0
         remainder = _int(values.get(rest[3])) if isinstance(rest[3], str) else rest[3]
-        return (position + rest[2]) % _positive(_int(value)) == remainder
+        return bool((position + rest[2]) % _positive(_int(value)) == remainder)
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise Missing(rest[1])
     if operator == "in":
@@ -141,7 +142,7 @@ def _positive(value: int) -> int:
     return value
 
 
-def _plain(value: Any) -> bool | int | str | None:
+def _plain(value: Any) -> Plain:
     if value is None or isinstance(value, bool | int | str):
         return value
     raise Missing(str(type(value)))

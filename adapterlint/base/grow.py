@@ -87,13 +87,12 @@ class Grower:
             self.nodes,
             aliases,
             tied,
-            self._chosen_path("input"),
-            self._chosen_path("output"),
-            self.entry.name,
-            self.entry.model_type,
-            config,
-            True,
-            name,
+            input_embeddings=self._chosen_path("input"),
+            output_embeddings=self._chosen_path("output"),
+            architecture=self.entry.name,
+            model_type=self.entry.model_type,
+            config=config,
+            name=name,
         )
 
     # --- modules ---
@@ -145,10 +144,7 @@ class Grower:
         seen = max(shown) + 1 if shown else None
         self.values.guessed = False
         try:
-            if child[2] is not None:
-                length = self._number(child[2], index)
-            else:
-                length = decide(child[3], self.values, index)
+            length = self._number(child[2], index) if child[2] is not None else decide(child[3], self.values, index)
             if type(length) is int and length <= MAX_ITEMS and not (self.values.guessed and seen is not None):
                 return length, not self.values.guessed
             if type(length) is int and length > MAX_ITEMS:

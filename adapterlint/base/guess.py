@@ -41,7 +41,7 @@ def partial_tree(modules: Iterable[tuple[str, Mapping[str, Shape | None]]], **kn
     for path, shapes in modules:
         if path.count(".") < MAX_DEPTH and _enter(parameters, path):
             parameters[path].update(shapes)
-    return _tree(parameters, **known)
+    return _tree(parameters, **{"partial": True, **known})
 
 
 def _enter(parameters: dict[str, dict[str, Shape | None]], path: str) -> bool:

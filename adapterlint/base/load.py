@@ -19,7 +19,7 @@ from adapterlint.base.renames import renamed
 from adapterlint.base.tree import ModuleTree, Shape
 from adapterlint.caches import kept
 from adapterlint.formats import MODEL_CONFIG
-from adapterlint.sources import Source, inside
+from adapterlint.sources import Source
 from adapterlint.sources.local import LocalFolder
 
 NEWEST = table.RELEASES[0]
@@ -190,7 +190,7 @@ def _class_name(base: Base, release: str, task_type: str | None) -> str | None:
     known = table.family(base.model_type) if base.model_type else None
     tasks = known.tasks.get(release, {}) if known else {}
     own = base.architecture
-    if task_type in tasks and own != tasks[task_type]:
+    if task_type is not None and task_type in tasks and own != tasks[task_type]:
         return tasks[task_type]
     return own or next((tasks[t] for t in _ANY_HEAD if t in tasks), None)
 
@@ -225,6 +225,3 @@ def _names_below(entry: table.Entry, name: str) -> set[str]:
         if child[0] == name and isinstance(child[1], int):
             return _names(entry, child[1])
     return set()
-
-
-__all__ = ["Base", "find_base", "inside", "load_base"]

@@ -18,7 +18,7 @@ from adapterlint.caches import kept
 
 RELEASES = ("5.23.0", "4.56.2")  # of transformers, the newest first
 MAGIC = b"ADLTBL1\n"
-_LENGTH_BYTES = 4
+LENGTH_BYTES = 4
 _MAX_MEMBERS = 64
 _MAX_ENTRIES = 128
 
@@ -60,10 +60,18 @@ class Family:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Index:
-    """Model type -> offset and length of its member after `end`; class -> model types."""
+    """Where things are.
+
+    Args:
+        types: Model type -> offset after `end` and length of its member.
+        classes: Class -> model types that have it.
+        shared: The dictionary that all members are compressed with.
+        end: Where the members begin.
+    """
 
     types: Mapping[str, tuple[int, int]]
     classes: Mapping[str, list[str]]
+    shared: bytes
     end: int
 
 
@@ -90,7 +98,8 @@ def family(model_type: str) -> Family | None:
     if place is None:
         return None
     start, length = place[0] + _index().end, place[1]
-    head, *lines = zlib.decompress(_data()[start : start + length]).split(b"\n")
+    member = zlib.decompressobj(zdict=_index().shared).decompress(_data()[start : start + length])
+    head, *lines = member.split(b"\n")
     read = msgspec.json.decode(head)
     return Family(read["classes"], read["tasks"], lines)
 
@@ -123,7 +132,14 @@ def _data() -> bytes:
 @kept(1)
 def _index() -> _Index:
     data = _data()
-    start = len(MAGIC) + _LENGTH_BYTES
-    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
-    read = msgspec.json.decode(zlib.decompress(data[start:end]))
-    return _Index(read["types"], read["classes"], end)
+    index, end = _part(data, len(MAGIC))
+    shared, end = _part(data, end)
+    read = msgspec.json.decode(index)
+    return _Index(read["types"], read["classes"], shared, end)
+
+
+def _part(data: bytes, start: int) -> tuple[bytes, int]:
+    """A compressed part that begins with its length, and where the next one begins."""
+    begin = start + LENGTH_BYTES
+    end = begin + int.from_bytes(data[start:begin], "little")
+    return zlib.decompress(data[begin:end]), end

@@ -87,8 +87,10 @@ class Wrapping:
             _check(wrapper, target, path)
             self._place(wrapper, parent, name)
         if not found:
-            text = f"Target modules {set(entries)} not found in the base model. Please check the target modules and try again."
-            raise Refused("ValueError", text, cause="tokens-match-nothing")
+            text = f"Target modules {set(entries)} not found in the base model."
+            raise Refused(
+                "ValueError", f"{text} Please check the target modules and try again.", cause="tokens-match-nothing"
+            )
 
     def _update_tokens(self, wrapper: TokenWrapper, indices: Any, tied: TokenLayer | None, path: str) -> None:
         if self.adapter not in wrapper.adapters:
@@ -130,7 +132,8 @@ class Wrapping:
 def _inside_tuner(adapter: str) -> Refused:
     text = (
         "You are trying to target a module that is a child of a tuner layer. This is almost certainly not the intended "
-        f"behavior. Please ensure that the adapter name, '{adapter}', does not conflict with any of the targeted modules."
+        f"behavior. Please ensure that the adapter name, '{adapter}', does not conflict with any of the targeted "
+        "modules."
     )
     return Refused("ValueError", text)
 

@@ -1,4 +1,4 @@
-"""The target modules that PEFT takes where a config names none, by model type and release (`peft/utils/constants.py`)."""
+"""The target modules that PEFT takes where a config names none: `peft/utils/constants.py` of every release."""
 
 from __future__ import annotations
 

@@ -116,8 +116,9 @@ def _inside_whole(model: Model, name: str) -> Iterator[Event]:
         if isinstance(module, Whole):
             outer = (path, module)
         elif isinstance(module, Tuner) and name in module.adapters and outer and path.startswith(f"{outer[0]}."):
-            if outer[0] not in told:
-                told.add(outer[0])
+            new = outer[0] not in told
+            told.add(outer[0])
+            if new:
                 yield Event("tuner-inside-module-to-save", outer[0], (*sorted(outer[1].adapters), name))
 
 

@@ -10,15 +10,17 @@ from typing import Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, Shape
+from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.injection import Injection, add_auxiliaries, set_tuners, tie_token_layers
+from adapterlint.peft.injection import Injection
 from adapterlint.peft.matching import IMPLICIT_HEADS, Targets
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.model import Model, all_linear
+from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, unwrapped, walk
 from adapterlint.peft.opened import OpenedConfig, open_config
+from adapterlint.peft.preparation import expand_targets, prepare_targets
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.weights import Loaded, load_tensors
 
@@ -114,7 +116,7 @@ def _add_head(model: Model, config: OpenedConfig) -> None:
     """A model for a task adds its head to `modules_to_save` of every adapter."""
     if "modules_to_save" not in config:
         return
-    saved, heads = config["modules_to_save"], IMPLICIT_HEADS[model.task or ""]
+    saved, heads = config["modules_to_save"], IMPLICIT_HEADS[str(model.task)]
     if saved is None:
         config["modules_to_save"] = list(heads)
     elif isinstance(saved, str):
@@ -134,14 +136,14 @@ def _finish_head(model: Model, name: str, config: OpenedConfig, early: bool) -> 
         wrapping.whole(config["modules_to_save"])
         model.broken = model.broken or wrapping.broken
         if model.versions.peft < (0, 16):
-            model.saved.update(IMPLICIT_HEADS[model.task or ""])
+            model.saved.update(IMPLICIT_HEADS[str(model.task)])
 
 
 def _add(model: Model, name: str, config: OpenedConfig) -> None:
     """`add_adapter`: a config that is refused is taken out again, layers that are in the model stay."""
     if model.task in IMPLICIT_HEADS:
         if model.versions.peft < (0, 16):
-            model.saved.update(IMPLICIT_HEADS[model.task])
+            model.saved.update(IMPLICIT_HEADS[str(model.task)])
         _add_head(model, config)
     prefix = METHODS[config.peft_type].prefix
     if prefix and name in prefix:
@@ -181,11 +183,8 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
 
 def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
     """VeRA's `_find_dim` and the projections of the first adapter, as large as its largest target."""
-    injection = Injection(model, name, config)
-    injection.prepare_targets()
-    targets = config.get("target_modules")
-    if isinstance(targets, str) and targets.lower() == "all-linear":
-        config["target_modules"] = all_linear(model, config)
+    prepare_targets(model, config)
+    expand_targets(model, config)
     saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
     matcher = Targets(config, last_index=model.versions.peft < (0, 20), saved=saved)
     shapes = []
@@ -249,6 +248,3 @@ def _warn_about_inits(model: Model, config: OpenedConfig) -> None:
                 f"{shown} changes the base weights of the model and should thus not be used with other adapters."
             )
             return
-
-
-__all__ = ["load", "set_tuners"]

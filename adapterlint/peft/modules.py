@@ -151,6 +151,7 @@ class Tuner(Module):
         return self.children["base_layer"]
 
     def inner_names(self) -> Iterator[tuple[str, bool]]:
+        """The containers of its parameters, and what is in them for each adapter."""
         for attribute, type in self.attributes:
             yield attribute, False
             if type == "ModuleDict":
@@ -158,6 +159,7 @@ class Tuner(Module):
                 yield from ((f"{attribute}.{name}", attribute in holds) for name in self.adapters)
 
     def state(self) -> Iterator[tuple[str, Param]]:
+        """The parameters of all adapters."""
         for name, tuned in self.adapters.items():
             for (attribute, rest), param in tuned.params.items():
                 yield f"{attribute}.{name}{rest}", param
@@ -212,6 +214,7 @@ class Whole(Auxiliary):
         return self.children["modules_to_save"].children
 
     def child(self, name: str) -> Module | None:
+        """Its own, else what the active version has."""
         if name in self.children:
             return self.children[name]
         self.check_attributes()
@@ -251,10 +254,12 @@ class TokenLayer(Module):
         return self.children["base_layer"]
 
     def inner_names(self) -> Iterator[tuple[str, bool]]:
+        """The containers of its rows."""
         yield "trainable_tokens_delta", False
         yield "trainable_tokens_original", False
 
     def state(self) -> Iterator[tuple[str, Param]]:
+        """The rows of all adapters."""
         for name, param in self.deltas.items():
             yield f"trainable_tokens_delta.{name}", param
 

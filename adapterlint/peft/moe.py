@@ -26,7 +26,7 @@ _TARGETS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _FUSED: Mapping[str, tuple[str, ...]] = {"mixtral": ("w1", "w3"), "qwen2_moe": ("gate_proj", "up_proj")}
-# Model type -> family, for the types that transformers 5.23 converts like one of the two; `qwen2_moe` itself is not one.
+# Model type -> family, for the types that transformers 5.23 converts like one of the two (not `qwen2_moe` itself).
 FAMILIES: Mapping[str, str] = dict.fromkeys(("mixtral", "minimax", "minimax_m2"), "mixtral") | dict.fromkeys(
     [
         "afmoe",
@@ -87,8 +87,8 @@ def convert_config(model: Model, config: OpenedConfig) -> None:
     if 0 < len(present) < len(fused):
         missing = ", ".join(sorted(set(fused) - present))
         text = (
-            f"Cannot convert PEFT target(s) {', '.join(sorted(present))} without also targeting {missing} because they are "
-            "fused into gate_up_proj."
+            f"Cannot convert PEFT target(s) {', '.join(sorted(present))} without also targeting {missing} because they "
+            "are fused into gate_up_proj."
         )
         raise Refused("ValueError", text, cause="no-targets")
     if present:
@@ -130,7 +130,7 @@ def convert_tensors(
     Returns:
         Name -> shape, and the names in the file that it is made of.
     """
-    plain = {name: (shape, (name,)) for name, shape in tensors.items()}
+    plain: dict[str, tuple[Shape, tuple[str, ...]]] = {name: (shape, (name,)) for name, shape in tensors.items()}
     if not _converts(model, config):
         return plain
     rename = FAMILIES.get(model.tree.model_type or "") == "mixtral"

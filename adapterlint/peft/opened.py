@@ -1,4 +1,4 @@
-"""An adapter's config as PEFT of a release has it in memory: unknown keys dropped, defaults filled in, changed on the way.
+"""An adapter's config as PEFT of a release has it in memory: without unknown keys, with defaults, changed on the way.
 
 Follows `peft/config.py` and the `__post_init__` of the config classes, 0.15 to 0.21.2.
 """
@@ -37,6 +37,10 @@ class OpenedConfig(dict[str, Any]):
         for key in ("modules_to_save", "target_modules"):
             if isinstance(self.get(key), list):
                 self[key] = list(self[key])
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key."""
+        return super().get(key, default)
 
     @property
     def prompt_learning(self) -> bool:

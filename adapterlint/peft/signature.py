@@ -33,7 +33,7 @@ def signature(config: Config, footprint: Footprint) -> Hashable:
 
 
 def is_inert(config: Config, footprint: Footprint) -> bool:
-    """Whether an adapter leaves everything but its own layers alone, so that two of the kind never get in each other's way."""
+    """Whether an adapter leaves everything but its own layers alone, so that two of the kind never meet."""
     return (
         config.peft_type == "LORA"
         and not footprint.modules_to_save

@@ -207,8 +207,8 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> 
         shape, origin = found[key]
         if param.shape is not None and param.shape != shape:
             mismatched.append(
-                f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the shape "
-                f"in current model is torch.Size({list(param.shape)})."
+                f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the "
+                f"shape in current model is torch.Size({list(param.shape)})."
             )
             continue
         if key not in own and f".{adapter}." not in key and not key.endswith(f".{adapter}"):

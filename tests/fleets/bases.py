@@ -133,8 +133,9 @@ BASES: dict[str, Base] = {
     "bert-cls": _base("Bert", "SequenceClassification", **LABELS),
     "bert-tok": _base("Bert", "TokenClassification", num_labels=5),
     "bert-qa": _base("Bert", "QuestionAnswering"),
-    "roberta-cls": _base("Roberta", "SequenceClassification", **LABELS),
-    "roberta-tok": _base("Roberta", "TokenClassification", num_labels=5),
+    # Positions are counted from the padding index: room for virtual tokens.
+    "roberta-cls": _base("Roberta", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "roberta-tok": _base("Roberta", "TokenClassification", max_position_embeddings=96, num_labels=5),
     "distilbert-cls": _base("DistilBert", "SequenceClassification", dim=HIDDEN, hidden_dim=32, n_layers=2, n_heads=2),
     "electra-cls": _base("Electra", "SequenceClassification", embedding_size=HIDDEN, **LABELS),
     "deberta-cls": _base(

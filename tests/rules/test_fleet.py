@@ -86,8 +86,8 @@ def order_said(entry: dict[str, Any]) -> str | None:
 
 
 FLEETS = list(recorded())
-# Whether the base ties its embeddings, and how large its modules are, is not in the adapters: what follows from it needs
-# the base. So does what `target_parameters` of two adapters do to each other.
+# Whether the base ties its embeddings, and how large its modules are, is not in the adapters: what follows from it
+# needs the base. So does what `target_parameters` of two adapters do to each other.
 NEEDS_BASE = {"0001", "0043", "0066", "0077", "0118", "0130", "0148", "0162", "0185"}
 # And what turns out to be harmless in this base: token rows of tied modules, whole modules that share their weight with
 # one of token rows, tensors whose names were damaged by saving.

@@ -166,7 +166,8 @@ def _distinct(order: list[int], samples: Samples, values: Sequence[int], causes:
 
 def _default_labels(samples: Samples, labels: Sequence[Any]) -> Any:
     """What the default config has (else the reduced one): one label, or one for each index."""
-    for kind in (None, frozenset()):
+    kinds: tuple[frozenset[str] | None, ...] = (None, frozenset())
+    for kind in kinds:
         rows = [(index, label) for (build, index), label in zip(samples, labels, strict=True) if build.changed == kind]
         if rows:
             break

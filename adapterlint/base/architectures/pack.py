@@ -1,0 +1,105 @@
+"""Write `table.bin` (see adapterlint/base/table.py for its parts) and `failures.json` from lines of every release."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from adapterlint.base.table import LENGTH_BYTES, MAGIC, RELEASES
+
+WINDOW = 32768  # as far as zlib looks back, into the shared dictionary too
+
+Lines = dict[str, dict[str, dict[str, str]]]  # model type -> class -> release -> line
+Tasks = dict[str, dict[str, dict[str, str]]]  # model type -> release -> task -> class
+
+
+def pack(paths: list[Path], folder: Path) -> str:
+    """Write both files.
+
+    Args:
+        paths: Lines of one release each, which begins the name of the file; a later line stands for an earlier one.
+        folder: Where to.
+
+    Returns:
+        What was written, in words.
+    """
+    lines: Lines = {}
+    tasks: Tasks = {}
+    failures: dict[str, dict[str, str]] = {release: {} for release in RELEASES}
+    for path in paths:
+        release = next(r for r in RELEASES if path.name.startswith(r))
+        for entry in _entries(path):
+            if "tasks" in entry:
+                for model_type, known in entry["tasks"].items():
+                    tasks.setdefault(model_type, {})[release] = known
+                continue
+            model_type, name = entry.pop("m"), entry["c"]
+            if "error" in entry:
+                failures[release][f"{model_type} {name}"] = entry["error"]
+            else:
+                lines.setdefault(model_type, {}).setdefault(name, {})[release] = _text(entry)
+    for release, failed in failures.items():
+        for key in [k for k in failed if release in lines.get(k.split()[0], {}).get(k.split()[1], {})]:
+            del failed[key]
+    data = _packed(lines, tasks)
+    (folder / "table.bin").write_bytes(data)
+    (folder / "failures.json").write_text(json.dumps(failures, indent=1, sort_keys=True) + "\n", "utf-8")
+    counts = {r: sum(r in by_release for c in lines.values() for by_release in c.values()) for r in RELEASES}
+    return (
+        f"classes {counts}, {len(lines)} model types, {len(data)} bytes, failures {list(map(len, failures.values()))}"
+    )
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    for text in path.read_text("utf-8").splitlines():
+        try:
+            yield json.loads(text)
+        except ValueError:  # the last line of a run that was stopped
+            continue
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _packed(lines: Lines, tasks: Tasks) -> bytes:
+    bodies = {model_type: _body(lines[model_type], tasks.get(model_type, {})) for model_type in sorted(lines)}
+    shared = _dictionary(lines)
+    types: dict[str, list[int]] = {}
+    classes: dict[str, list[str]] = {}
+    members = b""
+    for model_type, body in bodies.items():
+        packer = zlib.compressobj(9, zdict=shared)
+        member = packer.compress(body) + packer.flush()
+        types[model_type] = [len(members), len(member)]
+        members += member
+        for name in lines[model_type]:
+            classes.setdefault(name, []).append(model_type)
+    parts = (zlib.compress(_text({"types": types, "classes": classes}).encode(), 9), zlib.compress(shared, 9))
+    return MAGIC + b"".join(len(part).to_bytes(LENGTH_BYTES, "little") + part for part in parts) + members
+
+
+def _body(classes: Mapping[str, Mapping[str, str]], tasks: Mapping[str, Mapping[str, str]]) -> bytes:
+    """The head of a member, and its lines; releases whose lines are equal share one."""
+    texts: list[str] = []
+    places: dict[str, dict[str, int]] = {}
+    for name, by_release in classes.items():
+        for release, text in by_release.items():
+            if text not in texts:
+                texts.append(text)
+            places.setdefault(name, {})[release] = texts.index(text)
+    return "\n".join([_text({"tasks": tasks, "classes": places}), *texts]).encode()
+
+
+def _dictionary(lines: Lines) -> bytes:
+    """What stands in the lines of many model types, the most common last, where zlib finds it at the least cost."""
+    seen: Counter[str] = Counter()
+    for classes in lines.values():
+        texts = {text for by_release in classes.values() for text in by_release.values()}
+        seen.update({_text(node) for text in texts for node in json.loads(text)["n"]})
+    common = sorted((count * len(node), node) for node, count in seen.items() if count > 2)
+    return "".join(f"{node}," for _, node in common).encode()[-WINDOW:]

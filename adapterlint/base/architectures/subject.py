@@ -1,0 +1,320 @@
+"""One class of transformers: the configs it is built with, and what is learnt from the models."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import transformers
+
+from adapterlint.base.architectures.derive import derivations
+from adapterlint.base.architectures.learn import Build, Learner
+from adapterlint.base.architectures.merge import Merger, pairs
+from adapterlint.base.architectures.observe import Model, Seen, build, observed, parts, renames, see
+from adapterlint.base.architectures.probes import (
+    as_dict,
+    config_class,
+    has_list,
+    ignored,
+    leaves,
+    make,
+    probes,
+    reduced,
+    with_value,
+)
+from adapterlint.base.expressions import flat
+
+MAX_SECONDS = 90  # for one class, after which it has to do with the builds there are
+MAX_BUILDS = 260
+MAX_PAIRS = 30
+TIE = "tie_word_embeddings"
+HELPERS = {"add_cross_attention": "is_decoder"}  # a value that only counts, and only builds, with another
+
+
+def signature(seen: Seen) -> Any:
+    """All that is written down of a module and those below it."""
+    children = tuple((n, signature(c)) for n, c in seen.children.items())
+    return (seen.type, seen.kind, *seen.parameters.items(), *seen.buffers.items(), children)
+
+
+def outline_of(seen: Seen) -> Any:
+    """The same without sizes."""
+    children = tuple((n, outline_of(c)) for n, c in seen.children.items())
+    return (seen.type, seen.kind, *seen.parameters, *seen.buffers, children)
+
+
+def everything(model: Model) -> Any:
+    """All that is written down of a model."""
+    return signature(model.root), model.tied, model.aliases, model.input, model.output
+
+
+def _brings(seen: Any, base: Any) -> bool:
+    """Whether a model has tensors where another has none."""
+    if base is None or seen.parameters.keys() - base.parameters.keys():
+        return bool(seen.parameters) or any(_brings(c, None) for c in seen.children.values())
+    return any(_brings(c, base.children.get(n)) for n, c in seen.children.items())
+
+
+class Subject:
+    """One class: its builds and what comes out of them."""
+
+    def __init__(self, model_type: str, name: str) -> None:
+        self.model_type = model_type
+        self.name = name
+        self.cls = getattr(transformers, name)
+        self.config_class = config_class(model_type)
+        self.builds: list[Any] = []
+        self.models: list[Any] = []
+        self.failed: dict[str, int] = {}
+        self.switches: dict[str, tuple[Any, bool]] = {}
+        self.sizes: dict[str, Any] = {}
+        self.influential: set[str] = set()
+        self.helped: dict[str, dict[str, Any]] = {}
+        self.started = time.time()
+
+    def add(self, values: Mapping[str, Any], changed: frozenset[str] | None) -> Any:
+        """Build the class with a config, and keep what is seen."""
+        config = make(self.config_class, values)
+        built = build(self.cls, config)
+        model = observed(built)
+        if changed == frozenset():
+            self.last = built
+        flattened = dict(flat(as_dict(config)))
+        self.builds.append(Build(flattened, changed))
+        self.models.append(model)
+        return model
+
+    def drop(self) -> None:
+        """Forget the last build, which was like the first."""
+        self.builds.pop()
+        self.models.pop()
+
+    def explore(self, prior: set[str] | None) -> None:
+        """Build the class in all the ways that may tell something.
+
+        Args:
+            prior: The values that shape another class of the model type; the others are first tried all at once.
+        """
+        self.prior = prior
+        default = as_dict(self.config_class())
+        self.default = default
+        self.flat_default = dict(flat(default))
+        self.values = reduced(self.config_class, default)
+        try:
+            base = self.add(self.values, frozenset())
+        except Exception:
+            if self.values == default:
+                raise
+            self.values = default
+            base = self.add(self.values, frozenset())
+        self.whole = everything(base)
+        self.outline = outline_of(base.root)
+        if self.values != default:
+            try:
+                if everything(self.add(default, None)) == self.whole:
+                    self.drop()
+            except Exception as error:
+                sys.stderr.write(f"    default config of {self.name}: {error!r:.200}\n")
+        todo = [(path, value) for path, value in leaves(self.values) if not ignored(path)]
+        self.together([(p, v) for p, v in todo if prior is not None and p not in prior])
+        for path, value in todo:
+            if prior is None or path in prior:
+                self.probe(path, value)
+        self.combine()
+
+    def late(self) -> bool:
+        """Whether there have been builds enough."""
+        return len(self.builds) > MAX_BUILDS or time.time() - self.started > MAX_SECONDS
+
+    def together(self, todo: list[tuple[str, Any]]) -> None:
+        """Change many values at once: if nothing of the model changes, none of them shapes it."""
+        if not todo:
+            return
+        if len(todo) > 1:
+            values = self.values
+            for path, value in todo:
+                tried = next((v for group in probes(path, value) for v in group if v != value), value)
+                values = with_value(values, path, tried, lists="keep")
+            model = self.try_add(values, frozenset({"+"}))
+            if model is not None:
+                self.drop()
+                if everything(model) == self.whole:
+                    return
+            half = len(todo) // 2
+            self.together(todo[:half])
+            self.together(todo[half:])
+        else:
+            self.probe(*todo[0])
+
+    def combine(self) -> None:
+        """Build with more than one change: sizes of what a switch brings, pairs of switches, all sizes."""
+        for switch, (value, brings) in list(self.switches.items()):
+            if not brings:
+                continue
+            switched = self.with_switch(switch, value)
+            for path, size in self.sizes_with(switched).items():
+                if self.late():
+                    return
+                self.try_add(with_value(switched, path, size), frozenset({switch, path}))
+        for (a, (va, _)), (b, (vb, _)) in list(combinations(self.switches.items(), 2))[:MAX_PAIRS]:
+            if self.late():
+                return
+            self.try_add(with_value(self.with_switch(a, va), b, vb), frozenset({a, b}))
+        values, changed = self.values, set()
+        for path, size in self.sizes.items():
+            tried = with_value(values, path, size)
+            try:
+                make(self.config_class, tried)
+            except Exception:
+                continue
+            values = tried
+            changed.add(path)
+        self.try_add(values, frozenset(changed))
+
+    def with_switch(self, path: str, value: Any) -> dict[str, Any]:
+        """The config with one switch on, and what it needs to build."""
+        return with_value(self.helped.get(path, self.values), path, value)
+
+    def sizes_with(self, switched: Mapping[str, Any]) -> dict[str, Any]:
+        """The ints that may shape what a switch brings: those that shape the rest, and others if they do at all."""
+        others = {}
+        for path, value in leaves(self.values):
+            known = self.prior is None or path in self.prior
+            if type(value) is int and value and path not in self.sizes and known and not ignored(path):
+                others[path] = value + 1 if value <= 12 else value * 2
+        if not others:
+            return self.sizes
+        try:
+            before = signature(see(build(self.cls, make(self.config_class, switched))))
+        except Exception:
+            return self.sizes
+        return {**self.sizes, **self.telling(switched, before, list(others.items()))}
+
+    def telling(self, switched: Mapping[str, Any], before: Any, others: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Those of the values whose change shows once the switch is on, found by halving."""
+        values = switched
+        for path, value in others:
+            values = with_value(values, path, value)
+        try:
+            model = see(build(self.cls, make(self.config_class, values)))
+            if signature(model) == before:
+                return {}
+        except Exception:
+            if len(others) == 1:
+                return {}
+        if len(others) == 1:
+            self.influential.add(others[0][0])
+            return dict(others)
+        half = len(others) // 2
+        return {**self.telling(switched, before, others[:half]), **self.telling(switched, before, others[half:])}
+
+    def try_add(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
+        """The same as `add`; `None` if transformers refuses the config."""
+        try:
+            return self.add(values, changed)
+        except Exception:
+            return None
+
+    def probe(self, path: str, value: Any) -> None:
+        """Change one value, to as many others as it takes to see what follows from it."""
+        if self.late():
+            self.failed.setdefault(path, value if type(value) is int else 1)
+            return
+        *parents, key = path.split(".")
+        helper = ".".join([*parents, HELPERS[key]]) if key in HELPERS else ""
+        if dict(leaves(self.values)).get(helper) is False:
+            self.helped[path] = with_value(self.values, helper, True)
+        built = False
+        for group in probes(path, value):
+            tried, model = self.first(path, value, group)
+            if model is None:
+                continue
+            built = True
+            if everything(model) == self.whole:
+                self.drop()
+                if type(value) is int:
+                    break
+                continue
+            self.influential.add(path)
+            is_size = type(value) is int or isinstance(value, float)
+            if is_size:
+                self.sizes.setdefault(path, tried)
+            if not is_size or (value == 0 and outline_of(model.root) != self.outline):
+                brings = _brings(model.root, self.models[0].root) or value is None or path.endswith(TIE)
+                self.switches.setdefault(path, (tried, brings))
+        if not built and type(value) is int:
+            self.failed[path] = value
+
+    def first(self, path: str, value: Any, group: Any) -> tuple[Any, Any]:
+        """The first of a group of values that can be built, and the model."""
+        modes = ("drop", "fit", "keep") if type(value) is int and has_list(self.values, path) else ("drop",)
+        for tried in group:
+            if tried == value:
+                continue
+            for lists in modes:
+                values = self.helped.get(path, self.values)
+                model = self.try_add(with_value(values, path, tried, lists=lists), frozenset({path}))
+                if model is not None:
+                    return tried, model
+        return None, None
+
+    def entry(self) -> dict[str, Any]:
+        """The line of the table."""
+        learner = Learner(self.failed, frozenset(self.sizes))
+        merger = Merger(learner)
+        samples = [(b, ()) for b in self.builds]
+        root = merger.node(samples, [m.root for m in self.models])
+        tied = [{path: group[0] for group in m.tied for path in group[1:]} for m in self.models]
+        aliases = [{p: f for p, f in m.aliases.items() if p.rpartition(".")[0] not in m.aliases} for m in self.models]
+        entry: dict[str, Any] = {"c": self.name, "m": self.model_type, "n": merger.nodes, "r": root}
+        if found := pairs(learner, merger.nodes, root, self.builds, tied):
+            entry["tied"] = found
+        if found := pairs(learner, merger.nodes, root, self.builds, aliases):
+            entry["alias"] = found
+        for key in ("input", "output"):
+            choice = learner.choice(samples, [getattr(m, key) for m in self.models])
+            if choice is not None:
+                entry[key] = choice
+        derived = derivations(self.model_type)
+        used = set(_names(entry, self.builds[0].values))
+        for name in list(used):
+            if name in derived:
+                used |= _found(derived[name], self.builds[0].values)
+        entry["d"] = {name: self.flat_default[name] for name in sorted(used) if name in self.flat_default}
+        if known := {name: derived[name] for name in sorted(used) if name in derived}:
+            entry["x"] = known
+        if inner := parts(self.last):
+            entry["parts"] = inner
+        own = getattr(self.config_class, "attribute_map", {}) or {}
+        entry["a"] = {alias: name for alias, name in own.items() if name in used}
+        if prefix := getattr(self.cls, "base_model_prefix", ""):
+            entry["p"] = prefix
+        if names := renames(self.cls, self.last):
+            entry["w"] = names
+        return entry
+
+
+def _names(entry: Any, values: Mapping[str, Any]) -> set[str]:
+    """The config values that expressions of an entry name."""
+    found: set[str] = set()
+    for node in entry["n"]:
+        for tensors in node[2:4]:
+            found |= _found(list(tensors.values()), values)
+        for child in node[4] if len(node) > 4 else []:
+            found |= _found(child[1:], values)
+    for key in ("tied", "alias"):
+        found |= _found([row[2] for row in entry.get(key, [])], values)
+    for key in ("input", "output"):
+        found |= _found(entry.get(key, {}).get("f", []) if isinstance(entry.get(key), dict) else [], values)
+    return found
+
+
+def _found(part: Any, values: Mapping[str, Any]) -> set[str]:
+    if isinstance(part, str):
+        return {part} & values.keys()
+    if isinstance(part, dict):
+        part = [part.get("s"), part.get("w"), part.get("f"), [row[-1] for row in part.get("m", [])]]
+    return set().union(*(_found(inner, values) for inner in part)) if isinstance(part, list) else set()

@@ -11,6 +11,7 @@ from typing import Any
 
 from adapterlint.base.expressions import Index, Missing, decide, number
 from adapterlint.base.parts import Part, Scope
+from adapterlint.base.table import activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 
 MAX_NODES = 300_000  # DeepSeek-V3 in release 4 has 47,000
@@ -51,6 +52,7 @@ class Grower:
     Args:
         whole: What the table says of its class, and the values of its config.
         parts: Models inside it that are of another type than in the table, by path.
+        release: Of transformers.
         tensors: Of the checkpoint, under the model's names; `None` if there is no checkpoint.
         packed: Whether the shapes of two-dimensional weights are those of quantised ones, which say nothing.
     """
@@ -59,12 +61,14 @@ class Grower:
         self,
         whole: Scope,
         parts: Mapping[str, Part],
+        release: str,
         tensors: Mapping[str, Shape | None] | None,
         *,
         packed: bool,
     ) -> None:
         self.whole = whole
         self.parts = parts
+        self.release = release
         self.entry = whole.entry
         self.values = whole.values
         self.packed = packed
@@ -124,10 +128,19 @@ class Grower:
             if child[0] == STAR:
                 self._items(child, below, index, tensors, certain)
                 continue
+            if isinstance(child[1], dict) and "a" in child[1]:
+                self._activation(child[1], below + child[0], certain)
+                continue
             found, sure = self._choose(child[1], index, tensors, child[0])
             if found != ABSENT:
                 inner = tensors.get(child[0]) if tensors is not None else None
                 self._node(found, below + child[0], index, inner, certain and sure)
+
+    def _activation(self, choice: Mapping[str, Any], path: str, certain: bool) -> None:
+        """A module without parameters whose class a config value names."""
+        named = self.values.get(choice["a"])
+        cls = activation(named, self.release) if isinstance(named, str) else None
+        self.nodes[path] = Node(path, Kind.OTHER, cls or self.entry.nodes[choice["d"]][0], certain=certain)
 
     def _items(self, child: Sequence[Any], below: str, index: Index, there: Trie | None, certain: bool) -> None:
         length, sure = self._length(child, index, there)

@@ -178,7 +178,7 @@ def _tree(base: Base, release: str, architecture: str | None, task_type: str | N
             tensors = _with_prefix(tensors, entry)
         try:
             packed = isinstance(base.config.get("quantization_config"), dict)
-            return Grower(whole, parts, tensors, packed=packed).grow(base.config, base.name)
+            return Grower(whole, parts, release, tensors, packed=packed).grow(base.config, base.name)
         except TooManyModules:
             pass
     if tensors is None:

@@ -65,12 +65,14 @@ class _Index:
     Args:
         types: Model type -> offset after `end` and length of its member.
         classes: Class -> model types that have it.
+        activations: Release -> name of an activation in a config -> the class of its module.
         shared: The dictionary that all members are compressed with.
         end: Where the members begin.
     """
 
     types: Mapping[str, tuple[int, int]]
     classes: Mapping[str, list[str]]
+    activations: Mapping[str, Mapping[str, str]]
     shared: bytes
     end: int
 
@@ -111,6 +113,11 @@ def tasks_of(name: str, release: str) -> tuple[str, ...]:
     return tuple(t for f in families if f for t, c in f.tasks.get(release, {}).items() if c == name)
 
 
+def activation(name: str, release: str) -> str | None:
+    """The class of the module of an activation that a config names."""
+    return _index().activations.get(release, {}).get(name)
+
+
 def model_types() -> tuple[str, ...]:
     """Every model type of the table."""
     return tuple(_index().types)
@@ -135,7 +142,7 @@ def _index() -> _Index:
     index, end = _part(data, len(MAGIC))
     shared, end = _part(data, end)
     read = msgspec.json.decode(index)
-    return _Index(read["types"], read["classes"], shared, end)
+    return _Index(read["types"], read["classes"], read["activations"], shared, end)
 
 
 def _part(data: bytes, start: int) -> tuple[bytes, int]:

@@ -33,7 +33,8 @@ def add_auxiliaries(model: Model, adapter: str, config: OpenedConfig, *, outside
         embedding = model.embedding
         copy = embedding.copies.get(adapter) if isinstance(embedding, Whole) else None
         if copy is None:
-            raise Refused("AttributeError", f"'ModuleDict' object has no attribute '{adapter}'", cause="tied")
+            missing = adapter if isinstance(embedding, Whole) else "modules_to_save"
+            raise Refused("AttributeError", f"'Embedding' object has no attribute '{missing}'", cause="tied")
         wrapping.whole(config["modules_to_tie"], tied=copy)
     if config.get("trainable_token_indices") is not None:
         _add_tokens(model, adapter, config, wrapping)

@@ -169,8 +169,7 @@ def weight_of(module: Module) -> Param | None:
     if isinstance(module, Tuner | TokenLayer):
         return weight_of(module.base)
     if isinstance(module, Whole):
-        copy = module.copies.get(module.active[0]) if module.active and not module.disabled else module.original
-        return weight_of(copy) if copy is not None else None
+        return weight_of(module.current)
     if isinstance(module, TokenWrapper):
         return weight_of(module.layer)
     return module.params.get("weight")
@@ -181,10 +180,12 @@ def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, pa
     if tied:
         return
     base = unwrapped(layer)
+    layer.graded = versions.peft < (0, 18) and isinstance(base, Whole)
     weight = weight_of(base)
     if weight is None:
         raise Refused("AttributeError", f"'{base.type}' object has no attribute 'weight'", module=path)
-    if base.kind is not Kind.EMBEDDING and not isinstance(base, Whole) and versions.peft >= (0, 16):
+    base = base.current if isinstance(base, Whole) else base
+    if base.kind is not Kind.EMBEDDING and versions.peft >= (0, 16):
         needed = "in_features" if versions.peft >= (0, 18) else "embedding_dim"
         if needed == "embedding_dim" or base.kind not in (Kind.LINEAR, Kind.UNKNOWN):
             raise Refused("AttributeError", f"'{base.type}' object has no attribute '{needed}'", module=path)

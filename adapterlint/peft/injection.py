@@ -19,6 +19,7 @@ from adapterlint.peft.moe import convert_config
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.preparation import check_config, check_tied, expand_targets, matches_whole, prepare_targets
 from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.replication import replicate_layers
 from adapterlint.peft.tuner_layers import LAYERS, parameters_at
 from adapterlint.peft.tuner_parameters import Site
 
@@ -55,7 +56,7 @@ class Injection:
             check_tied(self.model, self.config)
         prepare_targets(self.model, self.config)
         if self.config.get("layer_replication"):
-            raise Undecided
+            replicate_layers(self.model, self.config["layer_replication"])
         expand_targets(self.model, self.config)
         modules = self._match()
         parameters = self._inject_parameters() if self.config.get("target_parameters") else False

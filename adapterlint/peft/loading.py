@@ -50,8 +50,6 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     model.in_file = _by_module(adapter, config)
     if first:
         _create(model, name, config)
-    elif config.peft_type in _SHARING:
-        raise Undecided
     else:
         _warn_about_inits(model, config)
         _add(model, name, config)
@@ -168,9 +166,9 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 
 
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
-    if "." in name or not name:
-        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
-        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
+    _check_name(name)
+    if config.peft_type in _SHARING and len(model.configs) > 1:
+        raise Undecided
     if config.peft_type == "VERA" and not model.shared and not model.tree.partial:
         _make_projections(model, name, config)
     for refusal in refusals(config.peft_type, config, release=model.release):
@@ -179,6 +177,13 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
     Injection(model, name, config).run()
     if config.peft_type == "TRAINABLE_TOKENS":
         tie_token_layers(model, name, config)
+
+
+def _check_name(name: str) -> None:
+    """torch does not take every name for a module."""
+    if "." in name or not name:
+        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
+        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
 
 
 def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
@@ -200,8 +205,9 @@ def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
         raise Refused("ValueError", text, cause="no-targets")
     outputs, inputs = max(s[0] for s in shapes), max(s[1] for s in shapes)
     r, seed = config.get("r"), config.get("projection_prng_key")
+    # Both come from one stream of random numbers, and more rows of B do not change the first ones.
     for attribute, shape in (("vera_A", (r, inputs)), ("vera_B", (outputs, r))):
-        model.shared[attribute] = {name: Param(shape, ("projection", attribute, seed, shape))}
+        model.shared[attribute] = {name: Param(shape, ("projection", attribute, seed, r, inputs))}
 
 
 def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
@@ -226,6 +232,7 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
         shape: Shape | None = (virtual, config["num_layers"] * 2 * config["token_dim"])
     else:
         shape = (virtual * submodules, config["token_dim"])
+    _check_name(name)
     model.prompts[name] = Param(shape, ("random", model.random()))
     if model.versions.peft >= (0, 16):
         add_auxiliaries(model, name, config)

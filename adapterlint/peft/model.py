@@ -37,6 +37,7 @@ class Model:
         self.targeted = False  # whether any adapter found a target (counts for all of them before 0.21)
         self.saved: set[str] = set()  # the modules_to_save of all adapters, which 0.15 keeps in one set
         self.warnings: list[str] = []
+        self.layers: tuple[int, ...] = ()  # after `layer_replication`: which layer of the base stands in each place
         self.broken = False  # something was wrapped whose tensors no file can have
         self.loads = 0
         # Of the adapter that is being loaded: module -> (attribute, rest of the name) -> shape.

@@ -209,6 +209,13 @@ class Whole(Auxiliary):
         return self.children["original_module"]
 
     @property
+    def current(self) -> Module:
+        """The version that attributes are taken from."""
+        if self.disabled or not self.active or self.active[0] not in self.copies:
+            return self.original
+        return self.copies[self.active[0]]
+
+    @property
     def copies(self) -> dict[str, Module]:
         """Adapter -> its copy."""
         return self.children["modules_to_save"].children
@@ -218,10 +225,7 @@ class Whole(Auxiliary):
         if name in self.children:
             return self.children[name]
         self.check_attributes()
-        if self.disabled or not self.active:
-            return self.original.child(name)
-        copy = self.copies.get(self.active[0])
-        return copy.child(name) if copy is not None else None
+        return self.current.child(name)
 
     def _blank(self, memo: dict[int, Any]) -> Module:
         new = Whole(self.original, "")
@@ -237,7 +241,7 @@ class TokenLayer(Module):
         tied: The layer whose rows it shares.
     """
 
-    __slots__ = ("active", "deltas", "disabled", "indices", "tied")
+    __slots__ = ("active", "deltas", "disabled", "graded", "indices", "tied")
 
     def __init__(self, base: Module, adapter: str, tied: TokenLayer | None = None) -> None:
         super().__init__(Kind.OTHER, "TrainableTokensLayer")
@@ -247,6 +251,7 @@ class TokenLayer(Module):
         self.indices: dict[str, Any] = tied.indices if tied else {}
         self.active = [adapter]
         self.disabled = False
+        self.graded = False  # whether torch follows its rows back to a weight in training, and does not copy them
 
     @property
     def base(self) -> Module:
@@ -264,6 +269,9 @@ class TokenLayer(Module):
             yield f"trainable_tokens_delta.{name}", param
 
     def _blank(self, memo: dict[int, Any]) -> Module:
+        if self.graded:
+            text = "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol"
+            raise Refused("RuntimeError", f"{text} at the moment.")
         tied = memo.get(id(self.tied), self.tied)
         new = TokenLayer(self.base, "", tied)
         if tied is None:

@@ -14,6 +14,7 @@ from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.releases import in_range
 
+_TASKS_UNCHECKED = frozenset({"C3A", "CPT", "RANDLORA", "TRAINABLE_TOKENS"})  # before 0.18
 TASK_TYPES = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
 
 
@@ -79,7 +80,8 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
         raise Refused("KeyError", repr(peft_type), cause="config")
     opened = OpenedConfig(method.name, config.values, release)
     task = opened.get("task_type")
-    if task is not None and task not in TASK_TYPES and in_range(release, "0.14", None):
+    since = "0.18" if method.name in _TASKS_UNCHECKED else "0.14"
+    if task is not None and task not in TASK_TYPES and in_range(release, since, None):
         raise Refused(
             "ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config"
         )

@@ -40,6 +40,8 @@ class Output:
         found = list(self._of(model.root, "", _uncalled(model)))
         if model.prompts and not disabled and model.current in model.prompts:
             found.append(("", ("prompt", model.prompts[model.current].value)))
+        if model.layers:
+            found.append(("", ("layers", model.layers)))
         self.expression: Expression = tuple(found)
 
     def _of(self, module: Module, path: str, skipped: frozenset[str] = frozenset()) -> Expression:
@@ -66,6 +68,8 @@ class Output:
         base = self._of(layer.base, path)
         if self._disabled or layer.disabled:
             return base
+        if isinstance(layer.base, TokenWrapper) and any(_is_dora(layer.adapters.get(name)) for name in layer.active):
+            self._fail("AttributeError", path)  # DoRA asks for the bias, which the wrapper does not hand on
         if layer.method == "LN_TUNING":
             return self._of_norm(layer, path, base)
         added: list[Hashable] = []
@@ -144,6 +148,10 @@ def _counted(tuned: Tuned) -> Iterator[tuple[str, str]]:
     for key in params:
         if key[0] != "ranknum" and not (zero and key[0] in ("lora_A", "lora_B", *_ZERO, "lora_embedding_B")):
             yield key
+
+
+def _is_dora(tuned: Tuned | None) -> bool:
+    return tuned is not None and ("lora_magnitude_vector", ".weight") in tuned.params
 
 
 def is_idle(tuned: Tuned) -> bool:

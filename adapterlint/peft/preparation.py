@@ -108,6 +108,9 @@ def _embedding_name(model: Model) -> str:
 def _tie_modules_to_save(model: Model, config: OpenedConfig, tied: list[str]) -> None:
     if config.peft_type not in ("LORA", "ADALORA"):
         return
+    if model.versions.peft < (0, 19):
+        config["modules_to_tie"] = [name for name in tied if name not in (config.get("modules_to_save") or ())]
+        return
     config["modules_to_tie"] = list(tied)
     saved = list(config.get("modules_to_save") or [])
     if _embedding_name(model) not in saved:

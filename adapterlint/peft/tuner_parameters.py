@@ -13,7 +13,7 @@ from typing import Any
 from adapterlint.base.tree import Kind, Shape
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
-from adapterlint.peft.modules import Module, Param, Tuned, Tuner, Value
+from adapterlint.peft.modules import Module, Param, Tuned, Tuner, Value, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
@@ -330,11 +330,9 @@ def hra(site: Site) -> Tuned:
 
 def ln_tuning(site: Site) -> Tuned:
     """A copy of the whole module."""
-    module = site.module
-    if module.children:
-        raise Undecided
     params = {
-        ("ln_tuning_layers", f".{name}"): Param(p.shape, ("initial",))
-        for name, p in {**module.params, **module.buffers}.items()
+        ("ln_tuning_layers", f".{path}.{name}" if path else f".{name}"): Param(param.shape, ("initial",))
+        for path, module in walk(site.module, duplicates=True)
+        for name, param in module.state()
     }
     return Tuned(params, frozenset({"ln_tuning_layers"}))

@@ -20,30 +20,28 @@ from typing import Any
 
 from adapterlint.base.architectures.pack import pack
 
-FIRST = Path("first.txt")  # model types to begin with, if there is such a file
-
 
 def release(out: Path, only: list[str], shard: tuple[int, int] = (0, 1)) -> None:
     """Write a line a class that the installed transformers has."""
     from adapterlint.base.architectures import observe
+    from adapterlint.base.architectures.priors import Priors
     from adapterlint.base.architectures.subject import Subject
 
     observe.quicken()
     todo = [c for c in observe.classes() if not only or c[0] in only or c[1] in only]
     types = sorted({t for t, _ in todo})
     todo = [c for c in todo if types.index(c[0]) % shard[1] == shard[0]]
-    first = FIRST.read_text("utf-8").split() if FIRST.is_file() else []
-    todo.sort(key=lambda c: (first.index(c[0]) if c[0] in first else len(first), c[0]))
+    todo.sort(key=lambda c: observe.is_composite(c[0]))
     with out.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({"tasks": observe.tasks()}) + "\n")
-        prior: dict[str, set[str]] = {}
+        file.write(json.dumps({"tasks": observe.tasks(), "activations": observe.activations()}) + "\n")
+        priors = Priors()
         for n, (model_type, name) in enumerate(todo):
             started = time.time()
             try:
                 subject = Subject(model_type, name)
-                subject.explore(prior.get(model_type))
+                subject.explore(priors.of(model_type))
                 line: dict[str, Any] = subject.entry()
-                prior.setdefault(model_type, set()).update(subject.influential)
+                priors.add(model_type, subject.influential)
             except Exception as error:
                 line = {"c": name, "m": model_type, "error": f"{type(error).__name__}: {str(error).strip()[:300]}"}
                 if "-v" in sys.argv:

@@ -42,10 +42,12 @@ class Learner:
     Args:
         unprobed: Values (ints) that no build could change.
         sizes: Values (ints) whose change alone changed a shape or a length.
+        activations: Name of an activation in a config -> the class of its module.
     """
 
     unprobed: Mapping[str, int] = field(default_factory=dict)
     sizes: frozenset[str] = frozenset()
+    activations: Mapping[str, str] = field(default_factory=dict)
 
     def causes(self, samples: Samples, labels: Sequence[Hashable]) -> list[str]:
         """The values whose change alone changed a label."""
@@ -69,6 +71,14 @@ class Learner:
         found = self._rule(samples, labels, causes)
         default = _default_labels(samples, labels)
         return {**found, "d": default} if found else {"d": default}
+
+    def activation(self, samples: Samples, types: Sequence[str]) -> str | None:
+        """The value that names the activation whose class a module always has."""
+        for cause in self.causes(samples, types):
+            named = [build.values.get(cause) for build, _ in samples]
+            if all(isinstance(n, str) and self.activations.get(n) == t for n, t in zip(named, types, strict=True)):
+                return cause
+        return None
 
     def _rule(self, samples: Samples, labels: Sequence[Any], causes: list[str]) -> dict[str, Any] | None:
         depth = max((len(index) for _, index in samples), default=0)

@@ -88,7 +88,18 @@ class Merger:
             if key is not None:
                 chosen = [n for n, k in enumerate(keys) if k == key]
                 nodes[key] = self.node([samples[n] for n in chosen], [seen[n] for n in chosen])
-        return self.learner.choice(samples, [nodes[k] for k in keys])
+        found = self.learner.choice(samples, [nodes[k] for k in keys])
+        if isinstance(found, dict) and all(s is not None and s.kind == "o" and not s.children for s in seen):
+            name = self.learner.activation(samples, [s.type for s in seen])
+            return {"a": name, "d": _first(found["d"])} if name else found
+        return found
+
+
+def _first(default: Any) -> Any:
+    values = (
+        default if isinstance(default, list) else list(default.values()) if isinstance(default, dict) else [default]
+    )
+    return values[0]
 
 
 def _is_list(seen: Sequence[Any]) -> bool:

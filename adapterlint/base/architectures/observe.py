@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
+from transformers.activations import ACT2CLS
 from transformers.pytorch_utils import Conv1D
 
 KINDS = (
@@ -183,6 +184,23 @@ def parts(model: Any) -> list[list[str]]:
         if not any(path.startswith(p + ".") and where == w for p, _, w in found):
             found.append([path, type(module).__name__, where])
     return found
+
+
+@functools.lru_cache
+def is_composite(model_type: str) -> bool:
+    """Whether configs of the type hold configs of others."""
+    from transformers import CONFIG_MAPPING
+
+    try:
+        values = CONFIG_MAPPING[model_type]().to_dict()
+    except Exception:
+        return False
+    return any(isinstance(v, dict) and "model_type" in v for v in values.values())
+
+
+def activations() -> dict[str, str]:
+    """Name of an activation in a config -> the class of its module."""
+    return {name: (c[0] if isinstance(c, tuple) else c).__name__ for name, c in ACT2CLS.items()}
 
 
 # What PEFT calls the tasks, and the mappings that the auto classes for them use.

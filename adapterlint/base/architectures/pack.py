@@ -29,11 +29,13 @@ def pack(paths: list[Path], folder: Path) -> str:
     """
     lines: Lines = {}
     tasks: Tasks = {}
+    activations: dict[str, dict[str, str]] = {}
     failures: dict[str, dict[str, str]] = {release: {} for release in RELEASES}
     for path in paths:
         release = next(r for r in RELEASES if path.name.startswith(r))
         for entry in _entries(path):
             if "tasks" in entry:
+                activations[release] = entry.get("activations", {})
                 for model_type, known in entry["tasks"].items():
                     tasks.setdefault(model_type, {})[release] = known
                 continue
@@ -45,7 +47,7 @@ def pack(paths: list[Path], folder: Path) -> str:
     for release, failed in failures.items():
         for key in [k for k in failed if release in lines.get(k.split()[0], {}).get(k.split()[1], {})]:
             del failed[key]
-    data = _packed(lines, tasks)
+    data = _packed(lines, tasks, activations)
     (folder / "table.bin").write_bytes(data)
     (folder / "failures.json").write_text(json.dumps(failures, indent=1, sort_keys=True) + "\n", "utf-8")
     counts = {r: sum(r in by_release for c in lines.values() for by_release in c.values()) for r in RELEASES}
@@ -66,7 +68,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _packed(lines: Lines, tasks: Tasks) -> bytes:
+def _packed(lines: Lines, tasks: Tasks, activations: Mapping[str, Mapping[str, str]]) -> bytes:
     bodies = {model_type: _body(lines[model_type], tasks.get(model_type, {})) for model_type in sorted(lines)}
     shared = _dictionary(lines)
     types: dict[str, list[int]] = {}
@@ -79,7 +81,8 @@ def _packed(lines: Lines, tasks: Tasks) -> bytes:
         members += member
         for name in lines[model_type]:
             classes.setdefault(name, []).append(model_type)
-    parts = (zlib.compress(_text({"types": types, "classes": classes}).encode(), 9), zlib.compress(shared, 9))
+    index = _text({"types": types, "classes": classes, "activations": activations}).encode()
+    parts = (zlib.compress(index, 9), zlib.compress(shared, 9))
     return MAGIC + b"".join(len(part).to_bytes(LENGTH_BYTES, "little") + part for part in parts) + members
 
 

@@ -13,6 +13,7 @@ from transformers.activations import ACT2CLS
 COUNTS = re.compile(r"(num_.*(layers|blocks)|n_layers?|.*_layers|.*depth|.*num_layers)$")
 EXPERTS = re.compile(r".*experts$")
 REDUCED = 5
+REDUCED_NESTED = 4  # in each of the configs of a model of several
 REDUCED_EXPERTS = 4
 SIZES = re.compile(r".*(size|dim|width|d_model|channels|heads|rank|d_kv|d_ff|ffn|groups)")
 
@@ -86,7 +87,8 @@ def reduced(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
         key = path.rpartition(".")[2]
         if type(value) is not int:
             continue
-        limit = REDUCED if COUNTS.fullmatch(key) else REDUCED_EXPERTS if EXPERTS.fullmatch(key) else None
+        layers = REDUCED_NESTED if "." in path else REDUCED
+        limit = layers if COUNTS.fullmatch(key) else REDUCED_EXPERTS if EXPERTS.fullmatch(key) else None
         if limit is None or value <= limit:
             continue
         for lists in ("drop", "fit"):
@@ -113,6 +115,8 @@ def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
             yield value + 2, value * 3, value * 2
             if value > 1:
                 yield value - 1, value // 2
+        if NULLABLE.search(key):
+            yield (None,)
     elif isinstance(value, float):
         if FLOATS.search(key):
             yield (0.0 if 0 < value < 1 else 0.1 if not value else value * 2 if value < 4 else value / 2,)
@@ -142,6 +146,10 @@ def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
         yield ([1],)
 
 
+# Ints that may be null, which leaves something out.
+NULLABLE = re.compile(
+    r"rank|shared|inner|moe|expert|adapter|head_dim|key_value|ffn|dense|proj|intermediate|embedding_size"
+)
 FLOATS = re.compile(r"drop_path|scale|ratio|factor|multiplier|expand")
 # What shapes no module: not worth a build.
 IGNORED = re.compile(
@@ -169,25 +177,20 @@ def _common() -> frozenset[str]:
 STRINGS = {
     "feat_extract_norm": ("group", "layer"),
     "position_embedding_type": ("absolute", "relative_key", "relative_key_query"),
-    "hidden_act": (),
     "layer_norm_type": ("layer_norm", "rms_norm"),
     "pooling_type": ("mean", "max"),
     "feed_forward_proj": ("relu", "gated-gelu"),
-    "problem_type": (),
     "norm_layer": ("batch_norm", "group_norm"),
     "summary_type": ("first", "last", "cls_index"),
-    "conv_pos_kernel": (),
     "layer_type": ("basic", "bottleneck", "preactivation"),
-    "global_padding": (None, "same"),
-    "embedding_type": (),
 }
 NULLS = {
     "head_dim": (16,), "n_inner": (64,), "num_key_value_heads": (2,), "q_lora_rank": (8,), "kv_lora_rank": (8,),
     "classifier_dropout": (0.1,), "adapter_attn_dim": (8,), "summary_proj_to_labels": (True,), "embedding_size": (16,),
-    "pos_att_type": (["c2p", "p2c"],), "n_shared_experts": (1,), "moe_layer_freq": (), "word_embed_proj_dim": (16,),
-    "hidden_size_per_layer_input": (8,), "shared_expert_intermediate_size": (8,), "conv_kernel": (), "projection_dim": (16,),
+    "pos_att_type": (["c2p", "p2c"],), "n_shared_experts": (1,), "word_embed_proj_dim": (16,),
+    "hidden_size_per_layer_input": (8,), "shared_expert_intermediate_size": (8,), "projection_dim": (16,),
     "intermediate_size": (64,), "decoder_layers": (2,), "mlp_layers": (2,), "lm_head_bias": (True,), "rotary_dim": (8,),
     "vocab_size_per_layer_input": (64,), "multi_query": (True,), "num_experts": (2,), "num_local_experts": (2,),
-    "use_qk_norm": (True,), "qk_layernorm": (True,), "attention_bias": (True,), "mlp_bias": (True,), "use_bias": (True,),
-    "qkv_bias": (True,), "pruned_heads": (), "layerscale_value": (0.1,), "num_pooler": (), "sliding_window": (8,),
+    "use_qk_norm": (True,), "qk_layernorm": (True,), "attention_bias": (True,), "mlp_bias": (True,),
+    "use_bias": (True,), "qkv_bias": (True,), "layerscale_value": (0.1,),
 }  # fmt: skip

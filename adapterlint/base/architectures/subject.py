@@ -13,7 +13,7 @@ import transformers
 from adapterlint.base.architectures.derive import derivations
 from adapterlint.base.architectures.learn import Build, Learner
 from adapterlint.base.architectures.merge import Merger, pairs
-from adapterlint.base.architectures.observe import Model, Seen, build, observed, parts, renames, see
+from adapterlint.base.architectures.observe import Model, Seen, activations, build, observed, parts, renames, see
 from adapterlint.base.architectures.probes import (
     as_dict,
     config_class,
@@ -240,9 +240,9 @@ class Subject:
                 continue
             self.influential.add(path)
             is_size = type(value) is int or isinstance(value, float)
-            if is_size:
+            if is_size and tried is not None:
                 self.sizes.setdefault(path, tried)
-            if not is_size or (value == 0 and outline_of(model.root) != self.outline):
+            if not is_size or ((value == 0 or tried is None) and outline_of(model.root) != self.outline):
                 brings = _brings(model.root, self.models[0].root) or value is None or path.endswith(TIE)
                 self.switches.setdefault(path, (tried, brings))
         if not built and type(value) is int:
@@ -263,7 +263,7 @@ class Subject:
 
     def entry(self) -> dict[str, Any]:
         """The line of the table."""
-        learner = Learner(self.failed, frozenset(self.sizes))
+        learner = Learner(self.failed, frozenset(self.sizes), activations())
         merger = Merger(learner)
         samples = [(b, ()) for b in self.builds]
         root = merger.node(samples, [m.root for m in self.models])
@@ -316,5 +316,5 @@ def _found(part: Any, values: Mapping[str, Any]) -> set[str]:
     if isinstance(part, str):
         return {part} & values.keys()
     if isinstance(part, dict):
-        part = [part.get("s"), part.get("w"), part.get("f"), [row[-1] for row in part.get("m", [])]]
+        part = [part.get("s"), part.get("w"), part.get("f"), part.get("a"), [row[-1] for row in part.get("m", [])]]
     return set().union(*(_found(inner, values) for inner in part)) if isinstance(part, list) else set()

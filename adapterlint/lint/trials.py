@@ -1,0 +1,238 @@
+"""Which loads and activations of a fleet are simulated, and what goes wrong in them.
+
+Members of one interaction signature are interchangeable, so one stands for all of them. Where an order is declared, the
+members are loaded in it; otherwise each signature is loaded before and after each other one. Trouble between two of
+them tells who is to blame, and whether the opposite order would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+
+from adapterlint.base.tree import ModuleTree
+from adapterlint.lint.fleet import Fleet, Member
+from adapterlint.peft.refused import Refused
+from adapterlint.peft.signature import is_inert, signature
+from adapterlint.peft.simulate import Alone, Simulated, Step, alone, simulate_fleet
+from adapterlint.peft.versions import Versions
+
+MAX_SIGNATURES = 24  # of a fleet whose members are tried with each other; pairs are their square
+MAX_ORDERS = 24  # that are tried to find one in which a declared set can be loaded
+# What an adapter does to the base when it is loaded, to itself and to all others.
+_CHANGES = ("base-weights-overwritten", "base-biases-overwritten", "base-decomposed")
+_ADVICE = ("tensors-unexpected", "parameters-missing", "tied-embeddings-split")  # nothing by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong in one step of one simulation; the fields are those of a cause."""
+
+    kind: str
+    do: str
+    module: str
+    first: tuple[Member, ...]
+    later: tuple[Member, ...]
+    error: Refused | None = None
+    declared: bool = False
+    hopeless: bool = False
+    roles: tuple[str, str] = ("", "")
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Members of one interaction signature, of which one is simulated."""
+
+    members: list[Member]
+    lone: Alone
+    inert: bool
+
+    @property
+    def adapter(self) -> Member:
+        """The one that is simulated."""
+        return self.members[0]
+
+    def role(self, module: str) -> str:
+        """What it does to a module."""
+        lone, below = self.lone, f"{module}."
+        if module in lone.tokens:
+            return "rows"
+        if module in lone.whole:
+            return "whole"
+        if module in lone.tuned:
+            return "tuned"
+        return "inside" if any(path.startswith(below) for path in (*lone.whole, *lone.tuned)) else ""
+
+
+@dataclass(slots=True, eq=False)
+class Trials:
+    """The simulations of a fleet in a base, for a release.
+
+    Args:
+        fleet: The fleet.
+        tree: Its base.
+    """
+
+    fleet: Fleet
+    tree: ModuleTree
+    versions: Versions
+    _pairs: dict[tuple[int, int, bool], list[Trouble]] = field(default_factory=dict, init=False)
+
+    def troubles(self) -> Iterator[Trouble]:
+        """Everything that goes wrong; adapters of two types are never in one model."""
+        for members in self.fleet.alike():
+            groups = self._groups(members)
+            if self.fleet.ordered:
+                yield from self._in_order(members, groups)
+            else:
+                yield from self._in_pairs(groups)
+            if self.fleet.activate:
+                yield from self._sets(members, groups)
+            else:
+                yield from self._pairs_active(groups)
+
+    def _groups(self, members: Sequence[Member]) -> list[Group]:
+        """The signatures; those that never get in another's way come last, and those that do not load are left out."""
+        classes: dict[Hashable, list[Member]] = {}
+        for member in members:
+            classes.setdefault(_signature(member), []).append(member)
+        sorts = [(is_inert(those[0].config, those[0].footprint), those) for those in classes.values()]
+        sorts.sort(key=lambda sort: sort[0])
+        found = (
+            Group(those, alone(those[0].adapter, "adapterlint", self.tree, self.versions), inert)
+            for inert, those in sorts[:MAX_SIGNATURES]
+        )
+        return [group for group in found if group.lone.error is None]
+
+    # ------------------------------------------------------------------------------------------------------- loading
+
+    def _in_pairs(self, groups: Sequence[Group]) -> Iterator[Trouble]:
+        declared = self.fleet.declared
+        for first, second in _couples(groups):
+            for one in self._pair(first, second):
+                if one.do == "load":
+                    yield replace(one, declared=declared and one.hopeless)
+
+    def _in_order(self, members: Sequence[Member], groups: Sequence[Group]) -> Iterator[Trouble]:
+        group_of = {member: group for group in groups for member in group.members}
+        behind = _representatives([m for m in members if m in group_of], group_of)
+        names = {f"adapterlint_{i}": those for i, those in enumerate(behind)}
+        found = self._simulated({name: group_of[those[0]] for name, those in names.items()})
+        yield from (
+            replace(one, declared=True)
+            for one in _loading(found, {name: (group_of[those[0]], those) for name, those in names.items()}, self._blame)
+        )
+
+    def _pair(self, first: Group, second: Group) -> list[Trouble]:
+        """What goes wrong when one is loaded and then another, with whether the opposite order fails too."""
+        ahead, back = self._tried(first, second), self._tried(second, first)
+        hopeless = _fails(ahead) and _fails(back)
+        return [replace(one, hopeless=hopeless and one.error is not None and one.do == "load") for one in ahead]
+
+    def _tried(self, first: Group, second: Group) -> list[Trouble]:
+        key = (id(first), id(second), True)
+        if key not in self._pairs:
+            a, b = "adapterlint_a", "adapterlint_b"
+            found = self._simulated({a: first, b: second}, [(a, b)])
+            behind = {a: (first, tuple(first.members)), b: (second, tuple(second.members))}
+            troubles = list(_loading(found, behind, None))
+            if not _fails(troubles):
+                troubles += _activating(found, behind)
+            self._pairs[key] = troubles
+        return self._pairs[key]
+
+    def _blame(self, kind: str, earlier: Iterable[Group], later: Group) -> tuple[list[Group], bool]:
+        """Those of earlier ones that are to blame for a trouble, and whether the opposite order fails too."""
+        found = [g for g in dict.fromkeys(earlier) if any(one.kind == kind for one in self._tried(g, later))]
+        return found, any(_fails(self._tried(later, g)) for g in found)
+
+    def _simulated(self, groups: Mapping[str, Group], sets: Sequence[Sequence[str]] = ()) -> Simulated:
+        adapters = {name: group.adapter.adapter for name, group in groups.items()}
+        known = {name: group.lone for name, group in groups.items()}
+        return simulate_fleet(adapters, self.tree, self.versions, activate=sets, known=known)
+
+    # ---------------------------------------------------------------------------------------------------- activating
+
+    def _pairs_active(self, groups: Sequence[Group]) -> Iterator[Trouble]:
+        for first, second in _couples(groups):
+            yield from (one for one in self._tried(first, second) if one.do == "activate" and one.kind != _STALE)
+
+    def _sets(self, members: Sequence[Member], groups: Sequence[Group]) -> Iterator[Trouble]:
+        group_of = {member: group for group in groups for member in group.members}
+        for names in dict.fromkeys(self.fleet.activate):
+            chosen = [m for m in members if m.name in names and m in group_of]
+            if len(chosen) < 2:
+                continue
+            together = {f"adapterlint_{i}": m for i, m in enumerate(chosen)}
+            found = self._loaded({name: group_of[m] for name, m in together.items()})
+            if found is not None:
+                behind = {name: (group_of[m], (m,)) for name, m in together.items()}
+                yield from (replace(one, declared=True) for one in _activating(found, behind))
+
+    def _loaded(self, groups: Mapping[str, Group]) -> Simulated | None:
+        """A set, loaded in its own order or, if none is declared, in one that works, and activated."""
+        orders = permutations(groups) if len(groups) <= 4 else iter([tuple(groups)])
+        for i, order in enumerate(orders):
+            found = self._simulated({name: groups[name] for name in order}, [tuple(groups)])
+            if all(step.verdict in ("ok", "warns") for step in found.steps if step.do == "load"):
+                return found
+            if self.fleet.ordered or i >= MAX_ORDERS:
+                break
+        return None
+
+
+_STALE = "auxiliary-stale"
+_Behind = Mapping[str, tuple[Group, tuple[Member, ...]]]
+
+
+def _signature(member: Member) -> Hashable:
+    own = member.path if member.peft_type == "TRAINABLE_TOKENS" else ""  # whose indices are compared in a forward pass
+    return signature(member.config, member.footprint), own
+
+
+def _couples(groups: Sequence[Group]) -> Iterator[tuple[Group, Group]]:
+    """Every ordered pair that can have trouble."""
+    for first in groups:
+        for second in groups:
+            if first is second and len(first.members) < 2:
+                continue
+            if not (first.inert and second.inert) and _fit(first.adapter, second.adapter):
+                yield first, second
+
+
+def _fit(one: Member, other: Member) -> bool:
+    """Whether two adapters can be in one model: they bring no module of the base in two sizes."""
+    mine, theirs = one.footprint.plain, other.footprint.plain
+    return all(
+        tensor.shape == theirs[module][name].shape
+        for module in mine.keys() & theirs.keys()
+        for name, tensor in mine[module].items()
+        if name in theirs[module]
+    )
+
+
+def _representatives(members: Sequence[Member], group_of: Mapping[Member, Group]) -> list[tuple[Member, ...]]:
+    """Members in their order; those of one signature that follow the same signatures are one."""
+    seen: dict[Group, int] = {}
+    found: dict[Hashable, list[Member]] = {}
+    for member in members:
+        group = group_of[member]
+        found.setdefault((group, frozenset(seen.items())), []).append(member)
+        seen[group] = min(seen.get(group, 0) + 1, 2)
+    return [tuple(those) for those in found.values()]
+
+
+def _fails(troubles: Iterable[Trouble]) -> bool:
+    return any(one.error is not None and one.do == "load" for one in troubles)
+
+
+def _loading(found: Simulated, behind: _Behind, blame: object) -> Iterator[Trouble]:
+    """What goes wrong between adapters while they are loaded, and what their outputs are afterwards."""
+    yield from _Loading(found, behind, blame).troubles()
+
+
+def _activating(found: Simulated, behind: _Behind) -> Iterator[Trouble]:
+    for step in found.steps:
+        if step.do == "activate" and step.verdict != "unknown":
+            yield from _activated(step, found, behind)

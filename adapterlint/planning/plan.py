@@ -1,0 +1,148 @@
+"""The plan of a fleet: what `adapterlint plan` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapterlint.adapter import Adapter
+from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.simulate import Alone, Simulated, Step, alone
+from adapterlint.peft.versions import Versions
+from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy
+from adapterlint.planning.pairs import Pairs, try_pairs
+from adapterlint.planning.sets import ActiveSet, largest_sets
+
+
+MAX_CUT = 400  # smaller sets that are tried where large ones do not work
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to load adapters and what can be done with them then.
+
+    Args:
+        order: The adapters that load, in an order in which they do.
+        left: Name -> why it is not in the order.
+        tries: Orders that were simulated.
+        everything: Whether these were all orders that there are.
+        simulated: The order, and the sets activated after it: those of `together`, then those of `accepted`.
+        alone: Each adapter in a fresh base.
+        pairs: Every pair, by groups of interchangeable adapters.
+        together: The largest sets that can be active together, and give what they should.
+        accepted: Sets that PEFT accepts, though something is silently wrong; larger than those in `together`, or
+            others.
+        bounded: Whether there may be larger sets that were not looked at.
+    """
+
+    order: tuple[str, ...]
+    left: Mapping[str, LeftOut]
+    tries: int
+    everything: bool
+    simulated: Simulated
+    alone: Mapping[str, Alone]
+    pairs: Pairs
+    together: tuple[ActiveSet, ...]
+    accepted: tuple[ActiveSet, ...]
+    bounded: bool
+
+
+def plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) -> Plan:
+    """Plan a fleet: polynomial in the number of interaction signatures, whatever the number of adapters.
+
+    Args:
+        adapters: Name -> adapter.
+        tree: The base.
+    """
+    lone = {name: alone(adapter, name, tree, versions) for name, adapter in adapters.items()}
+    left = {name: LeftOut(True, None) for name, one in lone.items() if not one.known}
+    decided = {name: adapter for name, adapter in adapters.items() if name not in left}
+    pairs = try_pairs(decided, tree, versions, lone)
+    search = Search(decided, tree, versions, lone, pairs)
+    order = _order(search, left)
+    simulated, together, accepted, bounded = _sets(search, order)
+    return Plan(order, left, search.tries, search.everything, simulated, lone, pairs, together, accepted, bounded)
+
+
+def _order(search: Search, left: dict[str, LeftOut]) -> Order:
+    """The best order, of as many adapters as were found to go into one; says in `left` why others do not."""
+    names = [name for name in search.adapters if _may_load(search, name)]
+    if not names:
+        left |= {name: LeftOut(True, search.lone[name].error) for name in search.adapters}
+        return ()
+    order = search.without_refused(search.best(names))
+    if len(order) < len(names):
+        kept = compatible([name for name in names if search.lone[name].error is None], search.pairs)
+        if len(kept) > len(order):
+            order = max(order, search.without_refused(search.simulate(greedy(kept, search.pairs))), key=len)
+    return _completed(search, order, left)
+
+
+def _may_load(search: Search, name: str) -> bool:
+    """Whether an adapter loads alone, or at least after some other one."""
+    if search.lone[name].error is None:
+        return True
+    mine = search.pairs.group_of[name]
+    return any(later == mine and pair.load != "refused" for (_, later), pair in search.pairs.found.items())
+
+
+def _completed(search: Search, order: Order, left: dict[str, LeftOut]) -> Order:
+    """An order with everybody at its end who loads there after all; of the others, what PEFT says to them there."""
+    said: dict[int, LeftOut] = {}
+    for name in search.adapters:
+        error, group = search.lone[name].error, search.pairs.group_of[name]
+        if name in order:
+            continue
+        if error is None and group not in said:
+            last = search.simulate((*order, name)).steps[-1]
+            if last.verdict in ("ok", "warns"):
+                order = (*order, name)
+                continue
+            said[group] = LeftOut(False, last.error)
+        left[name] = LeftOut(True, error) if error is not None else said[group]
+    return order
+
+
+_Sets = tuple[ActiveSet, ...]
+
+
+def _sets(search: Search, order: Order) -> tuple[Simulated, _Sets, _Sets, bool]:
+    """The sets that stand the test of a simulation after all loads."""
+    loaded = search.simulate(order)
+    faithful = [name for name in order if loaded.faithful[name] in ("yes", None)]
+    clean, all_clean = largest_sets(faithful, search.pairs, ("ok", "untried"))
+    others, all_others = largest_sets(order, search.pairs, ("ok", "untried", "silent"))
+    tested = _tested(search, order, list(dict.fromkeys([*clean, *others])))
+    wrong = {name for name in order if name not in faithful}
+    together = [one for one, step in tested if not step.events and not wrong & set(step.adapters)]
+    accepted = [one for one, _ in tested if one not in together and not any(_holds(big, one) for big in together)]
+    chosen = [*_maximal(together), *_maximal(accepted)]
+    simulated = search.simulate(order, [one.names for one in chosen])
+    first = tuple(one for one in chosen if one in together)
+    return simulated, first, tuple(one for one in chosen if one not in first), not (all_clean and all_others)
+
+
+def _tested(search: Search, order: Order, sets: list[ActiveSet]) -> list[tuple[ActiveSet, Step]]:
+    """Sets that work when all adapters are loaded; of one that does not, as much as does from its beginning."""
+    cut = [ActiveSet(one.slots[:n]) for one in sets for n in range(len(one.slots), 1, -1)][:MAX_CUT]
+    candidates = list(dict.fromkeys([*sets, *cut]))
+    steps = search.simulate(order, [one.names for one in sets]).steps[len(order) :]
+    if not all(map(works, steps)):
+        steps = search.simulate(order, [one.names for one in candidates]).steps[len(order) :]
+    working = {one: step for one, step in zip(candidates, steps, strict=False) if works(step)}
+    return list(working.items())
+
+
+def _maximal(sets: Sequence[ActiveSet]) -> list[ActiveSet]:
+    """Sets that are in no other one, the largest first."""
+    kept = [one for one in sets if not any(other != one and _holds(other, one) for other in sets)]
+    return sorted(kept, key=lambda one: -len(one.slots))
+
+
+def _holds(big: ActiveSet, small: ActiveSet) -> bool:
+    return set(small.slots) <= set(big.slots)
+
+
+def works(step: Step) -> bool:
+    """Whether an activation is accepted and a forward pass runs."""
+    return step.verdict == "ok" and step.forward == "ok"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from adapterlint.adapter import Unreadable
 from adapterlint.base.tree import Shape
 from adapterlint.files.byte_reader import ByteReader
-from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, parse_json, pointer
+from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, parse_json
 from adapterlint.files.safetensors_header import HeaderError, read_header
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
 from adapterlint.formats import MODEL_CONFIG
@@ -19,10 +21,20 @@ from adapterlint.words import counted, listed, shown
 
 MAX_SHARDS = 2_000
 MAX_TENSORS = 500_000
-# Where transformers looks, in its order; a bare header stands for its file.
-SINGLE = ("model.safetensors", "model.safetensors.header", "pytorch_model.bin")
-SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+MAX_INDEX_BYTES = 64 * 1024 * 1024
+# Where transformers looks, in its order: one file, or shards with an index. A bare header stands for its file.
+WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 _SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors(\.header)?|bin)")
+
+
+class _Index(msgspec.Struct):
+    weight_map: dict[str, str]
+
+
+_INDEX = msgspec.json.Decoder(_Index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +45,13 @@ class Evidence:
         config: `config.json`, if it could be read and is an object.
         tensors: Name -> shape, `None` for a shape that is not known; `None` if there are no weights.
         problems: What could not be read, or is not what it should be.
+        pickled: Whether the tensors are in torch pickles, which list a shared tensor under each of its names.
     """
 
     config: Mapping[str, Any] | None
     tensors: Mapping[str, Shape | None] | None
     problems: tuple[Unreadable, ...] = ()
+    pickled: bool = False
 
 
 def read_evidence(source: Source) -> Evidence:
@@ -49,18 +63,20 @@ def read_evidence(source: Source) -> Evidence:
 class _Reader:
     source: Source
     problems: list[Unreadable] = field(default_factory=list)
+    pickled: bool = False
 
     def read(self) -> Evidence:
         names = self.source.entries()
         config = self.json(MODEL_CONFIG) if MODEL_CONFIG in names else None
-        return Evidence(config, self.weights(names), tuple(self.problems))
+        tensors = self.weights(names)
+        return Evidence(config, tensors, tuple(self.problems), self.pickled)
 
     def weights(self, names: Iterable[str]) -> dict[str, Shape | None] | None:
-        for pair in zip(SINGLE[::2], SHARDED, strict=True):
-            single = next((n for n in (pair[0], f"{pair[0]}.header") if n in names), None)
+        for file, index in WEIGHTS:
+            single = next((n for n in (file, f"{file}.header") if n in names), None)
             if single is not None and (found := self.tensors(single)) is not None:
                 return found
-            if pair[1] in names and (found := self.shards(pair[1], names)) is not None:
+            if index in names and (found := self.shards(index, names)) is not None:
                 return found
         shards = [n for n in names if _SHARD.fullmatch(n)]
         if not shards:
@@ -71,18 +87,14 @@ class _Reader:
 
     def shards(self, index: str, names: Iterable[str]) -> dict[str, Shape | None] | None:
         """The tensors that an index lists, with the shapes that the shards' headers give."""
-        read = self.json(index)
-        mapping = read.get("weight_map") if read is not None else None
-        if read is None:
+        mapping = self.weight_map(index)
+        if mapping is None:
             return None
-        if not isinstance(mapping, dict):
-            self.note(index, "not-object", f"`weight_map` is {shown(mapping)}, not an object")
-            return None
-        wrong = [name for name, file in mapping.items() if not isinstance(file, str) or "/" in file]
+        wrong = {name for name, file in mapping.items() if not isinstance(file, str) or "/" in file or "\\" in file}
         if wrong:
-            message = f"`weight_map` names no file of this folder for {listed(wrong, word='tensors')}"
-            self.note(index, "wrong-type", message, pointer("weight_map", wrong[0]))
-        tensors: dict[str, Shape | None] = {n: None for n in list(mapping)[:MAX_TENSORS] if n not in set(wrong)}
+            message = f"`weight_map` names no file of this folder for {listed(sorted(wrong), word='tensors')}"
+            self.note(index, "wrong-type", message)
+        tensors: dict[str, Shape | None] = {n: None for n in list(mapping)[:MAX_TENSORS] if n not in wrong}
         files = dict.fromkeys(mapping[name] for name in tensors)
         missing = []
         for file in list(files)[:MAX_SHARDS]:
@@ -97,6 +109,19 @@ class _Reader:
             self.note(index, "missing-shards", message)
         return tensors
 
+    def weight_map(self, name: str) -> dict[str, Any] | None:
+        """Tensor -> file; that of a large model of experts is longer than a JSON file may be otherwise."""
+        try:
+            return _INDEX.decode(self.source.read(name, MAX_INDEX_BYTES)).weight_map
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, SourceError):
+            read = self.json(name)
+        mapping = read.get("weight_map") if read is not None else None
+        if isinstance(mapping, dict):
+            return mapping
+        if read is not None:
+            self.note(name, "not-object", f"`weight_map` is {shown(mapping)}, not an object")
+        return None
+
     def tensors(self, name: str) -> dict[str, Shape | None] | None:
         read = _pickle if name.endswith(".bin") else _safetensors
         try:
@@ -107,6 +132,7 @@ class _Reader:
         except SourceError as error:
             self.note(name, "io", error.message)
         else:
+            self.pickled = name.endswith(".bin")
             return found
         return None
 
@@ -125,11 +151,8 @@ class _Reader:
             self.problems.append(Unreadable(file, "not-object", message, document.span(""), document))
         return None
 
-    def note(self, name: str, kind: str, message: str, _pointer: str = "") -> None:
+    def note(self, name: str, kind: str, message: str) -> None:
         self.problems.append(Unreadable(inside(self.source.path, name), kind, message))
-
-
-_Read = Callable[[str, ByteReader], dict[str, Shape | None]]
 
 
 def _safetensors(name: str, reader: ByteReader) -> dict[str, Shape | None]:

@@ -11,10 +11,10 @@ from typing import Any
 
 from adapterlint.base.expressions import Index, Missing, decide, number
 from adapterlint.base.parts import Part, Scope
-from adapterlint.base.table import activation
+from adapterlint.base.table import RELEASES, activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 
-MAX_NODES = 300_000  # DeepSeek-V3 in release 4 has 47,000
+MAX_NODES = 200_000  # DeepSeek-V3 in release 4 has 47,000
 MAX_ITEMS = 20_000  # of one list of modules
 ABSENT = -1
 STAR = "*"
@@ -24,6 +24,7 @@ KINDS: Mapping[str, Kind] = {
     "a": Kind.ATTENTION, "m": Kind.LIST, "n": Kind.NORM, "c": Kind.CONTAINER, "o": Kind.OTHER,
 }  # fmt: skip
 
+MAX_DEPTH = 64  # components of a tensor's name
 Trie = dict[str, Any]  # tensors by name, component by component: a shape (or `None`) at each end
 
 
@@ -31,7 +32,7 @@ def trie(tensors: Mapping[str, Shape | None]) -> Trie:
     """Tensors by the components of their names."""
     root: Trie = {}
     for name, shape in tensors.items():
-        *parts, last = name.split(".")
+        *parts, last = name.split(".", MAX_DEPTH)
         node: Any = root
         for part in parts:
             node = node.setdefault(part, {})
@@ -54,6 +55,7 @@ class Grower:
         parts: Models inside it that are of another type than in the table, by path.
         release: Of transformers.
         tensors: Of the checkpoint, under the model's names; `None` if there is no checkpoint.
+        pickled: Whether it is a pickle, which lists a shared parameter under each of its names.
         packed: Whether the shapes of two-dimensional weights are those of quantised ones, which say nothing.
     """
 
@@ -65,6 +67,7 @@ class Grower:
         tensors: Mapping[str, Shape | None] | None,
         *,
         packed: bool,
+        pickled: bool,
     ) -> None:
         self.whole = whole
         self.parts = parts
@@ -72,9 +75,11 @@ class Grower:
         self.entry = whole.entry
         self.values = whole.values
         self.packed = packed
+        self.apart = release == RELEASES[0] and tensors is not None and not pickled
         self.root = trie(tensors) if tensors is not None else None
         self.nodes: dict[str, Node] = {}
-        self.problems: list[str] = []
+        self.doubtful = False  # whether a list was too long, and was not grown as the config has it
+        self._steps = 0
         self._scores: dict[tuple[int, int, int], tuple[int, int]] = {}
 
     def grow(self, config: Mapping[str, Any], name: str) -> ModuleTree:
@@ -96,6 +101,7 @@ class Grower:
             architecture=self.entry.name,
             model_type=self.entry.model_type,
             config=config,
+            complete=not self.doubtful,
             name=name,
         )
 
@@ -144,6 +150,9 @@ class Grower:
 
     def _items(self, child: Sequence[Any], below: str, index: Index, there: Trie | None, certain: bool) -> None:
         length, sure = self._length(child, index, there)
+        self._steps += length
+        if self._steps > MAX_NODES:
+            raise TooManyModules(below)
         for i in range(length):
             place = (*index, (i, length))
             found, known = self._choose(child[1], place, there, str(i))
@@ -161,7 +170,7 @@ class Grower:
             if type(length) is int and length <= MAX_ITEMS and not (self.values.guessed and seen is not None):
                 return length, not self.values.guessed
             if type(length) is int and length > MAX_ITEMS:
-                self.problems.append(f"A list of {length:,} modules is more than {MAX_ITEMS:,}")
+                self.doubtful = True
         except Missing:
             pass
         if seen is not None:
@@ -329,6 +338,7 @@ class Grower:
                     and first in self.nodes
                     and first_name in self.nodes[first].parameters
                     and name in self.nodes[path].parameters
+                    and not (self.apart and self._in_file(path, name) and self._in_file(first, first_name))
                 ):
                     members.append(_joined(path, name))
         return tuple((first, *members) for first, members in groups.items() if members)

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapterlint.adapter import Unreadable
 from adapterlint.base import table
-from adapterlint.base.evidence import Evidence, read_evidence
+from adapterlint.base.evidence import WEIGHTS, Evidence, read_evidence
 from adapterlint.base.grow import Grower, TooManyModules
 from adapterlint.base.guess import tree_of_tensors
 from adapterlint.base.parts import Scope, Values, parts_of, renames_of
@@ -151,7 +151,7 @@ def find_base(name: str, *, folder: str) -> str | None:
     return snapshot(os.path.join(_hub_cache(), "models--" + name.replace("/", "--")))
 
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_WEIGHTS = tuple(name for pair in WEIGHTS for name in pair)
 
 
 def _hub_cache() -> str:
@@ -178,7 +178,8 @@ def _tree(base: Base, release: str, architecture: str | None, task_type: str | N
             tensors = _with_prefix(tensors, entry)
         try:
             packed = isinstance(base.config.get("quantization_config"), dict)
-            return Grower(whole, parts, release, tensors, packed=packed).grow(base.config, base.name)
+            pickled = base.evidence.pickled
+            return Grower(whole, parts, release, tensors, packed=packed, pickled=pickled).grow(base.config, base.name)
         except TooManyModules:
             pass
     if tensors is None:

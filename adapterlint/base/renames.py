@@ -24,6 +24,7 @@ _LEGACY = (
 )
 _DOUBLED = re.compile(r"^model\.language_model\.model(?!\w)|^language_model\.model\.model(?!\w)")
 _MAX_PATTERNS = 4096
+MAX_NAME = 1024  # characters of a tensor's name; no module has a longer path
 
 Tensors = Mapping[str, Shape | None]
 
@@ -41,6 +42,8 @@ def renamed(tensors: Tensors, renames: Sequence[Any], *, new: bool) -> dict[str,
     plain = [r for r in renames if r[0] == "r" and not r[4]]
     converters = [r for r in renames if r[0] == "r" and r[4]]
     for name, shape in tensors.items():
+        if len(name) > MAX_NAME:
+            continue
         key = _simple(name, simple) if simple else name
         for rename in plain:
             key = _apply(key, rename)[0]

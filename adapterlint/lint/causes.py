@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from adapterlint.lint.fleet import Member
-from adapterlint.lint.trials import Trouble
+from adapterlint.lint.troubles import Trouble
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.releases import RELEASES, between
 from adapterlint.severity import Severity
@@ -139,12 +139,14 @@ class Collector:
             order: The members in the order in which causes name them.
         """
         rank = {member: i for i, member in enumerate(order)}
-        first, later = ({k: tuple(sorted(of[k], key=rank.__getitem__)) for k in of} for of in (self._first, self._later))
+        first, later = (
+            {k: tuple(sorted(of[k], key=rank.__getitem__)) for k in of} for of in (self._first, self._later)
+        )
         groups: dict[tuple[object, ...], list[_Key]] = {}
         for key in self._errors:
             kind, do, _, *rest = key
             groups.setdefault((kind, do, *rest, first[key], later[key], tuple(self._releases[key])), []).append(key)
-        for (key, *others) in groups.values():
+        for key, *others in groups.values():
             kind, do, _, _, declared, hopeless, roles = key
             releases = tuple(self._releases[key])
             yield Cause(
@@ -170,3 +172,40 @@ def _specifier(releases: Sequence[str]) -> str | None:
     if all(b - a == 1 for a, b in pairwise(places)):
         return between(RELEASES[places[0]], RELEASES[places[-1]])
     return f"=={lines[-1]}.*"
+
+
+def together(causes: Iterable[Cause], role: str = "") -> list[list[Cause]]:
+    """Causes of one topic that are about the same members and what they do to the same modules, in both orders.
+
+    Args:
+        role: A role that one side has; the other side may have several, which are not told together.
+    """
+    found: dict[object, list[Cause]] = {}
+    for cause in causes:
+        other = next((r for r in cause.roles if r != role), role)
+        found.setdefault((frozenset(cause.members), other, cause.peft), []).append(cause)
+    return list(found.values())
+
+
+def by_type(causes: Iterable[Cause]) -> list[list[Cause]]:
+    """Causes of one topic, those of each PEFT type together."""
+    found: dict[object, list[Cause]] = {}
+    for cause in causes:
+        found.setdefault((cause.later[0].peft_type, cause.peft), []).append(cause)
+    return list(found.values())
+
+
+def sides(causes: Iterable[Cause], role: str) -> tuple[tuple[Member, ...], tuple[Member, ...]]:
+    """Those who have a role, and the others."""
+    mine: dict[Member, None] = {}
+    theirs: dict[Member, None] = {}
+    for cause in causes:
+        of_first = cause.roles[0] == role
+        mine.update(dict.fromkeys(cause.first if of_first else cause.later))
+        theirs.update(dict.fromkeys(cause.later if of_first else cause.first))
+    return tuple(mine), tuple(theirs)
+
+
+def worst(causes: Iterable[Cause]) -> Severity | None:
+    """An error if one of them is one."""
+    return next((cause.severity for cause in causes if cause.severity is not None), None)

@@ -130,6 +130,15 @@ class Fleet:
         """The severity where its adapters cannot be loaded together in any order, if it differs from a rule's own."""
         return Severity.ERROR if self.declared else None
 
+    def who(self, members: Sequence[Member], *, declared: bool) -> str:
+        """Some members as the subject of a sentence about what happens when they are active together."""
+        names = {m.name for m in members}
+        sets = [those for those in self.activate if names <= set(those)] if declared else []
+        if not sets:
+            return name_all(members)
+        known = tuple(m for m in self.members if m.name in sets[0])
+        return Company(known, True).who(members)
+
     def alike(self) -> Iterator[tuple[Member, ...]]:
         """Those that `PeftModel` takes together: all of one PEFT type, at least two."""
         return _alike(self.members)
@@ -161,6 +170,13 @@ def shared(
         if len(those) > 1:
             found.setdefault(tuple(those), []).append(what)
     return found
+
+
+def common_rows(members: Sequence[Member], modules: Iterable[str]) -> list[str]:
+    """Those of some modules that all members have token rows of, or, if none is given, all such modules."""
+    every = dict.fromkeys(modules) or dict.fromkeys(members[0].rows)
+    # A tied partner of an embedding has no rows of its own.
+    return [module for module in every if all(module in m.rows for m in members)] or list(every)[:1]
 
 
 def common_tokens(members: Iterable[Member], module: str) -> dict[tuple[Member, ...], list[int]]:

@@ -13,56 +13,13 @@ from itertools import permutations
 
 from adapterlint.base.tree import ModuleTree
 from adapterlint.lint.fleet import Fleet, Member
-from adapterlint.peft.refused import Refused
+from adapterlint.lint.troubles import STALE, Group, Trouble, activating, loading
 from adapterlint.peft.signature import is_inert, signature
-from adapterlint.peft.simulate import Alone, Simulated, Step, alone, simulate_fleet
+from adapterlint.peft.simulate import Simulated, alone, simulate_fleet
 from adapterlint.peft.versions import Versions
 
 MAX_SIGNATURES = 24  # of a fleet whose members are tried with each other; pairs are their square
 MAX_ORDERS = 24  # that are tried to find one in which a declared set can be loaded
-# What an adapter does to the base when it is loaded, to itself and to all others.
-_CHANGES = ("base-weights-overwritten", "base-biases-overwritten", "base-decomposed")
-_ADVICE = ("tensors-unexpected", "parameters-missing", "tied-embeddings-split")  # nothing by itself
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What went wrong in one step of one simulation; the fields are those of a cause."""
-
-    kind: str
-    do: str
-    module: str
-    first: tuple[Member, ...]
-    later: tuple[Member, ...]
-    error: Refused | None = None
-    declared: bool = False
-    hopeless: bool = False
-    roles: tuple[str, str] = ("", "")
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """Members of one interaction signature, of which one is simulated."""
-
-    members: list[Member]
-    lone: Alone
-    inert: bool
-
-    @property
-    def adapter(self) -> Member:
-        """The one that is simulated."""
-        return self.members[0]
-
-    def role(self, module: str) -> str:
-        """What it does to a module."""
-        lone, below = self.lone, f"{module}."
-        if module in lone.tokens:
-            return "rows"
-        if module in lone.whole:
-            return "whole"
-        if module in lone.tuned:
-            return "tuned"
-        return "inside" if any(path.startswith(below) for path in (*lone.whole, *lone.tuned)) else ""
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +78,7 @@ class Trials:
         found = self._simulated({name: group_of[those[0]] for name, those in names.items()})
         yield from (
             replace(one, declared=True)
-            for one in _loading(found, {name: (group_of[those[0]], those) for name, those in names.items()}, self._blame)
+            for one in loading(found, {name: (group_of[those[0]], those) for name, those in names.items()}, self._blame)
         )
 
     def _pair(self, first: Group, second: Group) -> list[Trouble]:
@@ -136,9 +93,9 @@ class Trials:
             a, b = "adapterlint_a", "adapterlint_b"
             found = self._simulated({a: first, b: second}, [(a, b)])
             behind = {a: (first, tuple(first.members)), b: (second, tuple(second.members))}
-            troubles = list(_loading(found, behind, None))
+            troubles = list(loading(found, behind, None))
             if not _fails(troubles):
-                troubles += _activating(found, behind)
+                troubles += activating(found, behind)
             self._pairs[key] = troubles
         return self._pairs[key]
 
@@ -156,7 +113,7 @@ class Trials:
 
     def _pairs_active(self, groups: Sequence[Group]) -> Iterator[Trouble]:
         for first, second in _couples(groups):
-            yield from (one for one in self._tried(first, second) if one.do == "activate" and one.kind != _STALE)
+            yield from (one for one in self._tried(first, second) if one.do == "activate" and one.kind != STALE)
 
     def _sets(self, members: Sequence[Member], groups: Sequence[Group]) -> Iterator[Trouble]:
         group_of = {member: group for group in groups for member in group.members}
@@ -168,7 +125,7 @@ class Trials:
             found = self._loaded({name: group_of[m] for name, m in together.items()})
             if found is not None:
                 behind = {name: (group_of[m], (m,)) for name, m in together.items()}
-                yield from (replace(one, declared=True) for one in _activating(found, behind))
+                yield from (replace(one, declared=True) for one in activating(found, behind))
 
     def _loaded(self, groups: Mapping[str, Group]) -> Simulated | None:
         """A set, loaded in its own order or, if none is declared, in one that works, and activated."""
@@ -180,10 +137,6 @@ class Trials:
             if self.fleet.ordered or i >= MAX_ORDERS:
                 break
         return None
-
-
-_STALE = "auxiliary-stale"
-_Behind = Mapping[str, tuple[Group, tuple[Member, ...]]]
 
 
 def _signature(member: Member) -> Hashable:
@@ -225,14 +178,3 @@ def _representatives(members: Sequence[Member], group_of: Mapping[Member, Group]
 
 def _fails(troubles: Iterable[Trouble]) -> bool:
     return any(one.error is not None and one.do == "load" for one in troubles)
-
-
-def _loading(found: Simulated, behind: _Behind, blame: object) -> Iterator[Trouble]:
-    """What goes wrong between adapters while they are loaded, and what their outputs are afterwards."""
-    yield from _Loading(found, behind, blame).troubles()
-
-
-def _activating(found: Simulated, behind: _Behind) -> Iterator[Trouble]:
-    for step in found.steps:
-        if step.do == "activate" and step.verdict != "unknown":
-            yield from _activated(step, found, behind)

@@ -59,8 +59,9 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     return loaded
 
 
-# Methods whose adapters share what is not simulated.
-_SHARING = frozenset({"FROD", "PVERA", "RANDLORA", "SHADOW", "TINYLORA", "UNILORA", "VBLORA", "XLORA"})
+# Methods whose adapters share what is not simulated, and methods that are not simulated at all.
+_SHARING = frozenset({"FROD", "PVERA", "RANDLORA"})
+_UNKNOWN = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
 
 
 def _by_module(adapter: Adapter, config: OpenedConfig) -> dict[str, dict[tuple[str, str], Shape]]:
@@ -103,6 +104,9 @@ def _create(model: Model, name: str, config: OpenedConfig) -> None:
             add_auxiliaries(model, name, config, outside=True)
         if model.task in IMPLICIT_HEADS:
             _finish_head(model, name, config, early)
+        if model.task in ("CAUSAL_LM", "SEQ_2_SEQ_LM") and not model.generates:
+            text = f"'{model.tree.architecture}' object has no attribute 'prepare_inputs_for_generation'"
+            raise Refused("AttributeError", text, cause="task-type")
     except Refused:
         # The object is never made; what was put into the base stays there.
         model.peft_type = model.task = None
@@ -167,7 +171,7 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
     _check_name(name)
-    if config.peft_type in _SHARING and len(model.configs) > 1:
+    if config.peft_type in _UNKNOWN or (config.peft_type in _SHARING and len(model.configs) > 1):
         raise Undecided
     if config.peft_type == "VERA" and not model.shared and not model.tree.partial:
         _make_projections(model, name, config)

@@ -11,6 +11,7 @@ from adapterlint.peft.modules import Module, Param, TokenLayer, Tuner, build, fi
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
 
+_GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
 _BASE_LAYER = re.compile(r"[^.]+\.base_layer\.")
 
 
@@ -58,6 +59,11 @@ class Model:
         """`tie_word_embeddings` of the base's config."""
         value = self.tree.config.get("tie_word_embeddings")
         return value if isinstance(value, bool) else bool(self.tree.tied)
+
+    @property
+    def generates(self) -> bool:
+        """Whether the base is of a class of transformers that generates text, as its name tells."""
+        return self.tree.architecture is None or self.tree.architecture.endswith(_GENERATING)
 
     @property
     def embedding(self) -> Module | None:

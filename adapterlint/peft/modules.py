@@ -304,6 +304,10 @@ class TokenWrapper(Auxiliary):
         return new
 
 
+# What decoders and encoders of transformers call with keyword arguments alone.
+_KEYWORDS_ONLY = frozenset({"self_attn", "encoder_attn"})
+
+
 def build(tree: ModuleTree) -> Module:
     """The modules of a base as torch would build them."""
     shared: dict[str, Param] = {}
@@ -318,6 +322,7 @@ def build(tree: ModuleTree) -> Module:
             module = modules[alias]
         else:
             module = Module(node.kind, node.type or "Module")
+            module.keywords_only = path.rpartition(".")[2] in _KEYWORDS_ONLY
             dot = f"{path}." if path else ""
             for name, shape in node.parameters.items():
                 module.params[name] = shared.get(dot + name) or Param(shape)

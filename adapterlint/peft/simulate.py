@@ -288,17 +288,9 @@ def disabling_error(model: Model) -> str | None:
     For prompts it takes the base's way to prepare generation away, and stumbles over bases that do not generate
     (`PeftModel.disable_adapter`).
     """
-    if not model.prompt_learning or generates(model.tree.architecture):
+    if not model.prompt_learning or model.generates:
         return None
     return "AttributeError" if model.task in ("CAUSAL_LM", "SEQ_2_SEQ_LM") else "UnboundLocalError"
-
-
-_GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
-
-
-def generates(architecture: str | None) -> bool:
-    """Whether a model class of transformers has `generate`, as its name tells."""
-    return architecture is None or architecture.endswith(_GENERATING)
 
 
 def _footprint(model: Model) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:

@@ -127,6 +127,8 @@ def parameters_at(site: Site) -> Tuned:
     """
     method = site.config.peft_type
     layer = LAYERS.get(method)
+    if layer is None and site.module.kind is not LINEAR and not site.partial:
+        raise Undecided
     if site.partial or layer is None:
         return _as_in_file(site)
     if site.layer.parameter:

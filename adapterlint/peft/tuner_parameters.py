@@ -107,7 +107,11 @@ def lora(site: Site) -> Tuned:
         # OLoRA does not turn the weight of a GPT-2 Conv1D, and neither factor fits then (`olora_init`).
         turned = str(config.get("init_lora_weights")).lower() == "olora" and module.kind is GPT2
         rows, columns = (outputs, inputs) if turned else (inputs, outputs)
-        params = {("lora_A", ".weight"): site.random(r, rows), ("lora_B", ".weight"): site.constant(columns, r)}
+        # A decomposition has no more ranks than the weight.
+        rank = (
+            min(n for n in (r, inputs, outputs) if n) if changes_base_on_loading(config.get("init_lora_weights")) else r
+        )
+        params = {("lora_A", ".weight"): site.random(rank, rows), ("lora_B", ".weight"): site.constant(columns, rank)}
         neutral, magnitude = {"lora_B"}, (outputs,)
         if config.get("lora_bias"):
             params["lora_B", ".bias"] = site.constant(outputs)

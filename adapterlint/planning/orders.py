@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.events import Event
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.simulate import Alone, Simulated, simulate_fleet
 from adapterlint.peft.versions import Versions
@@ -29,11 +30,15 @@ class LeftOut:
 
     Args:
         alone: Whether it is so without any other adapter.
-        error: What PEFT raises, alone or after all that are in the order; `None` if it is not known what happens.
+        error: What PEFT raises, alone or after those that are in the order; `None` if it is not known what happens.
+        blocker: The one adapter after which it raises that.
+        events: What PEFT says there, as events.
     """
 
     alone: bool
     error: Refused | None
+    blocker: str | None = None
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +58,7 @@ class Search:
     tries: int = 0
     everything: bool = False
     seen: dict[tuple[int, ...], None] = field(default_factory=dict)
+    last: tuple[tuple[Order, tuple[Order, ...]], Simulated] | None = None
 
     def best(self, names: Sequence[str]) -> Simulated:
         """The best order of all names that was found: the most that load, then the most that are faithful."""
@@ -69,6 +75,7 @@ class Search:
             if (key := tuple(self.pairs.group_of[name] for name in order)) in self.seen:
                 continue
             self.seen[key] = None
+            self.tries += 1
             simulated = self.simulate(order)
             found.append((score(simulated), simulated))
             if is_perfect(simulated):
@@ -77,19 +84,31 @@ class Search:
         return max(found, key=lambda one: one[0])[1]
 
     def simulate(self, order: Sequence[str], activate: Sequence[Order] = ()) -> Simulated:
-        """Load in an order."""
-        self.tries += 1
+        """Load in an order, then activate sets."""
+        key = (tuple(order), tuple(activate))
+        if self.last is None or self.last[0] != key:
+            self.last = key, self._simulate(*key)
+        return self.last[1]
+
+    def _simulate(self, order: Order, activate: tuple[Order, ...]) -> Simulated:
         chosen = {name: self.adapters[name] for name in order}
         return simulate_fleet(chosen, self.tree, self.versions, activate=activate, known=self.lone)
 
     def without_refused(self, simulated: Simulated) -> Order:
-        """The order without those that are refused in it, one after the other until none is."""
+        """The order without those that are refused in it, until none is."""
         while True:
             order = tuple(step.adapters[0] for step in simulated.steps)
-            refused = next((s.adapters[0] for s in simulated.steps if s.verdict in ("raises", "unknown")), None)
-            if refused is None:
+            refused = [s.adapters[0] for s in simulated.steps if s.verdict in ("raises", "unknown")]
+            if not refused:
                 return order
-            simulated = self.simulate([name for name in order if name != refused])
+            # Later ones may suffer from what the first one has left in the model.
+            kept = [name for name in order if name not in refused]
+            out = {refused[0], *(name for name in refused if self.is_blocked(name, kept))}
+            simulated = self.simulate([name for name in order if name not in out])
+
+    def is_blocked(self, name: str, order: Iterable[str]) -> bool:
+        """Whether pairs tell that an adapter is refused after others."""
+        return any(self.pairs.between(other, name).load == "refused" for other in order)
 
 
 def score(simulated: Simulated) -> tuple[int, ...]:

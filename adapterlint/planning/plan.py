@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,10 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.simulate import Alone, Simulated, Step, alone
 from adapterlint.peft.versions import Versions
 from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy
-from adapterlint.planning.pairs import Pairs, try_pairs
+from adapterlint.planning.pairs import Outcome, Pair, Pairs, try_pairs
 from adapterlint.planning.sets import ActiveSet, largest_sets
 
-
+MAX_ALIKE = 3  # adapters of one signature that are in the search for an order
 MAX_CUT = 400  # smaller sets that are tried where large ones do not work
 
 
@@ -67,15 +68,38 @@ def plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) 
 def _order(search: Search, left: dict[str, LeftOut]) -> Order:
     """The best order, of as many adapters as were found to go into one; says in `left` why others do not."""
     names = [name for name in search.adapters if _may_load(search, name)]
-    if not names:
-        left |= {name: LeftOut(True, search.lone[name].error) for name in search.adapters}
-        return ()
-    order = search.without_refused(search.best(names))
-    if len(order) < len(names):
-        kept = compatible([name for name in names if search.lone[name].error is None], search.pairs)
-        if len(kept) > len(order):
-            order = max(order, search.without_refused(search.simulate(greedy(kept, search.pairs))), key=len)
+    few = _some_of_each(names, search.pairs)
+    order: Order = ()
+    if few:
+        order = search.without_refused(search.best(few))
+        if len(order) < len(few):
+            kept = compatible([name for name in few if search.lone[name].error is None], search.pairs)
+            if len(kept) > len(order):
+                order = max(order, search.without_refused(search.simulate(greedy(kept, search.pairs))), key=len)
+    if len(few) < len(names):
+        order = search.without_refused(search.simulate(_with_alike(order, names, search.pairs)))
     return _completed(search, order, left)
+
+
+def _some_of_each(names: Sequence[str], pairs: Pairs) -> list[str]:
+    """As many adapters of each signature as it takes to see what they do; the search is for them."""
+    counts: Counter[int] = Counter()
+    few = []
+    for name in names:
+        counts[pairs.group_of[name]] += 1
+        if counts[pairs.group_of[name]] <= MAX_ALIKE:
+            few.append(name)
+    return few
+
+
+def _with_alike(order: Order, names: Sequence[str], pairs: Pairs) -> Order:
+    """An order with all others of each signature behind the last one of it."""
+    last = {pairs.group_of[name]: name for name in order}
+    others: dict[str, list[str]] = {}
+    for name in names:
+        if name not in order and (group := pairs.group_of[name]) in last:
+            others.setdefault(last[group], []).append(name)
+    return tuple(n for name in order for n in (name, *others.get(name, ())))
 
 
 def _may_load(search: Search, name: str) -> bool:
@@ -94,11 +118,13 @@ def _completed(search: Search, order: Order, left: dict[str, LeftOut]) -> Order:
         if name in order:
             continue
         if error is None and group not in said:
-            last = search.simulate((*order, name)).steps[-1]
-            if last.verdict in ("ok", "warns"):
+            blocker = next((o for o in order if search.is_blocked(name, [o])), None)
+            after = order if blocker is None else (blocker,)
+            last = search.simulate((*after, name)).steps[-1]
+            if blocker is None and last.verdict in ("ok", "warns"):
                 order = (*order, name)
                 continue
-            said[group] = LeftOut(False, last.error)
+            said[group] = LeftOut(False, last.error, blocker, tuple(last.events))
         left[name] = LeftOut(True, error) if error is not None else said[group]
     return order
 
@@ -108,10 +134,10 @@ _Sets = tuple[ActiveSet, ...]
 
 def _sets(search: Search, order: Order) -> tuple[Simulated, _Sets, _Sets, bool]:
     """The sets that stand the test of a simulation after all loads."""
-    loaded = search.simulate(order)
+    loaded, pairs = _loaded(search, order)
     faithful = [name for name in order if loaded.faithful[name] in ("yes", None)]
-    clean, all_clean = largest_sets(faithful, search.pairs, ("ok", "untried"))
-    others, all_others = largest_sets(order, search.pairs, ("ok", "untried", "silent"))
+    clean, all_clean = largest_sets(faithful, pairs, ("ok", "untried"))
+    others, all_others = largest_sets(order, pairs, ("ok", "untried", "silent"))
     tested = _tested(search, order, list(dict.fromkeys([*clean, *others])))
     wrong = {name for name in order if name not in faithful}
     together = [one for one, step in tested if not step.events and not wrong & set(step.adapters)]
@@ -120,6 +146,19 @@ def _sets(search: Search, order: Order) -> tuple[Simulated, _Sets, _Sets, bool]:
     simulated = search.simulate(order, [one.names for one in chosen])
     first = tuple(one for one in chosen if one in together)
     return simulated, first, tuple(one for one in chosen if one not in first), not (all_clean and all_others)
+
+
+def _loaded(search: Search, order: Order) -> tuple[Simulated, Pairs]:
+    """The order, and the pairs in it: two that do not load by themselves may do so after a third one."""
+    first = {search.pairs.group_of[name]: name for name in reversed(order)}
+    keys = [k for k, p in search.pairs.found.items() if p.load == "refused" and k[0] != k[1] and first.keys() >= {*k}]
+    keys = [(i, j) for i, j in keys if order.index(first[i]) < order.index(first[j])]
+    loaded = search.simulate(order, [(first[i], first[j]) for i, j in keys])
+    outcomes: list[Outcome] = [
+        "refused" if not works(step) else "silent" if step.events else "ok" for step in loaded.steps[len(order) :]
+    ]
+    now = {key: Pair("ok", outcome) for key, outcome in zip(keys, outcomes, strict=True)}
+    return loaded, Pairs(search.pairs.groups, search.pairs.found | now)
 
 
 def _tested(search: Search, order: Order, sets: list[ActiveSet]) -> list[tuple[ActiveSet, Step]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapterlint.planning.pairs import Outcome, Pairs
@@ -28,7 +28,7 @@ class ActiveSet:
         return tuple(slot[0] for slot in self.slots)
 
 
-def largest_sets(order: Sequence[str], pairs: Pairs, accepted: tuple[Outcome, ...]) -> tuple[list[ActiveSet], bool]:
+def largest_sets(order: Sequence[str], pairs: Pairs, accepted: Collection[Outcome]) -> tuple[list[ActiveSet], bool]:
     """Maximal sets of at least two adapters of which each two get on, the largest first.
 
     Args:
@@ -45,8 +45,7 @@ def largest_sets(order: Sequence[str], pairs: Pairs, accepted: tuple[Outcome, ..
     place = {group: i for i, group in enumerate(nodes)}
 
     def get_on(one: int, other: int) -> bool:
-        key = (one, other) if place[one] < place[other] else (other, one)
-        pair = pairs.found.get(key)
+        pair = pairs.found.get((one, other) if place[one] < place[other] else (other, one))
         return pair is None or pair.together in accepted
 
     near = {g: {h for h in nodes if h != g and get_on(g, h)} for g in nodes}
@@ -56,7 +55,7 @@ def largest_sets(order: Sequence[str], pairs: Pairs, accepted: tuple[Outcome, ..
     rank = {name: i for i, name in enumerate(order)}
     found = []
     for clique in search.best():
-        slots = [(name,) for g in clique if social[g] for name in groups[g]]
+        slots: list[tuple[str, ...]] = [(name,) for g in clique if social[g] for name in groups[g]]
         slots += [tuple(groups[g]) for g in clique if not social[g]]
         found.append(ActiveSet(tuple(sorted(slots, key=lambda slot: rank[slot[0]]))))
     return [one for one in found if len(one.slots) > 1], search.steps <= MAX_STEPS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
+from adapterlint import Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint.lint.causes import sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
 _HEAD = "base_model.model.lm_head"
@@ -27,7 +28,7 @@ _ROWS = Patch(
     good=FleetPatch({"tuned": _TUNED, "plain": {}}),
     source="peft/utils/other.py, _set_trainable; peft/tuners/lora/model.py, LoraModel._create_new_module",
 )
-def auxiliary_against_tuner(fleet: Fleet) -> Iterator[Finding]:
+def auxiliary_against_tuner(simulation: FleetSimulation) -> Iterator[Finding]:
     """One adapter tunes a module, another one brings it whole or replaces token rows of it.
 
     Each wraps the module, and PEFT does not wrap a wrapper, so the second one cannot be loaded, whatever the order.
@@ -37,35 +38,24 @@ def auxiliary_against_tuner(fleet: Fleet) -> Iterator[Finding]:
 
     Load them into models of their own, or train them with the module in the same form.
     """
-    for members in fleet.alike():
-        found: dict[tuple[tuple[Member, ...], tuple[Member, ...], bool], list[str]] = {}
-        for module in dict.fromkeys(module for m in members for module in (*m.footprint.modules_to_save, *_rows(m))):
-            tuned = tuple(m for m in members if m.tunes(module))
-            if not tuned:
-                continue
-            whole = tuple(m for m in members if module in m.footprint.modules_to_save and m not in tuned)
-            rows = tuple(m for m in members if module in _rows(m) and m not in tuned)
-            for others, is_whole in ((whole, True), (rows, False)):
-                if others:
-                    found.setdefault((tuned, others, is_whole), []).append(module)
-        for (tuned, others, is_whole), modules in found.items():
-            what = listed(modules, word="modules")
-            brought = f"{they(others, 'brings', 'bring')} {what} whole" if is_whole else (
-                f"{they(others, 'replaces', 'replace')} token rows of {what}"
-            )  # fmt: skip
-            pronoun = "it" if len(modules) == 1 else "them"
-            key = "modules_to_save" if is_whole else "trainable_token_indices"
-            wrapper = "ModulesToSaveWrapper" if is_whole else "TrainableTokensWrapper"
-            yield Finding(
-                f"{brought}, and {they(tuned, 'tunes', 'tune')} {pronoun}: whichever comes second cannot be loaded "
-                f"(`TypeError: {key} cannot be applied to modules of type ...`, or `ValueError: Target module "
-                f"{wrapper}(...) is not supported`)",
-                at=others[0].at_whole(modules[0]) if is_whole else others[0].at_tokens(modules[0]),
-                help="Load them into models of their own, or train them with the module in the same form.",
-                severity=fleet.severity,
-                adapters=paths((*others, *tuned)),
-            )
-
-
-def _rows(member: Member) -> tuple[str, ...]:
-    return () if member.peft_type == "TRAINABLE_TOKENS" else member.rows
+    for causes in together(simulation.about("auxiliary-against-tuner"), "tuned"):
+        tuned, others = sides(causes, "tuned")
+        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        is_whole = any("whole" in cause.roles for cause in causes)
+        what = listed(modules, word="modules")
+        brought = f"{they(others, 'brings', 'bring')} {what} whole" if is_whole else (
+            f"{they(others, 'replaces', 'replace')} token rows of {what}"
+        )  # fmt: skip
+        pronoun = "it" if len(modules) == 1 else "them"
+        key = "modules_to_save" if is_whole else "trainable_token_indices"
+        wrapper = "ModulesToSaveWrapper" if is_whole else "TrainableTokensWrapper"
+        yield Finding(
+            f"{brought}, and {they(tuned, 'tunes', 'tune')} {pronoun}: whichever comes second cannot be loaded "
+            f"(`TypeError: {key} cannot be applied to modules of type ...`, or `ValueError: Target module "
+            f"{wrapper}(...) is not supported`)",
+            at=others[0].at_whole(modules[0]) if is_whole else others[0].at_tokens(modules[0]),
+            help="Load them into models of their own, or train them with the module in the same form.",
+            severity=worst(causes),
+            adapters=paths((*others, *tuned)),
+            peft=causes[0].peft,
+        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Severity, listed, rule
+from adapterlint import Finding, FleetPatch, FleetSimulation, Severity, listed, rule
+from adapterlint.lint.causes import by_type
 from adapterlint.lint.fleet import name_all, paths, they
-from adapterlint.peft.inits import changes_base_on_loading
 
 
 @rule(
@@ -21,7 +21,7 @@ from adapterlint.peft.inits import changes_base_on_loading
     also=("base-mutating-init",),
     source="peft/tuners/lora/layer.py, LoraLayer.pissa_init and olora_init",
 )
-def base_mutating_init_in_fleet(fleet: Fleet) -> Iterator[Finding]:
+def base_mutating_init_in_fleet(simulation: FleetSimulation) -> Iterator[Finding]:
     """An initialisation that changes the base runs again when the adapter is loaded beside others.
 
     PiSSA, OLoRA and LoftQ subtract a part of each weight from the base. An adapter saved without conversion does that
@@ -32,20 +32,16 @@ def base_mutating_init_in_fleet(fleet: Fleet) -> Iterator[Finding]:
     Convert the adapter to an ordinary one: `save_pretrained(path_initial_model_for_weight_conversion=...)`, which
     writes `init_lora_weights: true` and doubles the rank.
     """
-    for members in fleet.alike():
-        changing = [m for m in members if m.peft_type == "LORA" and _changes_base(m)]
-        others = [m for m in members if m not in changing]
-        if changing:
-            inits = listed(dict.fromkeys(m.config.get("init_lora_weights") for m in changing))
-            yield Finding(
-                f"{they(changing, 'changes', 'change')} the base when loaded (`init_lora_weights` is {inits}), which "
-                f"makes the output of {name_all(others) or 'each other'} wrong",
-                at=changing[0].config.at("init_lora_weights"),
-                help="Convert it with `save_pretrained(path_initial_model_for_weight_conversion=...)`, or load it into "
-                "a model of its own.",
-                adapters=paths((*changing, *others)),
-            )
-
-
-def _changes_base(member: Member) -> bool:
-    return changes_base_on_loading(member.config.get("init_lora_weights"))
+    for causes in by_type(simulation.about("base-mutating-init-in-fleet")):
+        changing = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
+        others = tuple(dict.fromkeys(m for cause in causes for m in cause.first if m not in changing))
+        inits = listed(dict.fromkeys(m.config.get("init_lora_weights") for m in changing))
+        yield Finding(
+            f"{they(changing, 'changes', 'change')} the base when loaded (`init_lora_weights` is {inits}), which "
+            f"makes the output of {name_all(others) or 'each other'} wrong",
+            at=changing[0].config.at("init_lora_weights"),
+            help="Convert it with `save_pretrained(path_initial_model_for_weight_conversion=...)`, or load it into "
+            "a model of its own.",
+            adapters=paths((*changing, *others)),
+            peft=causes[0].peft,
+        )

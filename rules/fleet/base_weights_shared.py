@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
+from adapterlint import Finding, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
+from adapterlint.lint.causes import by_type
 from adapterlint.lint.fleet import name_all, paths, they
 from adapterlint.words import counted
 
@@ -22,7 +23,7 @@ _NORM = "base_model.model.model.norm.weight"
     also=("base-weights-in-adapter",),
     source="peft/utils/save_and_load.py, set_peft_model_state_dict",
 )
-def base_weights_shared(fleet: Fleet) -> Iterator[Finding]:
+def base_weights_shared(simulation: FleetSimulation) -> Iterator[Finding]:
     """An adapter carries weights of the base, which all adapters of the model share.
 
     A tensor with the name of a parameter of the base is copied into the base while the adapter is loaded. From then
@@ -33,24 +34,30 @@ def base_weights_shared(fleet: Fleet) -> Iterator[Finding]:
     Name the module in `modules_to_save`, so that PEFT keeps a copy for the adapter, or give the adapter a model of its
     own.
     """
-    for members in fleet.alike():
-        several = sum(bool(m.footprint.biases) for m in members) > 1  # then no two can be loaded, which FLT107 tells
-        carried = {m: names for m in members if (names := _carried(m, biases=not several))}
-        if not carried:
-            continue
-        carriers, tensors = list(carried), list(dict.fromkeys(name for names in carried.values() for name in names))
-        others = [m for m in members if m not in carried]
-        header = carriers[0].adapter.header
+    for causes in by_type(simulation.about("base-weights-shared")):
+        carriers = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
+        others = tuple(dict.fromkeys(m for cause in causes for m in cause.first if m not in carriers))
+        modules = {module for cause in causes for module in cause.modules}
+        carried = {m: _carried(m, modules) for m in carriers}
+        tensors = list(dict.fromkeys(name for names in carried.values() for name in names))
+        header, first = carriers[0].adapter.header, carried[carriers[0]]
+        told = f"{counted(len(tensors), 'tensor')} of the base itself ({listed(tensors, word='tensors')})"
         yield Finding(
-            f"{they(carriers, 'carries', 'carry')} {counted(len(tensors), 'tensor')} of the base itself "
-            f"({listed(tensors, word='tensors')}), which changes the base of {name_all(others) or 'the others'} too",
-            at=header.at(carried[carriers[0]][0]) if header is not None else carriers[0].adapter.files.at(),
+            f"{they(carriers, 'carries', 'carry')} {told}, which changes the base of {name_all(others) or 'the others'} "
+            "too",
+            at=header.at(first[0]) if header is not None and first else carriers[0].adapter.files.at(),
             help="Name the modules in `modules_to_save` of that adapter, or load it into a model of its own.",
             adapters=paths((*carriers, *others)),
+            peft=causes[0].peft,
         )
 
 
-def _carried(member: Member, *, biases: bool) -> tuple[str, ...]:
-    """Tensors of the base; not those that PEFT saves along with a tuned embedding, which are mostly unchanged."""
-    touched = member.footprint
-    return (*(touched.biases if biases else ()), *(name for name in touched.overwrites if ".base_layer." not in name))
+def _carried(member: Member, modules: Set[str]) -> tuple[str, ...]:
+    """Its tensors of these modules of the base."""
+    names = member.footprint.names
+    return tuple(
+        names[module, parameter]
+        for module, tensors in member.footprint.plain.items()
+        if module in modules or f"{module}.base_layer" in modules
+        for parameter in tensors
+    )

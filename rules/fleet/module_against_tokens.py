@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
+from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint.lint.causes import sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
 _EMBEDDING = "base_model.model.model.embed_tokens"
@@ -23,7 +24,7 @@ _TOKENS = Patch(
     good=(FleetPatch({"whole": _WHOLE, "plain": {}}), FleetPatch({"plain": {}, "rows": _TOKENS}, ordered=True)),
     source="peft/utils/other.py, ModulesToSaveWrapper.update and TrainableTokensWrapper.adapter_state_dict_load_map",
 )
-def module_against_tokens(fleet: Fleet) -> Iterator[Finding]:
+def module_against_tokens(simulation: FleetSimulation) -> Iterator[Finding]:
     """One adapter brings a module whole, another one replaces token rows of it.
 
     The two cannot be used in one model, whatever their order. The whole module first: the other adapter loads with a
@@ -34,20 +35,25 @@ def module_against_tokens(fleet: Fleet) -> Iterator[Finding]:
 
     Give both adapters the module in the same form, or keep them in models of their own.
     """
-    for members in fleet.alike():
-        found: dict[tuple[tuple[Member, ...], tuple[Member, ...]], list[str]] = {}
-        for module in dict.fromkeys(module for m in members for module in m.rows):
-            whole = tuple(m for m in members if module in m.footprint.modules_to_save)
-            rows = tuple(m for m in members if module in m.rows and m not in whole)
-            if whole and rows:
-                found.setdefault((whole, rows), []).append(module)
-        for (whole, rows), modules in found.items():
-            yield Finding(
-                f"{they(whole, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "
-                f"{they(rows, 'replaces', 'replace')} token rows there: loaded second, the former raises `KeyError`, "
-                "the latter fails in the forward pass (`ValueError: TrainableTokensLayer wraps an unknown layer type`)",
-                at=whole[0].at_whole(modules[0]),
-                help="Load them into models of their own, or train them with the module in the same form.",
-                severity=fleet.severity,
-                adapters=paths((*whole, *rows)),
-            )
+    for causes in together(simulation.about("module-against-tokens"), "whole"):
+        whole, rows = sides(causes, "whole")
+        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        yield Finding(
+            f"{they(whole, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "
+            f"{they(rows, 'replaces', 'replace')} token rows there: {', '.join(dict.fromkeys(map(_said, causes)))}",
+            at=whole[0].at_whole(modules[0]),
+            help="Load them into models of their own, or train them with the module in the same form.",
+            severity=worst(causes),
+            adapters=paths((*whole, *rows)),
+            peft=causes[0].peft,
+        )
+
+
+def _said(cause: Cause) -> str:
+    if cause.kind == "unfaithful":
+        who = "latter is" if cause.roles[1] == "rows" else "former is"
+        return f"loaded second, the {who} silently not used as alone"
+    if cause.kind == "forward-fails":
+        return "loaded second, the latter fails in the forward pass (`ValueError: TrainableTokensLayer wraps an unknown layer type`)"
+    error = cause.error.type if cause.error else "error"
+    return f"loaded second, the {'former' if cause.roles[1] == 'whole' else 'latter'} raises `{error}`"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
+from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint.lint.causes import sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
 _MLP = "base_model.model.model.layers.{}.mlp."
@@ -36,7 +36,7 @@ _PART = Patch(
     good=FleetPatch({"whole": _WHOLE, "plain": {}}),
     source="peft/tuners/tuners_utils.py, BaseTuner.inject_adapter; peft/utils/other.py, _set_trainable",
 )
-def module_around_tuner(fleet: Fleet) -> Iterator[Finding]:
+def module_around_tuner(simulation: FleetSimulation) -> Iterator[Finding]:
     """One adapter brings a whole module, another one changes modules inside it.
 
     The outer module first: the other adapter loads without a word, its layers go into the copy of the first adapter,
@@ -45,55 +45,23 @@ def module_around_tuner(fleet: Fleet) -> Iterator[Finding]:
 
     Load them into models of their own, or train them with modules that do not contain each other.
     """
-    for members in fleet.alike():
-        found: dict[tuple[tuple[Member, ...], tuple[Member, ...], bool], list[str]] = {}
-        containers = {module for m in members for module in _containers(m)}
-        if not containers:
-            continue
-        tuners = {m: _around(filter(m.tunes, m.footprint.tuned), containers) for m in members}
-        wholes = {m: _around(m.footprint.modules_to_save, containers) for m in members}
-        for module in sorted(containers):
-            outer = tuple(m for m in members if module in m.footprint.modules_to_save)
-            inner = [m for m in members if m not in outer]
-            tuned = tuple(m for m in inner if module in tuners[m])
-            whole = tuple(m for m in inner if module in wholes[m])
-            for others, is_whole in ((tuned, False), (whole, True)):
-                if others:
-                    found.setdefault((outer, others, is_whole), []).append(module)
-        for (outer, others, is_whole), modules in found.items():
-            what = f"{they(outer, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "
-            yield Finding(
-                f"{what}{they(others, 'brings', 'bring')} modules inside: the second one cannot be loaded (`KeyError`)"
-                if is_whole
-                else f"{what}{they(others, 'tunes', 'tune')} modules inside: loaded second, the latter is silently not "
-                "applied there, and loaded second, the former raises `KeyError`",
-                at=outer[0].at_whole(modules[0]),
-                help="Load them into models of their own, or train them with modules that do not contain each other.",
-                severity=_severity(fleet, outer, others, is_whole),
-                adapters=paths((*outer, *others)),
-            )
+    for causes in together(simulation.about("module-around-tuner"), "whole"):
+        outer, inner = sides(causes, "whole")
+        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        verb = ("tunes", "tune") if any(cause.error is None for cause in causes) else ("changes", "change")
+        yield Finding(
+            f"{they(outer, 'brings', 'bring')} {listed(modules, word='modules')} whole, and {they(inner, *verb)} modules "
+            f"inside: {', and '.join(dict.fromkeys(map(_said, causes)))}",
+            at=outer[0].at_whole(modules[0]),
+            help="Load them into models of their own, or train them with modules that do not contain each other.",
+            severity=worst(causes),
+            adapters=paths((*outer, *inner)),
+            peft=causes[0].peft,
+        )
 
 
-def _severity(fleet: Fleet, outer: tuple[Member, ...], inner: tuple[Member, ...], is_whole: bool) -> Severity | None:
-    """An error where loading raises; with the outer module first it is only wrong."""
-    if is_whole or not fleet.ordered:
-        return fleet.severity if is_whole else None
-    return Severity.ERROR if fleet.members.index(inner[0]) < fleet.members.index(outer[-1]) else None
-
-
-def _containers(member: Member) -> Iterator[str]:
-    """Modules that it brings whole and that have modules inside."""
-    for module, parts in member.footprint.modules_to_save.items():
-        if parts and parts != (module,):
-            yield module
-
-
-def _around(modules: Iterable[str], containers: AbstractSet[str]) -> set[str]:
-    """Those of some containers that have one of some modules inside."""
-    return {path for module in modules for path in _parents(module) if path in containers}
-
-
-def _parents(module: str) -> Iterator[str]:
-    while module:
-        module = module.rpartition(".")[0]
-        yield module
+def _said(cause: Cause) -> str:
+    who = "former" if cause.roles[1] == "whole" else "latter"
+    if cause.error is None:
+        return f"loaded second, the {who} is silently not applied there"
+    return f"loaded second, the {who} raises `{cause.error.type}`"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, rule
+from adapterlint import Finding, FleetPatch, FleetSimulation, Patch, Severity, rule
+from adapterlint.lint.causes import together, worst
 from adapterlint.lint.fleet import name_all, paths, they
-from adapterlint.peft.methods import METHODS
 
 _BIAS = Patch(
     config={"bias": "lora_only"},
@@ -26,7 +26,7 @@ _BIAS = Patch(
     good=FleetPatch({"a": {}, "b": {"bias": "none"}}),
     source="peft/tuners/tuners_utils.py, BaseTuner._check_new_adapter_config",
 )
-def several_biases(fleet: Fleet) -> Iterator[Finding]:
+def several_biases(simulation: FleetSimulation) -> Iterator[Finding]:
     """Several adapters train the biases of the base.
 
     The biases belong to the base, so PEFT takes at most one adapter whose `bias` is not `"none"`: loading the second
@@ -35,31 +35,26 @@ def several_biases(fleet: Fleet) -> Iterator[Finding]:
 
     Set `bias` to `"none"` where the file has no bias tensors; otherwise give such an adapter a model of its own.
     """
-    for members in fleet.alike():
-        if not METHODS[members[0].peft_type].has_bias:
-            continue
-        biased = [m for m in members if isinstance(bias := m.config.get("bias"), str) and bias != "none"]
-        if not biased:
-            continue
-        tuner = "`ValueError: ... supports only 1 adapter with bias`"
-        if len(biased) > 1:
-            yield Finding(
-                f"{name_all(biased)} have a `bias` other than `none`, and only one such adapter can be loaded: {tuner}",
-                at=biased[0].config.at("bias"),
-                help="Load them into models of their own, or set `bias` to `none` where the file has no biases.",
-                severity=fleet.severity,
-                adapters=paths(biased),
-            )
-        elif _comes_later(fleet, members, biased[0]):
+    tuner = "`ValueError: ... supports only 1 adapter with bias`"
+    for causes in together(simulation.about("several-biases")):
+        members = tuple(dict.fromkeys(m for cause in causes for m in cause.members))
+        biased = [m for m in members if m.config.get("bias") not in (None, "none")]
+        if len(biased) > len({m for cause in causes for m in cause.first} - set(biased)) > 0 or len(biased) == 1:
+            others = [m for m in members if m not in biased]
             yield Finding(
                 f"{they(biased, 'has', 'have')} a `bias` other than `none`, so it can only be loaded first: {tuner}",
                 at=biased[0].config.at("bias"),
                 help="Load it first.",
-                severity=fleet.severity if fleet.ordered else None,
-                adapters=paths((*biased, *members)),
-                peft="<0.18",
+                severity=worst(causes),
+                adapters=paths((*biased, *others)),
+                peft=causes[0].peft,
             )
-
-
-def _comes_later(fleet: Fleet, members: tuple[Member, ...], biased: Member) -> bool:
-    return not fleet.ordered or members[0] is not biased
+            continue
+        yield Finding(
+            f"{name_all(biased)} have a `bias` other than `none`, and only one such adapter can be loaded: {tuner}",
+            at=biased[0].config.at("bias"),
+            help="Load them into models of their own, or set `bias` to `none` where the file has no biases.",
+            severity=worst(causes),
+            adapters=paths(biased),
+            peft=causes[0].peft,
+        )

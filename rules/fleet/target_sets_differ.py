@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule, shown
+from adapterlint import Finding, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule, shown
+from adapterlint.lint.causes import by_type, worst
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import name_all, paths
 
@@ -30,7 +31,7 @@ def _norms(name: str) -> Patch:
     good=FleetPatch({"one": _norms("input_layernorm"), "two": _norms("input_layernorm")}),
     source="peft/tuners/ln_tuning/layer.py, LNTuningLayer.forward; peft/tuners/trainable_tokens/layer.py",
 )
-def target_sets_differ(fleet: Fleet) -> Iterator[Finding]:
+def target_sets_differ(simulation: FleetSimulation) -> Iterator[Finding]:
     """Adapters of LN_TUNING or TRAINABLE_TOKENS have different target modules.
 
     The layers of these two types take for granted that the active adapter is in each of them. After a second adapter
@@ -39,23 +40,22 @@ def target_sets_differ(fleet: Fleet) -> Iterator[Finding]:
 
     Load adapters with different targets into models of their own.
     """
-    for members in fleet.alike():
-        if members[0].peft_type not in ("LN_TUNING", "TRAINABLE_TOKENS"):
-            continue
+    for causes in by_type(simulation.about("target-sets-differ")):
+        lacking = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
+        members = tuple(dict.fromkeys(m for cause in causes for m in (*cause.first, *cause.later)))
         targets = {m: _targets(m) for m in members}
         every = frozenset().union(*targets.values())
-        lacking = [m for m in members if targets[m] and targets[m] != every]
-        if lacking:
-            missing = sorted(frozenset().union(*(every - targets[m] for m in lacking)))
-            yield Finding(
-                f"The {shown(members[0].peft_type)} adapters {name_all(members)} differ in their modules "
-                f"({listed(missing, word='modules')} not in all of them): once all are loaded, every forward pass with "
-                f"{name_all(lacking)} raises `KeyError`",
-                at=lacking[0].config.at("target_modules"),
-                help="Load them into models of their own.",
-                severity=fleet.severity,
-                adapters=paths(members),
-            )
+        missing = sorted(frozenset().union(*(every - targets[m] for m in lacking)))
+        yield Finding(
+            f"The {shown(members[0].peft_type)} adapters {name_all(members)} differ in their modules "
+            f"({listed(missing, word='modules')} not in all of them): once all are loaded, every forward pass with "
+            f"{name_all(lacking)} raises `KeyError`",
+            at=lacking[0].config.at("target_modules"),
+            help="Load them into models of their own.",
+            severity=worst(causes),
+            adapters=paths(members),
+            peft=causes[0].peft,
+        )
 
 
 def _targets(member: Member) -> frozenset[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Severity, listed, rule, shown
+from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Member, Severity, listed, rule, shown
 from adapterlint.lint.example import with_tokens
-from adapterlint.lint.fleet import common_tokens, each, paths, shared
+from adapterlint.lint.fleet import common_rows, common_tokens, each, paths
 
 
 @rule(
@@ -25,7 +25,7 @@ from adapterlint.lint.fleet import common_tokens, each, paths, shared
     ),
     source="peft/tuners/trainable_tokens/layer.py, TrainableTokensLayer._check_overlapping_tokens",
 )
-def token_overlap(fleet: Fleet) -> Iterator[Finding]:
+def token_overlap(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """Several adapters replace the same token rows of one module.
 
     A token row is replaced, not added to, so two adapters that replace the same one exclude each other. Merged
@@ -37,22 +37,20 @@ def token_overlap(fleet: Fleet) -> Iterator[Finding]:
 
     Switch between such adapters, or train again with tokens that no other adapter of the fleet uses.
     """
-    for company in fleet.companies():
-        for members, modules in shared(company.members, lambda m: m.rows).items():
-            for module in modules:
-                common = common_tokens(members, module)
-                if not common:
-                    continue
-                for peft, consequence in _consequences(members):
-                    yield Finding(
-                        f"{company.who(members)} replace the same token rows of {shown(module)} "
-                        f"({_rows(members, common)}): {consequence}",
-                        at=members[0].at_tokens(module),
-                        help="Switch between them with `set_adapter`, or train with tokens that no other adapter uses.",
-                        severity=company.severity if peft != "<0.18" else None,  # silent then
-                        adapters=paths(members),
-                        peft=peft,
-                    )
+    for cause in simulation.about("token-overlap"):
+        members = cause.later
+        for module in common_rows(members, cause.modules):
+            common = common_tokens(members, module)
+            if common:
+                yield Finding(
+                    f"{fleet.who(members, declared=cause.declared)} replace the same token rows of {shown(module)} "
+                    f"({_rows(members, common)}): {_consequence(cause)}",
+                    at=members[0].at_tokens(module),
+                    help="Switch between them with `set_adapter`, or train with tokens that no other adapter uses.",
+                    severity=cause.severity,
+                    adapters=paths(members),
+                    peft=cause.peft,
+                )
 
 
 def _rows(members: tuple[Member, ...], common: dict[tuple[Member, ...], list[int]]) -> str:
@@ -61,12 +59,12 @@ def _rows(members: tuple[Member, ...], common: dict[tuple[Member, ...], list[int
     return each({", ".join(map(str, rows)): owners for owners, rows in common.items()})
 
 
-def _consequences(members: tuple[Member, ...]) -> Iterator[tuple[str | None, str]]:
-    pair = "both" if len(members) == 2 else "two of them"
+def _consequence(cause: Cause) -> str:
+    pair = "both" if len(cause.later) == 2 else "two of them"
     merging = f"merging {pair} raises `ValueError: Token indices of adapter ... are already defined`"
-    if members[0].peft_type == "TRAINABLE_TOKENS":
-        yield None, f"{merging}, and so does every forward pass with {pair} active"
-        return
+    if cause.kind == "forward-fails":
+        return f"{merging}, and so does every forward pass with {pair} active"
+    if cause.error is None:
+        return f"{merging}, activating {pair} silently leaves the rows in place that were active before"
     refused = "raises `ValueError: Only one adapter can be set at a time for TrainableTokensWrapper`"
-    yield ">=0.18", f"{merging}, activating {pair} {refused}"
-    yield "<0.18", f"{merging}, activating {pair} silently leaves the rows in place that were active before"
+    return f"{merging}, activating {pair} {refused}"

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, Fleet, FleetPatch, Severity, rule, shown
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Severity, rule, shown
 from adapterlint.lint.example import with_tokens
-from adapterlint.lint.fleet import common_tokens, paths, shared
-
-_CONSEQUENCES = {
-    ">=0.18": "raises `ValueError: Only one adapter can be set at a time for TrainableTokensWrapper` nevertheless",
-    "<0.18": "silently leaves the rows in place that were active before",
-}
+from adapterlint.lint.fleet import common_rows, common_tokens, paths
 
 
 @rule(
@@ -30,7 +25,7 @@ _CONSEQUENCES = {
     ),
     source="peft/utils/other.py, TrainableTokensWrapper.check_set_adapter",
 )
-def token_rows_disjoint(fleet: Fleet) -> Iterator[Finding]:
+def token_rows_disjoint(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """Several adapters replace different token rows of one module, and PEFT does not activate them together.
 
     Nothing stands against it, but PEFT does not compare the indices when adapters are activated:
@@ -40,21 +35,19 @@ def token_rows_disjoint(fleet: Fleet) -> Iterator[Finding]:
 
     Merge such adapters (`merge_adapter`, `merge_and_unload` with `adapter_names`) to have all of their tokens.
     """
-    for company in fleet.companies():
-        if company.members[0].peft_type == "TRAINABLE_TOKENS":  # it has no wrapper, and can do this
-            continue
-        for members, modules in shared(company.members, lambda m: m.rows).items():
-            for module in modules:
-                if common_tokens(members, module):
-                    continue
-                pair = "both" if len(members) == 2 else "two of them"
-                for peft, consequence in _CONSEQUENCES.items():
-                    yield Finding(
-                        f"{company.who(members)} replace different token rows of {shown(module)}: activating {pair} "
-                        f"{consequence}",
-                        at=members[0].at_tokens(module),
-                        help="Merge them, which takes the rows of all of them, or switch between them.",
-                        severity=company.severity if peft != "<0.18" else None,  # silent then
-                        adapters=paths(members),
-                        peft=peft,
-                    )
+    for cause in simulation.about("token-overlap"):
+        members = cause.later
+        pair = "both" if len(members) == 2 else "two of them"
+        raises = "raises `ValueError: Only one adapter can be set at a time for TrainableTokensWrapper` nevertheless"
+        silent = "silently leaves the rows in place that were active before"
+        for module in common_rows(members, cause.modules):
+            if not common_tokens(members, module):
+                yield Finding(
+                    f"{fleet.who(members, declared=cause.declared)} replace different token rows of {shown(module)}: "
+                    f"activating {pair} {raises if cause.error else silent}",
+                    at=members[0].at_tokens(module),
+                    help="Merge them, which takes the rows of all of them, or switch between them.",
+                    severity=cause.severity,
+                    adapters=paths(members),
+                    peft=cause.peft,
+                )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
+from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
+from adapterlint.lint.causes import by_type, worst
 from adapterlint.lint.fleet import name_all, paths, they
 
 _EMBEDDING, _HEAD = "base_model.model.model.embed_tokens", "base_model.model.lm_head"
@@ -14,7 +14,6 @@ _TOKENS = Patch(config={"trainable_token_indices": [60]}, tensors={f"{_EMBEDDING
 _HEAD_TOKENS = Patch(
     config={"trainable_token_indices": {"lm_head": [60]}}, tensors={f"{_HEAD}.{_DELTA}": ("F32", (1, 16))}
 )
-_TYPES = ("LORA", "ADALORA")
 _ERROR = "`KeyError: '...token_adapter.trainable_tokens_delta'`"
 
 
@@ -33,7 +32,7 @@ _ERROR = "`KeyError: '...token_adapter.trainable_tokens_delta'`"
     ),
     source="peft/utils/other.py, TrainableTokensWrapper.adapter_state_dict_load_map",
 )
-def tokens_block_later_adapter(fleet: Fleet) -> Iterator[Finding]:
+def tokens_block_later_adapter(simulation: FleetSimulation) -> Iterator[Finding]:
     """An adapter replaces token rows, and adapters without rows there cannot be loaded after it.
 
     Once a module has token rows, PEFT asks every adapter that is loaded for rows of it: `KeyError:
@@ -45,79 +44,56 @@ def tokens_block_later_adapter(fleet: Fleet) -> Iterator[Finding]:
     Load the adapters with token rows last, those with more modules after those with fewer, and declare this `order` in
     the settings.
     """
-    for members in fleet.alike():
-        if members[0].peft_type not in _TYPES:
-            continue
-        kinds = _kinds(members)
-        late = [k for k in kinds if any(k.blocks(other) for other in kinds)]
-        if not late:
-            continue
-        if fleet.ordered:
-            yield from _in_order(members, kinds)
-            continue
-        early = [k for k in kinds if any(other.blocks(k) for other in kinds)]
-        blocking, blocked = _members(late), _members(early)
-        modules = listed(dict.fromkeys(name for k in late for name in sorted(k.rows)), word="modules")
-        circle = any(k.blocks(other) and other.blocks(k) for k in late for other in late)
-        yield Finding(
+    for causes in by_type(simulation.about("tokens-block-later-adapter")):
+        declared = [cause for cause in causes if cause.declared and not cause.hopeless]
+        circle = [cause for cause in causes if cause.hopeless]
+        if circle:
+            yield _finding(circle, "Load them into models of their own.", circle=True)
+        if declared:
+            blocked = dict.fromkeys(m for cause in declared for m in cause.later)
+            yield _finding(declared, f"Load {name_all(blocked)} first.")
+        simple = [cause for cause in causes if cause not in declared and cause not in circle]
+        if simple:
+            last = _last(simple)
+            order = ", in this order" if len({frozenset(m.rows) for m in last}) > 1 else ""
+            yield _finding(
+                simple,
+                f"Load {name_all(last)} last{order}. To save, name these in `selected_adapters`: the others cannot be "
+                "saved from a model with token rows.",
+            )
+
+
+def _last(causes: Sequence[Cause]) -> list[Member]:
+    """Those with token rows, those with rows of more modules later."""
+    return sorted(dict.fromkeys(m for cause in causes for m in cause.first), key=lambda m: len(m.rows))
+
+
+def _finding(causes: Sequence[Cause], remedy: str, *, circle: bool = False) -> Finding:
+    blocking = _last(causes)
+    blocked = list(dict.fromkeys(m for cause in causes for m in cause.later))
+    names = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+    modules = listed(names, word="modules")
+    if circle:
+        blocking = list(dict.fromkeys((*blocking, *blocked)))
+        message = (
             f"{name_all(blocking)} replace token rows of different modules ({modules}): whichever is loaded first, the "
             f"next one raises {_ERROR}"
-            if circle
-            else f"{they(blocking, 'replaces', 'replace')} token rows of {modules}, and {name_all(blocked)} cannot be "
-            f"loaded after that: {_ERROR}",
-            at=blocking[0].at_tokens(min(late[0].rows)),
-            help="Load them into models of their own."
-            if circle
-            else f"Load {name_all(blocking)} last{', in this order' if len(late) > 1 else ''}. To save, name these in "
-            "`selected_adapters`: the others cannot be saved from a model with token rows.",
-            severity=fleet.severity if circle else None,
-            adapters=paths((*blocking, *blocked)),
         )
-
-
-@dataclass(slots=True, eq=False)
-class _Kind:
-    """Adapters that are alike in what counts here: whose rows they have, and what else they do to modules with rows."""
-
-    rows: frozenset[str]
-    touched: frozenset[str]
-    members: list[Member]
-
-    def blocks(self, later: _Kind) -> bool:
-        return not self.rows <= later.touched
-
-
-def _kinds(members: tuple[Member, ...]) -> list[_Kind]:
-    """The kinds of adapters, those with rows of more modules later."""
-    modules = {module for m in members for module in m.rows}
-    kinds: dict[tuple[frozenset[str], frozenset[str]], _Kind] = {}
-    for m in members:
-        rows = frozenset(m.rows)
-        # What else an adapter does to such a module is a conflict of its own, which other rules tell.
-        touched = rows.union(n for n in modules if m.tunes(n) or n in m.footprint.modules_to_save)
-        kinds.setdefault((rows, touched), _Kind(rows, touched, [])).members.append(m)
-    return sorted(kinds.values(), key=lambda k: len(k.rows))
-
-
-def _members(kinds: list[_Kind]) -> list[Member]:
-    return [m for k in kinds for m in k.members]
-
-
-def _in_order(members: tuple[Member, ...], kinds: list[_Kind]) -> Iterator[Finding]:
-    kind_of = {m: k for k in kinds for m in k.members}
-    loaded: list[Member] = []
-    blocked: list[Member] = []
-    for m in members:
-        blocks = any(kind_of[other].blocks(kind_of[m]) for other in loaded)
-        (blocked if blocks else loaded).append(m)
-    blocking = [m for m in loaded if any(kind_of[m].blocks(kind_of[other]) for other in blocked)]
-    if blocked:
-        modules = listed(dict.fromkeys(name for m in blocking for name in sorted(kind_of[m].rows)), word="modules")
-        yield Finding(
+    elif causes[0].declared:
+        message = (
             f"{they(blocked, 'is', 'are')} declared to be loaded after {name_all(blocking)}, but "
-            f"{'has' if len(blocked) == 1 else 'have'} no token rows of {modules}: {_ERROR}",
-            at=blocking[0].at_tokens(min(kind_of[blocking[0]].rows)),
-            help=f"Load {name_all(blocked)} first.",
-            severity=Severity.ERROR,
-            adapters=paths((*blocking, *blocked)),
+            f"{'has' if len(blocked) == 1 else 'have'} no token rows of {modules}: {_ERROR}"
         )
+    else:
+        message = (
+            f"{they(blocking, 'replaces', 'replace')} token rows of {modules}, and {name_all(blocked)} cannot be "
+            f"loaded after that: {_ERROR}"
+        )
+    return Finding(
+        message,
+        at=blocking[0].at_tokens(names[0]),
+        help=remedy,
+        severity=worst(causes),
+        adapters=paths(dict.fromkeys((*blocking, *blocked))),
+        peft=causes[0].peft,
+    )

@@ -92,7 +92,9 @@ def save(out: Path) -> None:
     for name, (model_type, values, cls, _) in MODELS.items():
         values = json.loads(json.dumps(values))
         num_labels = values.pop("num_labels", None)
-        config = tf.CONFIG_MAPPING[model_type].from_dict({**values, **({"num_labels": num_labels} if num_labels else {})})
+        config = tf.CONFIG_MAPPING[model_type].from_dict(
+            {**values, **({"num_labels": num_labels} if num_labels else {})}
+        )
         getattr(tf, cls)(config).save_pretrained(out / f"{name}@{tf.__version__}")
 
 
@@ -159,7 +161,10 @@ def pack(out: Path) -> None:
             lines.append(json.dumps(line, separators=(",", ":")))
     lines.sort()
     target = Path(__file__).parent / "recorded.jsonl.gz"
-    with target.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=9, mtime=0, filename="") as stream:
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=9, mtime=0, filename="") as stream,
+    ):
         stream.write("\n".join(lines).encode())
 
 

@@ -100,9 +100,7 @@ def test_kinds_follow_the_classes(line: dict[str, Any]) -> None:
 def test_experts_of_release_4_are_one_tensor_in_release_5() -> None:
     """A checkpoint has the experts one by one, however it was saved."""
     by_release = {
-        line["in"][0]: tree(line, header=True)
-        for line in lines()
-        if (line["name"], line["by"][0]) == ("mixtral", "5")
+        line["in"][0]: tree(line, header=True) for line in lines() if (line["name"], line["by"][0]) == ("mixtral", "5")
     }
     new, old = by_release["5"].nodes, by_release["4"].nodes
     assert new["model.layers.0.mlp.experts"].parameters == {"gate_up_proj": (3, 64, 16), "down_proj": (3, 16, 32)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,0 +1,104 @@
+"""What rules about an adapter in its base share: outcomes by release, and which of them rest on what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.lint.simulated import AdapterSimulation
+from adapterlint.peft.refused import Refused
+from adapterlint.peft.releases import RELEASES, between
+from adapterlint.peft.simulate import Alone
+
+K = TypeVar("K", bound=Hashable)
+
+KINDS = {
+    Kind.LINEAR: "a linear layer",
+    Kind.EMBEDDING: "an embedding",
+    Kind.GPT2_CONV1D: "a `Conv1D` of transformers",
+    Kind.CONV1D: "a convolution",
+    Kind.CONV2D: "a convolution",
+    Kind.CONV3D: "a convolution",
+    Kind.ATTENTION: "a `MultiheadAttention`",
+    Kind.NORM: "a norm",
+    Kind.CONTAINER: "a module with others inside",
+    Kind.LIST: "a list of modules",
+    Kind.OTHER: "a module of another kind",
+}
+"""Kind of a module -> what follows its name in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why PEFT does not load an adapter into its base, in some releases.
+
+    Args:
+        errors: The classes of the exception, as a message shows them: they may differ by release.
+        error: What the newest of these releases raises.
+        peft: The releases, as a specifier; `None` for all that are asked for.
+    """
+
+    errors: str
+    error: Refused
+    peft: str | None
+
+
+def refusals(simulation: AdapterSimulation, *causes: str) -> Iterator[Refusal]:
+    """The refusals of some causes; the same one of several releases is one."""
+    groups: dict[tuple[str, str], list[tuple[str, Refused]]] = {}
+    for release, lone in simulation.alone.items():
+        if lone.error is not None and lone.error.cause in causes:
+            key = (lone.error.cause, lone.error.module)
+            groups.setdefault(key, []).append((release, lone.error))
+    for found in groups.values():
+        types = dict.fromkeys(error.type for _, error in reversed(found))
+        releases = [release for release, _ in found]
+        yield Refusal(" or ".join(f"`{t}`" for t in types), found[-1][1], specifier(simulation, releases))
+
+
+def outcomes(simulation: AdapterSimulation, key: Callable[[Alone], K | None]) -> Iterator[tuple[K, str | None]]:
+    """What a function finds in the adapter alone, and the releases in which it does; `None` is nothing."""
+    groups: dict[K, list[str]] = {}
+    for release, lone in simulation.alone.items():
+        found = key(lone)
+        if found is not None:
+            groups.setdefault(found, []).append(release)
+    for outcome, releases in groups.items():
+        yield outcome, specifier(simulation, releases)
+
+
+def specifier(simulation: AdapterSimulation, releases: Sequence[str]) -> str | None:
+    """Some of the releases that are asked for; `None` for all of them."""
+    if len(releases) == len(simulation.alone):
+        return None
+    lines = [".".join(release.split(".")[:2]) for release in releases]
+    places = sorted(RELEASES.index(line) for line in lines if line in RELEASES)
+    if places and all(b - a == 1 for a, b in pairwise(places)):
+        return between(RELEASES[places[0]], RELEASES[places[-1]])
+    return f"=={lines[-1]}.*"
+
+
+def is_known(base: ModuleTree) -> bool:
+    """Whether a module that is not among those of the base is surely not there."""
+    return base.complete and not base.partial
+
+
+def is_sure(base: ModuleTree, path: str) -> bool:
+    """Whether a module, or that there is none, is no guess."""
+    node = base.nodes.get(path)
+    return is_known(base) if node is None else node.certain
+
+
+def rows(base: ModuleTree) -> int | None:
+    """How many rows the input embeddings have."""
+    node = base.nodes.get(base.input_embeddings or "")
+    weight = node.parameters.get("weight") if node is not None and base.input_embeddings is not None else None
+    return weight[0] if weight else None
+
+
+def last(path: str) -> str:
+    """The last component of a path."""
+    return path.rpartition(".")[2]

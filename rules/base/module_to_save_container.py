@@ -1,0 +1,60 @@
+"""BAS106."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Place, Severity, listed, rule, shown
+from adapterlint.lint.against_base import is_sure, last, refusals
+from adapterlint.lint.example import DROP, HIDDEN, RANK, VOCABULARY
+from adapterlint.peft.matching import whole_modules
+
+_LORA = "base_model.model.lm_head.lora_"
+_TENSORS = {
+    "*": DROP,
+    f"{_LORA}A.weight": ("F32", (RANK, HIDDEN)),
+    f"{_LORA}B.weight": ("F32", (VOCABULARY, RANK)),
+    "base_model.model.model.layers.0.input_layernorm.weight": ("F32", (HIDDEN,)),
+}
+
+
+@rule(
+    "BAS106",
+    Severity.ERROR,
+    since="0.1",
+    bad=Patch({"modules_to_save": ["layers"], "target_modules": ["lm_head"]}, _TENSORS, base={}),
+    good=Patch(base={}),
+    source="peft/utils/other.py, AuxiliaryTrainingWrapper.check_module",
+)
+def module_to_save_container(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
+    """An entry of `modules_to_save` names a list of modules.
+
+    PEFT cannot put a wrapper around a `ModuleList` or a `ModuleDict`: loading ends in `TypeError: modules_to_save cannot
+    be applied to modules of type <class 'torch.nn.modules.container.ModuleList'>`, in every release.
+
+    Name the modules in the list: `layers.0`, `layers.1`.
+    """
+    for refusal in refusals(simulation, "auxiliary-on-container"):
+        module = refusal.error.module
+        if not is_sure(base, module):
+            continue
+        inside = [path for path in base.nodes if path.rpartition(".")[0] == module]
+        yield Finding(
+            f"`modules_to_save` takes {shown(module)}, a list of modules, which PEFT cannot wrap: it raises {refusal.errors}",
+            at=_place(config, module),
+            help=f"Name the modules in it: {listed((_short(p) for p in inside), word='modules')}." if inside else None,
+            peft=refusal.peft,
+        )
+
+
+def _short(path: str) -> str:
+    above, _, name = path.rpartition(".")
+    return f"{last(above)}.{name}"
+
+
+def _place(config: Config, module: str) -> Place:
+    entry = next((e for e in whole_modules(config) if module.endswith(e)), None)
+    saved = config.get("modules_to_save")
+    if entry is None or not isinstance(saved, list):
+        return config.at("modules_to_save")
+    return config.at("modules_to_save", saved.index(entry))

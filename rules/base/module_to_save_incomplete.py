@@ -1,0 +1,132 @@
+"""BAS107."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    ModuleTree,
+    Patch,
+    Place,
+    Place,
+    Severity,
+    WeightsHeader,
+    listed,
+    rule,
+    shown,
+)
+from adapterlint.lint.against_base import is_sure, refusals
+from adapterlint.lint.example import HIDDEN
+from adapterlint.peft.keys import PREFIX
+from adapterlint.peft.matching import IMPLICIT, IMPLICIT_HEADS, names_module, saved_as, whole_modules
+from adapterlint.peft.strays import strays
+
+_NORM = {"base_model.model.model.norm.weight": ("F32", (HIDDEN,))}
+
+
+@rule(
+    "BAS107",
+    Severity.ERROR,
+    since="0.1",
+    bad=(
+        Patch({"modules_to_save": ["norm"]}, _NORM, base={}),
+        Patch({"modules_to_save": ["lm_head"]}, base={}),
+        Patch({"task_type": "SEQ_CLS"}, base={}),
+    ),
+    good=Patch({"modules_to_save": ["model.norm"]}, _NORM, base={}),
+    also=("module-to-save-without-tensors", "head-not-saved"),
+    source="peft/utils/save_and_load.py, set_peft_model_state_dict: each key of a wrapped module is looked up",
+)
+def module_to_save_incomplete(
+    config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
+    """The base has a module that is saved whole, and the file lacks tensors of it.
+
+    PEFT wraps every module of the base whose name ends in an entry of `modules_to_save`, and the head of the task
+    (`score`, `classifier`, `qa_outputs`), and looks each of its parameters up in the file: `KeyError:
+    'base_model.model.lm_head.weight'`, in `from_pretrained` and in `load_adapter`, which leaves the adapter registered
+    without its tensors. The ends of names count, not their components: `norm` is `input_layernorm` too.
+
+    Find the tensors, or load the adapter into the base it was trained on. An entry that takes more modules than were
+    trained can be written longer (`model.norm`); one that was not trained can be taken out.
+    """
+    for refusal in refusals(simulation, "module-not-in-file"):
+        module = refusal.error.module
+        if not is_sure(base, module) or _is_told(config, footprint, header, module):
+            continue
+        entry, saved = _entry(config, module), config.get("modules_to_save")
+        lacking = _lacking(config, header, base) or [module]
+        others = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
+        yield Finding(
+            f"{_who(config, entry, module)} takes {shown(module)}{others} whole, but the file lacks "
+            f"{shown(refusal.error.text.strip(chr(39)))}: PEFT raises {refusal.errors}",
+            at=_place(config, entry, saved),
+            help=_remedy(config, entry, lacking, footprint),
+            peft=refusal.peft,
+        )
+
+
+def _entries(config: Config) -> tuple[str, ...]:
+    return (*whole_modules(config), *IMPLICIT_HEADS.get(str(config.get("task_type")), ()))
+
+
+def _entry(config: Config, module: str) -> str | None:
+    found = [entry for entry in _entries(config) if module.endswith(entry)]
+    return max(found, key=len) if found else None
+
+
+def _who(config: Config, entry: str | None, module: str) -> str:
+    if entry is None:
+        return "`modules_to_save`"
+    if entry not in whole_modules(config):
+        return f"`task_type` {shown(config.get('task_type'))}"
+    return f"{shown(entry)} in `modules_to_save`"
+
+
+def _place(config: Config, entry: str | None, saved: object) -> Place:
+    if isinstance(saved, list) and entry in saved:
+        return config.at("modules_to_save", saved.index(entry))
+    return config.at("modules_to_save" if saved else "task_type")
+
+
+def _lacking(config: Config, header: WeightsHeader, base: ModuleTree) -> list[str]:
+    """The modules that are saved whole and that the file does not have all tensors of."""
+    tails = tuple(entry for entry in _entries(config) if entry)
+    found: dict[str, None] = {}
+    for path, node in base.nodes.items():
+        owner = saved_as(path, tails) if path else None
+        if owner is not None and owner not in found:
+            names = (f"{PREFIX}{path}.{parameter}" for parameter in (*node.parameters, *node.buffers))
+            if any(name not in header.tensors for name in names):
+                found[owner] = None
+    return list(found)
+
+
+def _remedy(config: Config, entry: str | None, lacking: list[str], footprint: Footprint) -> str:
+    only_ends = [path for path in lacking if entry is not None and not names_module(entry, path)]
+    brought = [owner for owner in footprint.modules_to_save if entry is not None and owner.endswith(entry)]
+    if entry is not None and only_ends == lacking and brought:
+        return f"Write {listed(brought, word='modules')} instead of {shown(entry)}, which {listed(only_ends)} ends in too."
+    if entry in IMPLICIT:
+        return "Save the adapter again with its head, or load it into the base that it was trained on."
+    return "Take the entry out if the module was not trained; else the file has lost its tensors."
+
+
+def _is_told(config: Config, footprint: Footprint, header: WeightsHeader, module: str) -> bool:
+    """Whether a rule that knows no base tells it as an error."""
+    if isinstance(config.get("modules_to_save"), str) or strays(header.tensors, config.peft_type):
+        return True
+    entries = whole_modules(config)
+    nested = [e for e in entries if (outer := saved_as(module, entries)) is not None and outer != module]
+    if nested or any(module == t or module.endswith(entries) for t in footprint.trainable_tokens if entries):
+        return True
+    brought = [path for owner, below in footprint.modules_to_save.items() for path in (owner, *below)]
+    missing = [e for e in entries if e not in IMPLICIT and not any(path.endswith(e) for path in brought)]
+    if footprint.foreign or not missing:
+        return bool(footprint.foreign)
+    owners = {owner for tuned in footprint.tuned if (owner := saved_as(tuned, missing)) is not None}
+    return any(module.endswith(e) and any(owner.endswith(e) for owner in owners) for e in missing)

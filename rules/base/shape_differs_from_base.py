@@ -1,0 +1,170 @@
+"""BAS108."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    ModuleTree,
+    Patch,
+    Severity,
+    WeightsHeader,
+    counted,
+    rule,
+    shown,
+)
+from adapterlint.lint.against_base import is_sure, last, refusals, rows
+from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
+from adapterlint.peft.keys import TOKENS
+from adapterlint.peft.ranks import misfits
+from adapterlint.peft.sites import OUTPUT_EMBEDDINGS
+
+_MISMATCH = re.compile(r"size mismatch for (\S+): .*?torch\.Size\(\[([\d, ]*)\]\).*?torch\.Size\(\[([\d, ]*)\]\)")
+_HEADS = ("score", "classifier", "qa_outputs")
+_BIG = ("F32", (67, HIDDEN))
+_HEAD = "base_model.model.lm_head.lora_"
+_LABELS = {"id2label": {"0": "no", "1": "yes"}, "pad_token_id": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class _Misfit:
+    """A tensor of the file that the model has in another shape."""
+
+    tensor: str
+    module: str
+    file: tuple[int, ...]
+    model: tuple[int, ...]
+
+    @property
+    def axis(self) -> int | None:
+        """The only dimension in which the two differ."""
+        axes = [i for i, (a, b) in enumerate(zip(self.file, self.model, strict=False)) if a != b]
+        return axes[0] if len(axes) == 1 and len(self.file) == len(self.model) else None
+
+
+@rule(
+    "BAS108",
+    Severity.ERROR,
+    since="0.1",
+    bad=(
+        Patch({"modules_to_save": ["embed_tokens"]}, {f"{EMBEDDINGS}.weight": _BIG}, base={}),
+        Patch(
+            {"target_modules": ["q_proj", "v_proj", "lm_head"]},
+            {f"{_HEAD}A.weight": ("F32", (RANK, HIDDEN)), f"{_HEAD}B.weight": ("F32", (67, RANK))},
+            base={},
+        ),
+        Patch(
+            {"task_type": "SEQ_CLS"},
+            {"base_model.model.score.weight": ("F32", (3, HIDDEN))},
+            base=_LABELS | {"architectures": ["LlamaForSequenceClassification"]},
+        ),
+        Patch(base={"hidden_size": 32}),
+    ),
+    good=Patch({"modules_to_save": ["embed_tokens"]}, {f"{EMBEDDINGS}.weight": ("F32", (64, HIDDEN))}, base={}),
+    source="peft/utils/save_and_load.py, set_peft_model_state_dict: torch refuses the shapes",
+)
+def shape_differs_from_base(
+    config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
+    """Tensors of the file have other shapes than the base's modules ask for.
+
+    torch refuses them: `RuntimeError: Error(s) in loading state_dict for ...: size mismatch for ...`, and the adapter
+    stays behind half loaded. With `ignore_mismatched_sizes=True` it loads without them.
+
+    Mostly the vocabulary was resized for the training, and the base was not resized again: PEFT never does that by
+    itself (`AutoPeftModel` does, where a tokenizer lies beside the adapter). Or a classifier has another number of
+    labels, which is advice where the base's config names no labels. The help has the line that repairs it. Where the
+    width of layers differs, the adapter was trained on another base. A rank is the matter of `rank-mismatch`.
+    """
+    for refusal in refusals(simulation, "size-mismatch"):
+        if not is_sure(base, refusal.error.module):
+            continue
+        found = [m for m in _misfits(refusal.error.text, header) if not _is_told(m, config, footprint)]
+        groups: dict[str, list[_Misfit]] = {}
+        for one in found:
+            groups.setdefault(_cause(one, base, header), []).append(one)
+        for cause, group in groups.items():
+            if len(groups) > 1 and cause == "other" and "width" in groups:
+                continue
+            yield _finding(cause, group, base, header, refusal.errors, refusal.peft)
+
+
+def _misfits(text: str, header: WeightsHeader) -> Iterator[_Misfit]:
+    for key, file, model in _MISMATCH.findall(text):
+        name = key.replace(".modules_to_save.default.", ".").replace(".default.", ".").removesuffix(".default")
+        if name not in header.tensors:
+            name = name.removesuffix(".weight")
+        module = re.sub(r"^base_model\.(model\.)?", "", name)
+        yield _Misfit(name, module, _shape(file), _shape(model))
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(",") if number.strip())
+
+
+def _is_told(one: _Misfit, config: Config, footprint: Footprint) -> bool:
+    """Whether another rule tells it from the file alone: a rank, or a number of token rows."""
+    if one.tensor.endswith(TOKENS) and one.axis == 0:
+        return True
+    if one.axis is None:
+        return False
+    ranks = {m.actual for m in misfits(config, footprint) if one.module.startswith(f"{m.module}.")}
+    return one.file[one.axis] in ranks
+
+
+def _cause(one: _Misfit, base: ModuleTree, header: WeightsHeader) -> str:
+    if one.file != one.model and one.file == one.model[::-1]:
+        return "turned"
+    if one.axis is not None and one.model[one.axis] == rows(base) and _is_embedding(one, base):
+        return "vocabulary"
+    if one.axis == 0 and any(last(part) in _HEADS for part in _parents(one.module)):
+        return "labels"
+    return "width"
+
+
+def _parents(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
+def _is_embedding(one: _Misfit, base: ModuleTree) -> bool:
+    ends = [end for end in (base.input_embeddings, base.output_embeddings) if end is not None]
+    return any(one.module.startswith(f"{end}.") for end in ends) or any(
+        last(part) in OUTPUT_EMBEDDINGS for part in _parents(one.module)
+    )
+
+
+def _finding(
+    cause: str, group: Sequence[_Misfit], base: ModuleTree, header: WeightsHeader, errors: str, peft: str | None
+) -> Finding:
+    one = group[0]
+    axis = one.axis or 0
+    more = f" (and {counted(len(group) - 1, 'tensor')} more)" if len(group) > 1 else ""
+    severity = None
+    if cause == "vocabulary":
+        what = f"{shown(one.tensor)}{more} has {one.file[axis]:,} rows of the vocabulary, but the base has {one.model[axis]:,}"
+        remedy = f"Call `model.resize_token_embeddings({one.file[axis]})` on the base before the adapter is loaded."
+    elif cause == "labels":
+        what = f"{shown(one.tensor)}{more} is for {one.file[0]:,} labels, but the base has {one.model[0]:,}"
+        remedy = f"Load the base with `from_pretrained(..., num_labels={one.file[0]})`."
+        if not {"id2label", "num_labels"} & base.config.keys():
+            severity = Severity.INFO
+    elif cause == "turned":
+        what = f"{shown(one.tensor)}{more} is transposed: it has the shape {_by(one.file)}, the base's module asks for {_by(one.model)}"
+        remedy = "Transpose it, or save the adapter again."
+    else:
+        what = f"{shown(one.tensor)}{more} has the shape {_by(one.file)}, but the base's module asks for {_by(one.model)}"
+        remedy = "Load the adapter into the base that it was trained on."
+    return Finding(
+        f"{what}: PEFT raises {errors}", at=header.at(one.tensor), help=remedy, severity=severity, peft=peft
+    )
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "()"

@@ -106,5 +106,7 @@ def tie_token_layers(model: Model, adapter: str, config: OpenedConfig) -> None:
         if isinstance(target, TokenLayer):
             if model.versions.peft >= (0, 19):
                 parent.children[path.rpartition(".")[2]] = TokenLayer(target.base, adapter, module)
+                model.root.changed()
             continue
         parent.children[path.rpartition(".")[2]] = TokenLayer(target, adapter, module)
+        model.root.changed()

@@ -14,6 +14,7 @@ from adapterlint.peft.modules import (
     Auxiliary,
     Module,
     Param,
+    Root,
     TokenLayer,
     TokenWrapper,
     Tuner,
@@ -39,7 +40,7 @@ class Wrapping:
         versions: PEFT and transformers.
     """
 
-    def __init__(self, root: Module, prefix: str, adapter: str, *, activate: bool, versions: Versions) -> None:
+    def __init__(self, root: Root, prefix: str, adapter: str, *, activate: bool, versions: Versions) -> None:
         self.root = root
         self.prefix = prefix
         self.adapter = adapter
@@ -54,9 +55,9 @@ class Wrapping:
             raise Refused("TypeError", f"{Whole.label} cannot be applied to modules of type <class 'NoneType'>")
         for path, parent, grandparent, target, name in self._matching(tails):
             if isinstance(grandparent, Whole) and self.versions.peft >= (0, 19):
-                update_whole(grandparent, self.adapter, tied)
+                self._update_whole(grandparent, tied)
             elif isinstance(target, Whole):
-                update_whole(target, self.adapter, tied)
+                self._update_whole(target, tied)
             else:
                 wrapper = Whole(target, self.adapter)
                 wrapper.brittle = self.versions.peft == (0, 18)
@@ -64,12 +65,17 @@ class Wrapping:
                 _check(wrapper, target, path)
                 self._place(wrapper, parent, name)
 
+    def _update_whole(self, wrapper: Whole, tied: Module | None) -> None:
+        update_whole(wrapper, self.adapter, tied)
+        self.root.changed()
+
     def one(self, parent: Module, target: Module, name: str, path: str) -> None:
         """Wrap one module that is found already."""
         wrapper = Whole(target, self.adapter)
         update_whole(wrapper, self.adapter, None)
         _check(wrapper, target, path)
         parent.children[name] = wrapper
+        self.root.changed()
 
     def tokens(self, entries: Sequence[str], indices: Any, *, tied: TokenLayer | None = None) -> None:
         """Wrap modules for token rows; PEFT insists that there is one."""
@@ -127,6 +133,7 @@ class Wrapping:
     def _place(self, wrapper: Auxiliary, parent: Module, name: str) -> None:
         set_active(wrapper, [self.adapter] if self.activate else [])
         parent.children[name] = wrapper
+        self.root.changed()
 
 
 def _inside_tuner(adapter: str) -> Refused:

@@ -125,6 +125,7 @@ class Injection:
         parent, target, name = self._submodules(path)
         if isinstance(target, Whole):
             update_whole(target, self.adapter, None)
+            self.model.root.changed()
             return
         wrapping = Wrapping(self.model.root, "", self.adapter, activate=True, versions=self.versions)
         wrapping.one(parent, target, name, path)
@@ -164,6 +165,7 @@ class Injection:
         layer.adapters[self.adapter] = tuned
         if layer is not target:
             parent.children[name] = layer
+            self.model.root.changed()
 
     def _check_parameters(self) -> None:
         """Before 0.20 one adapter of a model may target parameters."""
@@ -238,6 +240,7 @@ class Injection:
         layer = TokenLayer(target, self.adapter)
         update_rows(layer, self.adapter, indices, tied=False, path=path, versions=self.versions)
         parent.children[name] = layer
+        self.model.root.changed()
 
     def _check_mamba(self, name: str) -> None:
         types = _MAMBA if self.versions.peft >= (0, 20) else _MAMBA - {"nemotron_h"}

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
-from adapterlint.peft.modules import Module, Param, TokenLayer, Tuner, build, find, walk
+from adapterlint.peft.modules import Auxiliary, Module, Param, TokenLayer, Tuner, build, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
 
@@ -41,6 +41,8 @@ class Model:
         self.layers: tuple[int, ...] = ()  # after `layer_replication`: which layer of the base stands in each place
         self.broken = False  # something was wrapped whose tensors no file can have
         self.loads = 0
+        self._outline: tuple[int, list[tuple[str, Param]], list[tuple[str, Module]]] | None = None
+        self._uncalled = _uncalled(tree)
         # Of the adapter that is being loaded: module -> (attribute, rest of the name) -> shape.
         self.in_file: Mapping[str, Mapping[tuple[str, str], Shape]] = {}
 
@@ -121,9 +123,41 @@ class Model:
         tied = [found.get(name, name) for name, source in pairs if found.get(source, source) in candidates]
         return sorted({name.rpartition(".")[0] for name in tied})
 
+    def outline(self) -> tuple[list[tuple[str, Param]], list[tuple[str, Module]]]:
+        """What a forward pass comes by: parameters of plain modules, and PEFT's modules where it meets them first."""
+        if self._outline is None or self._outline[0] != self.root.version:
+            params: list[tuple[str, Param]] = []
+            wrappers: list[tuple[str, Module]] = []
+            below = ""
+            for path, module in walk(self.root, duplicates=True):
+                if below and path.startswith(below):
+                    continue
+                if path in self._uncalled:
+                    below = f"{path}."
+                    continue
+                if isinstance(module, Tuner | Auxiliary | TokenLayer):
+                    wrappers.append((path, module))
+                    below = f"{path}."
+                    continue
+                dot = f"{path}." if path else ""
+                params.extend([(dot + name, param) for name, param in module.params.items()])
+            self._outline = (self.root.version, params, wrappers)
+        return self._outline[1], self._outline[2]
+
     def model_config(self, key: str) -> Any:
         """A value of the base's config."""
         return self.tree.config.get(key)
+
+
+def _uncalled(tree: ModuleTree) -> frozenset[str]:
+    """The embedding that an encoder and a decoder share by name only: each calls its own, made of the same weight."""
+    found = set()
+    for path in tree.nodes:
+        above, _, name = path.rpartition(".")
+        dot = f"{above}." if above else ""
+        if name == "shared" and any(f"{dot}{part}.embed_tokens" in tree.nodes for part in ("encoder", "decoder")):
+            found.add(path)
+    return frozenset(found)
 
 
 def all_linear(model: Model, config: OpenedConfig) -> list[str]:

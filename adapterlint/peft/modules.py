@@ -77,6 +77,32 @@ class Module:
         return Module(self.kind, self.type)
 
 
+Walk = list[tuple[str, Module]]
+
+
+class Root(Module):
+    """A whole base model; it remembers its walks until it is changed."""
+
+    __slots__ = ("_walks", "version")
+
+    def __init__(self, kind: Kind, type: str) -> None:
+        super().__init__(kind, type)
+        self.version = 0
+        self._walks: dict[tuple[str, bool], Walk] = {}
+
+    def changed(self) -> None:
+        """Take note that a module was put in the place of another one, somewhere below."""
+        self.version += 1
+        self._walks.clear()
+
+    def walked(self, prefix: str, duplicates: bool) -> Walk:
+        """`walk` of it."""
+        key = prefix, duplicates
+        if key not in self._walks:
+            self._walks[key] = _walk(self, prefix, duplicates)
+        return self._walks[key]
+
+
 class Part(Module):
     """A module inside one of PEFT's own: it has no place in the base."""
 
@@ -308,7 +334,7 @@ class TokenWrapper(Auxiliary):
 _KEYWORDS_ONLY = frozenset({"self_attn", "encoder_attn"})
 
 
-def build(tree: ModuleTree) -> Module:
+def build(tree: ModuleTree) -> Root:
     """The modules of a base as torch would build them."""
     shared: dict[str, Param] = {}
     shapes = {f"{n.path}.{p}" if n.path else p: s for n in tree.nodes.values() for p, s in n.parameters.items()}
@@ -321,7 +347,8 @@ def build(tree: ModuleTree) -> Module:
         if alias is not None and alias in modules:
             module = modules[alias]
         else:
-            module = Module(node.kind, node.type or "Module")
+            kind = Module if path else Root
+            module = kind(node.kind, node.type or "Module")
             module.keywords_only = path.rpartition(".")[2] in _KEYWORDS_ONLY
             dot = f"{path}." if path else ""
             for name, shape in node.parameters.items():
@@ -333,12 +360,17 @@ def build(tree: ModuleTree) -> Module:
             parent, _, name = path.rpartition(".")
             if parent in modules:
                 modules[parent].children[name] = module
-    return modules.get("") or Module(Kind.CONTAINER, "Model")
+    root = modules.get("")
+    return root if isinstance(root, Root) else Root(Kind.CONTAINER, "Model")
 
 
-def walk(root: Module, prefix: str = "", *, duplicates: bool = False) -> list[tuple[str, Module]]:
+def walk(root: Module, prefix: str = "", *, duplicates: bool = False) -> Walk:
     """`named_modules`: path and module, parents first; a module at several places once, unless `duplicates`."""
-    found: list[tuple[str, Module]] = []
+    return root.walked(prefix, duplicates) if isinstance(root, Root) else _walk(root, prefix, duplicates)
+
+
+def _walk(root: Module, prefix: str, duplicates: bool) -> Walk:
+    found: Walk = []
     seen: set[int] = set()
     stack = [(prefix, root)]
     while stack:

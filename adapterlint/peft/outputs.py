@@ -6,7 +6,8 @@ what an adapter leaves without effect (a factor that is still zero, rows and cop
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from adapterlint.base.tree import Kind
@@ -37,16 +38,17 @@ class Output:
         self._shared = model.shared
         self.error: str | None = None
         self.module = ""
-        found = list(self._of(model.root, "", _uncalled(model)))
+        params, wrappers = model.outline()
+        found: list[tuple[str, Hashable]] = [(name, param.value) for name, param in params if param.value is not None]
+        for path, wrapper in wrappers:
+            found.extend(self._of(wrapper, path))
         if model.prompts and not disabled and model.current in model.prompts:
             found.append(("", ("prompt", model.prompts[model.current].value)))
         if model.layers:
             found.append(("", ("layers", model.layers)))
-        self.expression: Expression = tuple(found)
+        self.expression: Expression = tuple(sorted(found, key=itemgetter(0)))
 
-    def _of(self, module: Module, path: str, skipped: frozenset[str] = frozenset()) -> Expression:
-        if path in skipped and path:
-            return ()
+    def _of(self, module: Module, path: str) -> Expression:
         if isinstance(module, Tuner):
             return self._of_tuner(module, path)
         if isinstance(module, Whole):
@@ -61,7 +63,7 @@ class Output:
                 found.append((f"{path}.{name}", param.value))
         dot = f"{path}." if path else ""
         for name, child in module.children.items():
-            found.extend(self._of(child, dot + name, skipped))
+            found.extend(self._of(child, dot + name))
         return tuple(found)
 
     def _of_tuner(self, layer: Tuner, path: str) -> Expression:
@@ -177,15 +179,3 @@ def _row_error(layer: TokenLayer) -> str | None:
     if isinstance(layer.base, Auxiliary | TokenLayer | Tuner) or layer.base.kind not in (Kind.EMBEDDING, Kind.LINEAR):
         return None if layer.base.kind is Kind.UNKNOWN else "ValueError"
     return None
-
-
-def _uncalled(model: Model) -> frozenset[str]:
-    """The embedding that an encoder and a decoder share by name only: each calls its own, made of the same weight."""
-    nodes: Mapping[str, Any] = model.tree.nodes
-    found = set()
-    for path in nodes:
-        above, _, name = path.rpartition(".")
-        dot = f"{above}." if above else ""
-        if name == "shared" and any(f"{dot}{part}.embed_tokens" in nodes for part in ("encoder", "decoder")):
-            found.add(path)
-    return frozenset(found)

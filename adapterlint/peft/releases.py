@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 # Release line -> its newest patch on PyPI.
 PATCHES: Mapping[str, str] = {
@@ -54,6 +55,7 @@ def before(since: str) -> str | None:
     return f"<{since}" if since != RELEASES[0] else None
 
 
+@cache
 def _line(release: str) -> tuple[int, int]:
     major, minor, *_ = (*release.split("."), "0")
     return int(major), int(minor)

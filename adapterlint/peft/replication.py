@@ -29,6 +29,7 @@ def replicate_layers(model: Model, layer_map: Any) -> None:
     for place, index in enumerate(indices):
         new.children[str(place)] = _clone(layers[index])
     parent.children[name] = new
+    model.root.changed()
     before = model.layers or tuple(range(len(layers)))
     model.layers = tuple(before[i] for i in indices)
 
@@ -46,7 +47,7 @@ def _pairs(layer_map: Any) -> list[tuple[int, int]]:
 
 def _layers(model: Model) -> tuple[Module, str]:
     """Where PEFT looks for the list of layers: Llama's, BERT's or Falcon's."""
-    module = model.root
+    module: Module = model.root
     while "model" in module.children:
         module = module.children["model"]
     module = module.children.get("bert", module)

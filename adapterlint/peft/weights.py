@@ -7,7 +7,7 @@ Follows `set_peft_model_state_dict` and `get_peft_model_state_dict` (`peft/utils
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from adapterlint.base.tree import Shape
@@ -51,10 +51,11 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
     if model.broken:
         raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")
     _check_family(config, found, model)
-    found = _renamed(model, adapter, config, found)
+    own = tuner_keys(model, adapter)
+    found = _renamed(model, adapter, config, found, own)
     if config.peft_type == "ADALORA" and isinstance(config.get("rank_pattern"), dict):
         _resize(model, adapter, config)
-    result = _load(model, adapter, config, found)
+    result = _load(model, adapter, config, found, own)
     if config.prompt_learning:
         _load_prompt(model, adapter, config, found)
     return result
@@ -103,7 +104,7 @@ def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
             raise Refused("ValueError", text, cause="shared-projections")
 
 
-def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> _Tensors:
+def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> _Tensors:
     """The names that tensors have in memory, where the adapter's name is in them."""
     if config.prompt_learning:
         return found
@@ -116,7 +117,7 @@ def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) 
         return renamed
     if config.peft_type in ("LORA", "ADALORA"):
         found = {f"{k}.weight" if k.endswith(MAGNITUDE) else k: v for k, v in found.items()}
-    names = {file_key(key, adapter): key for key in tuner_keys(model, adapter)}
+    names = {file_key(key, adapter): key for key in own}
     return {names.get(key, key): value for key, value in found.items()}
 
 
@@ -159,11 +160,18 @@ def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
     return found
 
 
-def saved_keys(model: Model, adapter: str, config: OpenedConfig) -> set[str]:
-    """What PEFT would save of an adapter: names as in a file."""
+def saved_keys(
+    model: Model, adapter: str, config: OpenedConfig, own: Iterable[str], names: Mapping[str, Param]
+) -> set[str]:
+    """What PEFT would save of an adapter: names as in a file.
+
+    Args:
+        own: The names of its own parameters in memory, as `tuner_keys` gives them.
+        names: The state dict of the model.
+    """
     if config.prompt_learning:
         return {"prompt_embeddings"}
-    keys = [k for k in tuner_keys(model, adapter) if ".ranknum." not in k and f".{MAGNITUDE}." not in k]
+    keys = [k for k in own if ".ranknum." not in k and f".{MAGNITUDE}." not in k]
     found = {file_key(key, adapter) for key in keys if not key.startswith("base_model.vera_")}
     if config.get("save_projection"):
         found |= {f"base_model.{attribute}" for attribute in model.shared}
@@ -171,11 +179,9 @@ def saved_keys(model: Model, adapter: str, config: OpenedConfig) -> set[str]:
         found |= {f"{model.prefix}.{path}.{name}" for name, _ in _load_map(wrapper, adapter)}
     bias = config.get("bias", "none")
     if bias == "all":
-        names = model.state()
         found |= {k for k in names if k.endswith(".bias") or (model.versions.peft < (0, 21) and "bias" in k)}
     elif isinstance(bias, str) and bias.endswith("_only") and model.versions.peft >= (0, 21):
         layers = (path for path, module in walk(model.root, model.prefix) if isinstance(module, Tuner))
-        names = model.state()
         found |= {f"{path}.base_layer.bias" for path in layers if f"{path}.base_layer.bias" in names}
     return found
 
@@ -196,11 +202,10 @@ def _resize(model: Model, adapter: str, config: OpenedConfig) -> None:
                 param.shape = (param.shape[0], rank)
 
 
-def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> Loaded:
+def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> Loaded:
     state = model.state()
     mismatched: list[str] = []
     overwritten: list[str] = []
-    own = set(tuner_keys(model, adapter))
     for key, param in state.items():
         if key not in found:
             continue
@@ -219,7 +224,7 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> 
         text = "Error(s) in loading state_dict for PeftModel:\n\t" + "\n\t".join(mismatched)
         raise Refused("RuntimeError", text, module=_module_of(mismatched[0]), cause="size-mismatch")
     unexpected = sorted({_shown(k, adapter, v[1]) for k, v in found.items() if k not in state})
-    saved = saved_keys(model, adapter, config)
+    saved = saved_keys(model, adapter, config, own, state)
     missing = sorted({loose_key(k, adapter) for k in state if k not in found} & saved)
     return Loaded(tuple(unexpected), tuple(missing), tuple(overwritten))
 
@@ -239,7 +244,7 @@ def _is_projection(param: Param, shape: Shape) -> bool:
     return isinstance(value, tuple) and value[:1] == ("projection",) and param.shape == shape
 
 
-def _is_frozen(key: str, own: set[str]) -> bool:
+def _is_frozen(key: str, own: Iterable[str]) -> bool:
     """The weight below an adapter's own layer is saved along, for vocabularies that grew, but it was never trained."""
     layer, found, _ = key.rpartition(".base_layer.weight")
     return bool(found) and any(name.startswith(f"{layer}.") for name in own)

@@ -14,8 +14,8 @@ from adapterlint.base.parts import Part, Scope
 from adapterlint.base.table import RELEASES, activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 
-MAX_NODES = 200_000  # DeepSeek-V3 in release 4 has 47,000
-MAX_ITEMS = 20_000  # of one list of modules
+MAX_NODES = 120_000  # DeepSeek-V3 in release 4 has 75,000
+MAX_ITEMS = 4096  # of one list of modules
 ABSENT = -1
 STAR = "*"
 
@@ -166,7 +166,7 @@ class Grower:
         seen = max(shown) + 1 if shown else None
         self.values.guessed = False
         try:
-            length = self._number(child[2], index) if child[2] is not None else decide(child[3], self.values, index)
+            length = self._number(child[2] if child[2] is not None else child[3], index)
             if type(length) is int and length <= MAX_ITEMS and not (self.values.guessed and seen is not None):
                 return length, not self.values.guessed
             if type(length) is int and length > MAX_ITEMS:

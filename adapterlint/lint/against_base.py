@@ -81,9 +81,43 @@ def specifier(simulation: AdapterSimulation, releases: Sequence[str]) -> str | N
     return f"=={lines[-1]}.*"
 
 
+_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+
+
 def is_known(base: ModuleTree) -> bool:
-    """Whether a module that is not among those of the base is surely not there."""
-    return base.complete and not base.partial
+    """Whether a module that is not among those of the base is surely not there.
+
+    A class that only the task type of the adapter suggests is none that the adapter is surely loaded into; but a task
+    with a head of its own needs the class that has it.
+    """
+    own = base.config.get("architectures")
+    suggested = isinstance(own, list) and own and base.architecture not in own
+    return base.complete and not base.partial and (not suggested or (base.architecture or "").endswith(_HEADS))
+
+
+MAX_BEGINNINGS = 16
+
+
+def other_beginning(every: Sequence[str], lost: str, base: ModuleTree) -> tuple[str, str] | None:
+    """Two beginnings of paths of which the second instead of the first gives every module a place in the base.
+
+    Args:
+        every: The modules that the file has tensors for.
+        lost: One of them that the base does not have.
+    """
+    parts = lost.split(".")
+    for start in range(len(parts)):
+        rest, old = ".".join(parts[start:]), "".join(f"{part}." for part in parts[:start])
+        found = [path for path in base.nodes if path == rest or path.endswith(f".{rest}")]
+        if found:
+            beginnings = [path.removesuffix(rest) for path in found[:MAX_BEGINNINGS]]
+            fitting = [new for new in beginnings if _all_fit(every, old, new, base)]
+            return (old, fitting[0]) if len(fitting) == 1 else None
+    return None
+
+
+def _all_fit(every: Sequence[str], old: str, new: str, base: ModuleTree) -> bool:
+    return all(path.startswith(old) and new + path[len(old) :] in base.nodes for path in every)
 
 
 def is_sure(base: ModuleTree, path: str) -> bool:

@@ -13,7 +13,7 @@ from itertools import permutations
 
 from adapterlint.base.tree import ModuleTree
 from adapterlint.lint.fleet import Fleet, Member
-from adapterlint.lint.troubles import STALE, Group, Trouble, activating, loading
+from adapterlint.lint.troubles import ALONE, STALE, Group, Trouble, activating, loading
 from adapterlint.peft.signature import is_inert, signature
 from adapterlint.peft.simulate import Simulated, alone, simulate_fleet
 from adapterlint.peft.versions import Versions
@@ -57,7 +57,7 @@ class Trials:
         sorts = [(is_inert(those[0].config, those[0].footprint), those) for those in classes.values()]
         sorts.sort(key=lambda sort: sort[0])
         found = (
-            Group(those, alone(those[0].adapter, "adapterlint", self.tree, self.versions), inert)
+            Group(those, alone(those[0].adapter, ALONE, self.tree, self.versions), inert)
             for inert, those in sorts[:MAX_SIGNATURES]
         )
         return [group for group in found if group.lone.error is None]
@@ -106,7 +106,7 @@ class Trials:
 
     def _simulated(self, groups: Mapping[str, Group], sets: Sequence[Sequence[str]] = ()) -> Simulated:
         adapters = {name: group.adapter.adapter for name, group in groups.items()}
-        known = {name: group.lone for name, group in groups.items()}
+        known = {name: group.alone_as(name) for name, group in groups.items()}
         return simulate_fleet(adapters, self.tree, self.versions, activate=sets, known=known)
 
     # ---------------------------------------------------------------------------------------------------- activating

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from adapterlint.lint.fleet import Member
 from adapterlint.peft.events import Event
@@ -38,6 +39,15 @@ class Group:
     members: list[Member]
     lone: Alone
     inert: bool
+    _named: dict[str, Alone] = field(default_factory=dict, init=False)
+
+    def alone_as(self, name: str) -> Alone:
+        """It alone under another name, which the values of its tensors have in them."""
+        found = self._named.get(name)
+        if found is None:
+            expression = tuple(_renamed(self.lone.expression, name))
+            found = self._named[name] = replace(self.lone, expression=expression)
+        return found
 
     @property
     def adapter(self) -> Member:
@@ -54,6 +64,18 @@ class Group:
         if module in lone.tuned:
             return "tuned"
         return "inside" if any(path.startswith(below) for path in (*lone.whole, *lone.tuned)) else ""
+
+
+ALONE = "adapterlint"
+"""The name under which adapters are simulated alone."""
+
+
+def _renamed(value: Iterable[Hashable], name: str) -> Iterator[Any]:
+    for item in value:
+        if isinstance(item, tuple):
+            yield tuple(_renamed(item, name))
+        else:
+            yield name if item == ALONE else item
 
 
 Behind = Mapping[str, tuple[Group, tuple[Member, ...]]]

@@ -191,7 +191,7 @@ def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, pa
     weight = weight_of(base)
     if weight is None:
         raise Refused("AttributeError", f"'{base.type}' object has no attribute 'weight'", module=path)
-    base = base.current if isinstance(base, Whole) else base
+    base = _attributes_of(base)
     if base.kind is not Kind.EMBEDDING and versions.peft >= (0, 16):
         needed = "in_features" if versions.peft >= (0, 18) else "embedding_dim"
         if needed == "embedding_dim" or base.kind not in (Kind.LINEAR, Kind.UNKNOWN):
@@ -206,6 +206,17 @@ def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, pa
     width = weight.shape[1:] if weight.shape else None
     layer.indices[adapter] = indices
     layer.deltas[adapter] = Param((count, *width) if width is not None else None, ("rows", weight.value, str(indices)))
+
+
+def _attributes_of(module: Module) -> Module:
+    """The module that answers for a wrapper; active token rows answer for their weight alone."""
+    while True:
+        if isinstance(module, Whole):
+            module = module.current
+        elif isinstance(module, TokenWrapper) and (module.disabled or not module.active):
+            module = module.layer.base
+        else:
+            return module
 
 
 def set_active(wrapper: Auxiliary, names: Sequence[str]) -> None:

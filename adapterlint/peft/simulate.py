@@ -168,7 +168,7 @@ class _Run:
             return None
         switch_to(self.model, name)
         output = Output(self.model)
-        error = output.error or prefix_error(self.model)
+        error = output.error or prompt_error(self.model)
         if error is not None or lone.error is not None:
             return error
         return "yes" if output.expression == lone.expression else "no"
@@ -185,7 +185,7 @@ class _Run:
         return error or output.error or ("no" if output.expression else "yes")
 
     def _forward(self) -> str | None:
-        return Output(self.model).error or prefix_error(self.model) or "ok"
+        return Output(self.model).error or prompt_error(self.model) or "ok"
 
 
 def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
@@ -207,7 +207,7 @@ def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> 
         tuned=tuned,
         loaded=None if model.prompt_learning or has_guesses(model) else loaded,
         overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
-        forward=output.error or prefix_error(model),
+        forward=output.error or prompt_error(model),
         expression=output.expression,
         events=tuple(after_load(model, name, loaded)),
         warnings=tuple(model.warnings),
@@ -271,11 +271,14 @@ def _activate(model: Model, names: Sequence[str]) -> None:
     model.active = list(names)
 
 
-def prefix_error(model: Model) -> str | None:
-    """The error of a forward pass with a prefix that PEFT up to 0.17 gives in a cache of the wrong kind.
+def prompt_error(model: Model) -> str | None:
+    """The error of a forward pass with a prompt.
 
-    It is about models with an encoder and a decoder, and transformers 4.56 (`PeftModel.get_prompt`).
+    PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, if they are of
+    transformers 4.56 (`PeftModel.get_prompt`).
     """
+    if model.peft_type == "MULTITASK_PROMPT_TUNING":  # it asks for `task_ids`
+        return "ValueError"
     config = model.configs.get(model.current)
     two = config is not None and config.get("num_transformer_submodules") == 2
     old = model.versions.peft < (0, 18) and model.versions.transformers >= (4, 56)

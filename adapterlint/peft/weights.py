@@ -51,6 +51,10 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
     if model.broken:
         raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")
     _check_family(config, found, model)
+    if config.peft_type == "SHIRA":  # PEFT asks every module for indices
+        for _, wrapper in auxiliaries(model.root):
+            if isinstance(wrapper, Whole):
+                wrapper.check_attributes()
     own = tuner_keys(model, adapter)
     found = _renamed(model, adapter, config, found, own)
     if config.peft_type == "ADALORA" and isinstance(config.get("rank_pattern"), dict):

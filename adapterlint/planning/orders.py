@@ -18,6 +18,7 @@ from adapterlint.planning.pairs import Pairs
 MAX_PERMUTED = 4  # adapters of which every order is tried, if need be
 MAX_LOADS = 400  # loads in all simulations of one search; small fleets get at least `MIN_TRIES` orders
 MIN_TRIES = 6
+MAX_ONE_BY_ONE = 24  # adapters of which refused ones are left out one after the other
 
 _PRICES = {"ok": 0, "untried": 0, "silent": 1, "unknown": 2, "refused": 1_000}
 
@@ -101,9 +102,10 @@ class Search:
             refused = [s.adapters[0] for s in simulated.steps if s.verdict in ("raises", "unknown")]
             if not refused:
                 return order
-            # Later ones may suffer from what the first one has left in the model.
+            # Later ones may suffer from what the first one has left in the model; few are given another chance.
             kept = [name for name in order if name not in refused]
-            out = {refused[0], *(name for name in refused if self.is_blocked(name, kept))}
+            many = len(order) > MAX_ONE_BY_ONE
+            out = {refused[0], *(name for name in refused if many or self.is_blocked(name, kept))}
             simulated = self.simulate([name for name in order if name not in out])
 
     def is_blocked(self, name: str, order: Iterable[str]) -> bool:

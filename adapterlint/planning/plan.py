@@ -112,20 +112,28 @@ def _may_load(search: Search, name: str) -> bool:
 
 def _completed(search: Search, order: Order, left: dict[str, LeftOut]) -> Order:
     """An order with everybody at its end who loads there after all; of the others, what PEFT says to them there."""
+    others = [name for name in search.adapters if name not in order]
+    blockers = {name: next((o for o in order if search.is_blocked(name, [o])), None) for name in others}
+    free = [name for name in others if search.lone[name].error is None and blockers[name] is None]
+    at_end = dict(zip(free, search.simulate((*order, *free)).steps[len(order) :], strict=True)) if free else {}
+    if any(loads(step) for step in at_end.values()):
+        more = [name for name in free if loads(at_end[name])]
+        order = search.without_refused(search.simulate((*order, *more)))
     said: dict[int, LeftOut] = {}
-    for name in search.adapters:
+    for name in others:
         error, group = search.lone[name].error, search.pairs.group_of[name]
+        blocker = blockers[name]
         if name in order:
             continue
-        if error is None and group not in said:
-            blocker = next((o for o in order if search.is_blocked(name, [o])), None)
-            after = order if blocker is None else (blocker,)
-            last = search.simulate((*after, name)).steps[-1]
-            if blocker is None and last.verdict in ("ok", "warns"):
-                order = (*order, name)
-                continue
-            said[group] = LeftOut(False, last.error, blocker, tuple(last.events))
-        left[name] = LeftOut(True, error) if error is not None else said[group]
+        if error is not None:
+            left[name] = LeftOut(True, error)
+        elif blocker is None:
+            left[name] = LeftOut(False, at_end[name].error, None, at_end[name].events)
+        else:
+            if group not in said:
+                last = search.simulate((blocker, name)).steps[-1]
+                said[group] = LeftOut(False, last.error, blocker, last.events)
+            left[name] = said[group]
     return order
 
 
@@ -180,6 +188,11 @@ def _maximal(sets: Sequence[ActiveSet]) -> list[ActiveSet]:
 
 def _holds(big: ActiveSet, small: ActiveSet) -> bool:
     return set(small.slots) <= set(big.slots)
+
+
+def loads(step: Step) -> bool:
+    """Whether an adapter was loaded."""
+    return step.verdict in ("ok", "warns")
 
 
 def works(step: Step) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Place, Severity, listed, rule, shown
-from adapterlint.lint.against_base import is_sure, last, refusals
+from adapterlint.lint.against_base import is_known, is_sure, last, refusals
 from adapterlint.lint.example import DROP, HIDDEN, RANK, VOCABULARY
 from adapterlint.peft.matching import whole_modules
 
@@ -36,7 +36,7 @@ def module_to_save_container(config: Config, base: ModuleTree, simulation: Adapt
     """
     for refusal in refusals(simulation, "auxiliary-on-container"):
         module = refusal.error.module
-        if not is_sure(base, module):
+        if not is_known(base) or not is_sure(base, module):
             continue
         inside = [path for path in base.nodes if path.rpartition(".")[0] == module]
         yield Finding(

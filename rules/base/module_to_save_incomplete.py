@@ -19,7 +19,7 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_sure, refusals
+from adapterlint.lint.against_base import is_known, is_sure, refusals
 from adapterlint.lint.example import HIDDEN
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import IMPLICIT, IMPLICIT_HEADS, names_module, saved_as, whole_modules
@@ -54,6 +54,8 @@ def module_to_save_incomplete(
     Find the tensors, or load the adapter into the base it was trained on. An entry that takes more modules than were
     trained can be written longer (`model.norm`); one that was not trained can be taken out.
     """
+    if not is_known(base):
+        return
     for refusal in refusals(simulation, "module-not-in-file"):
         module = refusal.error.module
         if not is_sure(base, module) or _is_told(config, footprint, header, module):
@@ -122,7 +124,7 @@ def _is_told(config: Config, footprint: Footprint, header: WeightsHeader, module
         return True
     entries = whole_modules(config)
     nested = [e for e in entries if (outer := saved_as(module, entries)) is not None and outer != module]
-    if nested or any(module == t or module.endswith(entries) for t in footprint.trainable_tokens if entries):
+    if nested or (entries and any(t.endswith(entries) for t in footprint.trainable_tokens if t == module)):
         return True
     brought = [path for owner, below in footprint.modules_to_save.items() for path in (owner, *below)]
     missing = [e for e in entries if e not in IMPLICIT and not any(path.endswith(e) for path in brought)]

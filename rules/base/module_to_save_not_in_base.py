@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
-from adapterlint.lint.against_base import is_known, last
+from adapterlint.lint.against_base import is_known
 from adapterlint.lint.example import HIDDEN, VOCABULARY
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.matching import IMPLICIT, whole_modules
-from adapterlint.words import suggestion
 
 _MATRIX = ("F32", (VOCABULARY, HIDDEN))
 
@@ -19,6 +18,7 @@ _MATRIX = ("F32", (VOCABULARY, HIDDEN))
     Severity.WARNING,
     since="0.1",
     bad=(
+        Patch({"modules_to_save": ["score"]}, {"base_model.model.score.weight": ("F32", (2, HIDDEN))}, base={}),
         Patch({"modules_to_save": ["wte"]}, {"base_model.model.transformer.wte.weight": _MATRIX}, base={}),
         Patch({"modules_to_save": ["value_head"]}, {"base_model.model.value_head.weight": ("F32", (1, HIDDEN))}, base={}),
     ),
@@ -32,7 +32,8 @@ def module_to_save_not_in_base(config: Config, footprint: Footprint, base: Modul
     """An entry of `modules_to_save` names no module of the base.
 
     PEFT passes over it without a word, and the tensors that the file has for it are dropped: what was trained there is
-    lost. `classifier`, `score` and `qa_outputs` are not told, since PEFT adds them for every base of a task.
+    lost. `classifier`, `score` and `qa_outputs`, which PEFT adds for every base of a task, are told only if the file has
+    tensors for them: such an adapter was trained on a model with a head, and the base has none.
 
     Load the adapter into the base that it was trained on. A head that was put on top of it by a library of its own (a
     value head, a reward head) is loaded by that library, not by PEFT. Without tensors the entry does nothing.
@@ -41,9 +42,12 @@ def module_to_save_not_in_base(config: Config, footprint: Footprint, base: Modul
         return
     if not is_known(base):
         return
-    entries = [e for e in whole_modules(config) if e not in IMPLICIT]
+    entries = whole_modules(config)
+    brought = [path for path in footprint.modules_to_save if path not in base.nodes]
+    if not entries or not brought:
+        return
     idle = [e for e in entries if not any(path.endswith(e) for path in base.nodes)]
-    lost = [e for e in idle if any(owner.endswith(e) for owner in footprint.modules_to_save)]
+    lost = [e for e in idle if any(owner.endswith(e) for owner in brought)]
     if lost:
         yield Finding(
             f"{listed(lost, word='entries')} of `modules_to_save` {'names' if len(lost) == 1 else 'name'} no module of the "
@@ -54,5 +58,6 @@ def module_to_save_not_in_base(config: Config, footprint: Footprint, base: Modul
 
 
 def _remedy(entry: str, base: ModuleTree) -> str:
-    near = suggestion(last(entry), {last(path) for path in base.nodes if path})
-    return f"Load it into the base that it was trained on{f', where {shown(near)} is called so' if near else ''}."
+    if entry in IMPLICIT:
+        return f"Load it into a model class with that head, instead of {shown(base.architecture or 'this one')}."
+    return "Load it into the base that it was trained on."

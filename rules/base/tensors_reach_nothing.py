@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from adapterlint import (
@@ -18,7 +19,7 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_known, is_sure, outcomes
+from adapterlint.lint.against_base import is_known, is_sure, last, other_beginning, outcomes
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
@@ -51,26 +52,23 @@ def tensors_reach_nothing(
     """
     if not is_known(base) or strays(header.tensors, config.peft_type):
         return
-    known = {*footprint.unexpected, *footprint.foreign}
     for unexpected, peft in outcomes(simulation, _unexpected):
         names = set(unexpected)
         modules = [
             module
             for module, parameters in footprint.tuned.items()
-            if module not in footprint.untargeted
+            if module not in base.nodes
+            and module not in footprint.untargeted
             and is_sure(base, module)
-            and module not in base.nodes
-            and any(footprint.names[module, p] in names for p in parameters)
+            and any(footprint.names[module, parameter] in names for parameter in parameters)
         ]
-        whole = {m: p for m, p in footprint.plain.items() if is_sure(base, m) and m not in base.nodes}
-        modules += [m for m, p in whole.items() if not _is_of_entry(m, config) and _lost(m, p, footprint, names - known)]
         if not modules:
             continue
         reached = len(header.tensors) - len(names & header.tensors.keys())
         yield Finding(
             f"{counted(reached, 'tensor')} of {len(header.tensors):,} "
             f"{'reaches' if reached == 1 else 'reach'} a module; the base has no {listed(modules, word='modules')}",
-            at=header.at(next(n for m in modules for n in _of(m, footprint) if n in names)),
+            at=header.at(next(footprint.names[modules[0], p] for p in footprint.tuned[modules[0]])),
             help=_remedy(modules, footprint, base),
             severity=None if reached else Severity.ERROR,
             peft=peft,
@@ -81,45 +79,16 @@ def _unexpected(lone: Alone) -> tuple[str, ...] | None:
     return lone.loaded.unexpected if lone.loaded is not None and lone.loaded.unexpected else None
 
 
-def _lost(module: str, parameters: Sequence[str] | object, footprint: Footprint, names: set[str]) -> bool:
-    return any(name in names for name in _of(module, footprint))
-
-
-def _of(module: str, footprint: Footprint) -> Iterator[str]:
-    for parameters in (footprint.tuned.get(module, {}), footprint.plain.get(module, {})):
-        yield from (footprint.names[module, parameter] for parameter in parameters)
-
-
-def _is_of_entry(module: str, config: Config) -> bool:
-    """Whether `modules_to_save` names it, which another rule tells."""
-    return any(entry and entry in module for entry in config.strings("modules_to_save"))
-
-
 def _remedy(modules: Sequence[str], footprint: Footprint, base: ModuleTree) -> str:
-    change = other_beginning([*footprint.tuned, *footprint.plain], modules[0], base)
+    change = other_beginning([*footprint.tuned, *footprint.modules_to_save], modules[0], base)
     if change is not None:
         old, new = (shown(f"{PREFIX}{part}") for part in change)
         return f"All tensors fit if their names begin with {new} instead of {old}."
-    if any(".experts." in f".{module}." for module in modules):
-        return "transformers 5 keeps the experts of a layer in one module: load it with transformers 4."
+    if any(_EXPERT.search(module) for module in modules):
+        return "Since transformers 5 the experts of a layer are one module: load it with transformers 4."
+    if any(last(module) == "experts" for module in modules):
+        return "Before transformers 5 the experts of a layer were modules of their own: load it with transformers 5."
     return "Load the adapter into the base that it was trained on."
 
 
-MAX_BEGINNINGS = 16
-
-
-def other_beginning(every: Sequence[str], lost: str, base: ModuleTree) -> tuple[str, str] | None:
-    """Two beginnings of paths of which the second instead of the first gives every module a place in the base."""
-    parts = lost.split(".")
-    for start in range(len(parts)):
-        rest, old = ".".join(parts[start:]), "".join(f"{part}." for part in parts[:start])
-        found = [path for path in base.nodes if path == rest or path.endswith(f".{rest}")]
-        if not found:
-            continue
-        fitting = []
-        for path in found[:MAX_BEGINNINGS]:
-            new = path.removesuffix(rest)
-            if all(module.startswith(old) and new + module[len(old) :] in base.nodes for module in every):
-                fitting.append((old, new))
-        return fitting[0] if len(fitting) == 1 else None
-    return None
+_EXPERT = re.compile(r"\.experts\.\d+\.")

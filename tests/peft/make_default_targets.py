@@ -51,7 +51,11 @@ def main(sources: Path) -> None:
     compact: dict[str, Any] = {}
     for method, rows in sorted(table.items()):
         since = min((h[0][0] for h in rows.values()), key=list(PATCHES).index)
-        if method != "LORA_TARGET" and all(_from(base.get(m, []), since) == h for m, h in rows.items()) and len(rows) >= 30:
+        if (
+            method != "LORA_TARGET"
+            and all(_from(base.get(m, []), since) == h for m, h in rows.items())
+            and len(rows) >= 30
+        ):
             compact[method] = since
         else:
             compact[method] = dict(sorted(rows.items()))

@@ -1,0 +1,130 @@
+"""The recorded fleets (`tests/fleets/README.md`): adapters and bases in memory, what PEFT did, what is said of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adapterlint.adapter import Adapter, load_adapter
+from adapterlint.base import Base, load_base
+from adapterlint.lint.example import safetensors_file
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.tuner_layers import LAYERS
+from adapterlint.simulation import Simulation, simulate
+from adapterlint.sources.memory import MemoryFolder
+
+FLEETS = Path(__file__).parents[1] / "fleets"
+RELEASES = ("0.15.2", "0.17.1", "0.18.1", "0.19.1", "0.20.0", "0.21.2")
+Facts = Iterator[tuple[str, str, Any]]  # facet, what it is about, value
+
+
+@cache
+def recorded() -> list[dict[str, Any]]:
+    with gzip.open(FLEETS / "fleets.jsonl.gz", "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+@cache
+def bases() -> Mapping[str, Base]:
+    found = {}
+    with gzip.open(FLEETS / "bases.jsonl.gz", "rt") as file:
+        for line in file:
+            base = json.loads(line)
+            found[base["name"]] = load_base(folder(base["name"], "config.json", base["config"], base["tensors"]))
+    return {name: base for name, base in found.items() if base is not None}
+
+
+def folder(path: str, config: str, values: Mapping[str, Any], tensors: Mapping[str, Any]) -> MemoryFolder:
+    weights = "model.safetensors" if config == "config.json" else "adapter_model.safetensors"
+    shapes = {name: (dtype, tuple(shape)) for name, (dtype, shape) in tensors.items()}
+    return MemoryFolder(path, {config: json.dumps(values).encode(), weights: safetensors_file(shapes)})
+
+
+def adapters_of(fleet: Mapping[str, Any]) -> dict[str, Adapter]:
+    found = {}
+    for name, one in fleet["adapters"].items():
+        found[name] = load_adapter(folder(name, "adapter_config.json", one["config"], one["tensors"]))
+    return {name: adapter for name, adapter in found.items() if adapter is not None}
+
+
+def error(value: Mapping[str, Any] | None) -> str | None:
+    return value["type"] if value else None
+
+
+def told(truth: Mapping[str, Any]) -> Facts:
+    """Everything that a truth says."""
+    for name, alone in truth["alone"].items():
+        yield "loads", name, alone["loads"] or error(alone["error"])
+        if alone["loads"]:
+            footprint = {key: alone[key] for key in ("modules_to_save", "trainable_tokens", "tuned")}
+            yield "footprint", name, footprint
+            if "unexpected" in alone:
+                yield "coverage", name, {key: alone[key] for key in ("unexpected", "missing")}
+            yield "forward", name, error(alone["forward"]) or ("effective" if alone["effective"] else "no effect")
+    for order, entry in truth["orders"].items():
+        yield "order", order, (entry["refused"], error(entry["error"]))
+        if entry["refused"]:
+            continue
+        yield "auxiliary", order, {path: sorted(names) for path, names in entry["auxiliary"].items()}
+        for name, faithful in entry["faithful"].items():
+            if faithful != "unknown":
+                yield "faithful", f"{order} {name}", faithful if isinstance(faithful, str) else faithful["type"]
+        yield "base", order, entry["base"] if isinstance(entry["base"], str) else entry["base"]["type"]
+        for names, result in truth["active"].get(order, {}).items():
+            state = {path: sorted(active) for path, active in result.get("auxiliary", {}).items()}
+            yield "active", f"{order} {names}", error(result["error"]) or (state, error(result["forward"]) or "ok")
+
+
+def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
+    """The same of a simulation; `None` for what it does not decide."""
+    adapters = adapters_of(fleet)
+
+    def run(names: list[str], activate: list[list[str]]) -> Simulation:
+        return simulate(
+            [adapters[name] for name in names],
+            names=names,
+            base=bases()[fleet["base"]],
+            peft=truth["peft"],
+            transformers=truth["transformers"],
+            activate=activate,
+        )
+
+    for name in truth["alone"]:
+        found = run([name], []).adapters[name]
+        yield "loads", name, found.loads or (found.error and found.error.type)
+        if found.footprint:
+            footprint = found.footprint.model_dump()
+            del footprint["overwrites"]
+            yield "footprint", name, footprint
+        if found.coverage:
+            yield "coverage", name, found.coverage.model_dump()
+        yield "forward", name, found.forward
+    for order in truth["orders"]:
+        names = order.split(">")
+        sets = list(truth["active"].get(order, {}))
+        result = run(names, [s.split("+") for s in sets])
+        loads = [step for step in result.steps if step.do == "load"]
+        bad = next((step for step in loads if step.verdict in ("raises", "unknown")), None)
+        if bad is None:
+            yield "order", order, (None, None)
+        elif bad.error is not None:
+            yield "order", order, (bad.adapters[0], bad.error.type)
+        state = loads[-1].auxiliary
+        yield "auxiliary", order, state and {path: sorted(active) for path, active in state.items()}
+        for name in names:
+            yield "faithful", f"{order} {name}", result.adapters[name].faithful
+        yield "base", order, result.base_unchanged
+        for one, step in zip(sets, [s for s in result.steps if s.do == "activate"], strict=True):
+            aux = {path: sorted(active) for path, active in (step.auxiliary or {}).items()}
+            known = None if step.verdict == "unknown" else (aux, step.forward)
+            yield "active", f"{order} {one}", step.error.type if step.error else known
+
+
+def is_simulated(fleet: Mapping[str, Any]) -> bool:
+    """Whether all its methods are."""
+    types = {str(adapter["config"].get("peft_type")).upper() for adapter in fleet["adapters"].values()}
+    return all(t in LAYERS or t == "TRAINABLE_TOKENS" or t not in METHODS or METHODS[t].prompt_learning for t in types)

@@ -15,7 +15,7 @@ from adapterlint.errors import AdapterlintError
 from adapterlint.peft.footprint import footprint
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.releases import NEWEST, newest_patch
-from adapterlint.peft.simulate import Alone, Simulated, Step, simulate_fleet
+from adapterlint.peft.simulate import UNDECIDED, Alone, Simulated, Step, simulate_fleet
 from adapterlint.peft.versions import TRANSFORMERS, Versions
 
 
@@ -210,9 +210,15 @@ def _simulated(lone: Alone, faithful: str | None) -> SimulatedAdapter:
         error=SimulatedError(type=lone.error.type, text=lone.error.text) if lone.error else None,
         footprint=footprint if loads else None,
         coverage=Coverage(unexpected=list(found.unexpected), missing=list(found.missing)) if loads and found else None,
-        forward=(lone.forward or ("effective" if lone.expression else "no effect")) if loads else None,
+        forward=_forward(lone),
         faithful=faithful,
     )
+
+
+def _forward(lone: Alone) -> str | None:
+    if not lone.loads or lone.forward == UNDECIDED:
+        return None
+    return lone.forward or ("effective" if lone.expression else "no effect")
 
 
 def _lists(values: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

@@ -179,33 +179,25 @@ class Grower:
         return (default, False) if type(default) is int else (0, False)
 
     def _choose(self, choice: Any, index: Index, there: Trie | None, name: str) -> tuple[int, bool]:
-        """The node at a place, and whether that is certain."""
+        """The node at a place, and whether that is certain: as the checkpoint shows it, else as the config says."""
         if isinstance(choice, int):
             return choice, True
         self.values.guessed = False
+        decided: int | None
         try:
-            decided = decide(choice, self.values, index)
-            guessed = self.values.guessed
+            decided, sure = decide(choice, self.values, index), not self.values.guessed
         except Missing:
-            decided, guessed = None, True
-        if not guessed:
+            decided, sure = None, False
+        default: int = _default(choice["d"], index)
+        if there is None:
+            return (default, False) if decided is None else (decided, sure or "f" in choice)
+        inner = there.get(name)
+        scores = {ref: self._score(ref, inner) for ref in dict.fromkeys([*_options(choice), default])}
+        winners = [ref for ref, score in scores.items() if score == max(scores.values())]
+        # A head that the checkpoint lacks, or nothing to go by.
+        if decided is not None and (decided in winners or (inner is None and there is self.root)):
             return decided, True
-        if there is not None:
-            options = _options(choice)
-            inner = there.get(name)
-            scores = {ref: self._score(ref, inner) for ref in options}
-            best = max(scores.values())
-            winners = [ref for ref in options if scores[ref] == best]
-            if len(winners) == 1:
-                return winners[0], True
-            if decided not in winners:
-                decided = None if decided is not None else decided
-                if decided is None:
-                    default = _default(choice["d"], index)
-                    return (default if default in winners else winners[0]), False
-        if decided is None:
-            decided = _default(choice["d"], index)
-        return decided, "f" in choice and guessed and decided is not None
+        return (winners[0], True) if len(winners) == 1 else (default if default in winners else winners[0], False)
 
     def _score(self, ref: int, there: Any) -> int:
         """How well a node explains the tensors of a place: those it has less those it has not."""
@@ -220,6 +212,8 @@ class Grower:
         required = sum(1 for s in own.values() if isinstance(s, list) or s is None)
         if not isinstance(there, dict):
             return 0, required
+        if self.packed and spec[1] == "l":  # quantised: its tensors have names of their own
+            return required, 0
         key = (id(self.entry), ref, id(there))
         if key in self._scores:
             return self._scores[key]
@@ -260,14 +254,13 @@ class Grower:
         return found
 
     def _is_there(self, name: str, choice: Any, index: Index, there: Trie | None) -> bool:
-        self.values.guessed = False
+        """Whether a module has a parameter that not every model of the class has."""
+        if there:
+            return name in there
         try:
-            decided = bool(decide(choice, self.values, index))
-            if not self.values.guessed or there is None:
-                return decided
+            return bool(decide(choice, self.values, index))
         except Missing:
-            decided = bool(_default(choice["d"], index))
-        return name in there if there else decided
+            return bool(_default(choice["d"], index))
 
     def _shape(self, sizes: Any, index: Index) -> Shape | None:
         if sizes is None:

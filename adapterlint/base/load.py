@@ -44,7 +44,7 @@ class Base:
 
     def __post_init__(self) -> None:
         tensors = self.evidence.tensors
-        said = repr((self.evidence.config, None if tensors is None else list(tensors.items())))
+        said = repr((self.evidence.config, self.evidence.pickled, None if tensors is None else list(tensors.items())))
         object.__setattr__(self, "fingerprint", hashlib.sha256(said.encode("utf-8", "replace")).hexdigest())
 
     def __eq__(self, other: object) -> bool:

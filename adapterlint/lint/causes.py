@@ -74,7 +74,7 @@ _BY_KIND = {
     "one-active-only": "one-active-only",
     "several-biases": "several-biases",
     "shared-projections": "shared-projections-differ",
-    "target-parameters": "target-parameters-conflict",
+    "target-parameters": "loading-refused",
     "tuner-inside-module-to-save": "module-around-tuner",
 }
 _SAME_TARGETS = ("LN_TUNING", "TRAINABLE_TOKENS")

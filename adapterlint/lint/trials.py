@@ -14,6 +14,7 @@ from itertools import permutations
 from adapterlint.base.tree import ModuleTree
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.troubles import ALONE, STALE, Group, Trouble, activating, loading
+from adapterlint.peft.refused import Refused
 from adapterlint.peft.signature import is_inert, signature
 from adapterlint.peft.simulate import Simulated, alone, simulate_fleet
 from adapterlint.peft.versions import Versions
@@ -76,10 +77,18 @@ class Trials:
         behind = _representatives([m for m in members if m in group_of], group_of)
         names = {f"adapterlint_{i}": those for i, those in enumerate(behind)}
         found = self._simulated({name: group_of[those[0]] for name, those in names.items()})
+        if self.tree.partial:
+            yield from self._mirrored_in_order(members, group_of)
         yield from (
             replace(one, declared=True)
             for one in loading(found, {name: (group_of[those[0]], those) for name, those in names.items()}, self._blame)
         )
+
+    def _mirrored_in_order(self, members: Sequence[Member], group_of: Mapping[Member, Group]) -> Iterator[Trouble]:
+        groups = list(dict.fromkeys(group_of[m] for m in members if m in group_of))
+        for i, first in enumerate(groups):
+            for second in groups[i + 1 :]:
+                yield from (replace(one, declared=True, hopeless=True) for one in self._mirrored(first, second))
 
     def _pair(self, first: Group, second: Group) -> list[Trouble]:
         """What goes wrong when one is loaded and then another, with whether the opposite order fails too."""
@@ -94,10 +103,21 @@ class Trials:
             found = self._simulated({a: first, b: second}, [(a, b)])
             behind = {a: (first, tuple(first.members)), b: (second, tuple(second.members))}
             troubles = list(loading(found, behind, None))
+            if self.tree.partial and not _fails(troubles):
+                troubles += self._mirrored(first, second)
             if not _fails(troubles):
                 troubles += activating(found, behind)
             self._pairs[key] = troubles
         return self._pairs[key]
+
+    def _mirrored(self, first: Group, second: Group) -> Iterator[Trouble]:
+        """An auxiliary module where another adapter tunes fails in both orders, which a partial base does not show."""
+        a, b = "adapterlint_a", "adapterlint_b"
+        behind = {a: (second, tuple(second.members)), b: (first, tuple(first.members))}
+        for one in loading(self._simulated({a: second, b: first}), behind):
+            if one.kind == "auxiliary-on-tuner":
+                error = Refused("ValueError", "Target module is not supported")
+                yield replace(one, first=one.later, later=one.first, error=error, roles=one.roles[::-1])
 
     def _blame(self, kind: str, earlier: Iterable[Group], later: Group) -> tuple[list[Group], bool]:
         """Those of earlier ones that are to blame for a trouble, and whether the opposite order fails too."""

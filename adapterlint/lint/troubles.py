@@ -143,7 +143,7 @@ class _Loading:
                 self.explained.update(wrong)
             for event in events:
                 # Weights that are saved along with a tuned embedding are mostly those that the base has anyway.
-                if wrong and not event.module.endswith(".base_layer"):
+                if wrong and not (event.kind == "base-weights-overwritten" and event.module.endswith(".base_layer")):
                     yield Trouble(event.kind, "load", event.module, self._members(wrong), members)
 
     def _outputs(self) -> Iterator[Trouble]:

@@ -139,6 +139,7 @@ class Injection:
 
     def _create(self, path: str, parameter: str = "", wrapped: Tuner | None = None) -> None:
         """`_create_and_replace`."""
+        check_name(self.adapter)
         parent, target, name = self._submodules(path)
         self._check_mamba(name)
         if self.config.peft_type == "TRAINABLE_TOKENS":
@@ -327,6 +328,17 @@ class Injection:
             known = bias in ("none", "all", None, own, "lora_only")
             if not known and not (self.versions.peft >= (0, 18) and isinstance(bias, str) and bias.endswith("_only")):
                 raise Refused("NotImplementedError", f"Requested bias: {bias}, is not implemented.", cause="config")
+
+
+def check_name(name: str) -> None:
+    """torch does not take every name for a module.
+
+    Raises:
+        Refused: It does not take this one.
+    """
+    if "." in name or not name:
+        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
+        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
 
 
 class Transposed(Param):

@@ -14,7 +14,7 @@ from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layer
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.injection import Injection
+from adapterlint.peft.injection import Injection, check_name
 from adapterlint.peft.matching import IMPLICIT_HEADS, Targets
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
@@ -170,7 +170,6 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 
 
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
-    _check_name(name)
     if config.peft_type in _UNKNOWN or (config.peft_type in _SHARING and len(model.configs) > 1):
         raise Undecided
     if config.peft_type == "VERA" and not model.shared and not model.tree.partial:
@@ -183,15 +182,9 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
         tie_token_layers(model, name, config)
 
 
-def _check_name(name: str) -> None:
-    """torch does not take every name for a module."""
-    if "." in name or not name:
-        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
-        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
-
-
 def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
     """VeRA's `_find_dim` and the projections of the first adapter, as large as its largest target."""
+    check_name(name)
     prepare_targets(model, config)
     expand_targets(model, config)
     saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
@@ -231,13 +224,19 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     if submodules is None:
         submodules = config["num_transformer_submodules"] = 2 if config.task_type == "SEQ_2_SEQ_LM" else 1
     kind, virtual = config.peft_type, config.get("num_virtual_tokens")
+    if virtual is None:
+        raise Refused("TypeError", "unsupported operand type(s) for *: 'NoneType' and 'int'", cause="config")
     if kind in ("PREFIX_TUNING", "CARTRIDGE"):
         _fit_heads(config, base)
-        shape: Shape | None = (virtual, config["num_layers"] * 2 * config["token_dim"])
+        shape = (virtual, config["num_layers"] * 2 * config["token_dim"])
     else:
         shape = (virtual * submodules, config["token_dim"])
-    _check_name(name)
-    model.prompts[name] = Param(shape, ("random", model.random()))
+    check_name(name)
+    model.prompts[name] = {"prompt_embeddings": Param(shape, ("random", model.random()))}
+    if kind == "MULTITASK_PROMPT_TUNING":
+        tasks, ranks = config.get("num_tasks"), config.get("num_ranks")
+        for key, size in (("cols", (tasks, shape[0], ranks)), ("rows", (tasks, ranks, shape[1]))):
+            model.prompts[name][f"prefix_task_{key}"] = Param(size, ("random", model.random()))
     if model.versions.peft >= (0, 16):
         add_auxiliaries(model, name, config)
 

@@ -33,7 +33,7 @@ class Model:
         self.task: str | None = None  # the same: decides the class of the PeftModel
         self.active: list[str] = []  # BaseTuner.active_adapters
         self.current = ""  # PeftModel.active_adapter
-        self.prompts: dict[str, Param] = {}
+        self.prompts: dict[str, dict[str, Param]] = {}  # adapter -> name in the file -> parameter
         self.shared: dict[str, dict[str, Param]] = {}  # tuner-level parameters: attribute -> adapter -> parameter
         self.targeted = False  # whether any adapter found a target (counts for all of them before 0.21)
         self.saved: set[str] = set()  # the modules_to_save of all adapters, which 0.15 keeps in one set
@@ -95,8 +95,6 @@ class Model:
         for attribute, of in self.shared.items():
             for adapter, param in of.items():
                 found[f"base_model.{attribute}.{adapter}"] = param
-        for adapter, param in self.prompts.items():
-            found[f"prompt_encoder.{adapter}.embedding.weight"] = param
         return found
 
     def tied_modules(self) -> list[str]:

@@ -9,10 +9,42 @@ from typing import Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.peft.constructors import refusals
-from adapterlint.peft.fields import MISSING, fields_of
+from adapterlint.peft.fields import MISSING, fields_of, wrong_type
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.refused import Refused
+from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
+
+PATTERN_NEEDS_LAYERS = frozenset(
+    [
+        "ADALORA",
+        "BOFT",
+        "DEFT",
+        "DELORA",
+        "FOURIERFT",
+        "FROD",
+        "HRA",
+        "LILY",
+        "LOHA",
+        "LOKR",
+        "LORA",
+        "OFT",
+        "PEANUT",
+        "PSOFT",
+        "PVERA",
+        "SHADOW",
+        "TINYLORA",
+        "VBLORA",
+        "VERA",
+        "WAVEFT",
+    ]
+)
+"""Types that refuse `layers_pattern` without `layers_to_transform`; the others ignore it then."""
+
+_STRING = frozenset(
+    ["BONE", "C3A", "DEFT", "FOURIERFT", "HIRA", "HRA", "LORA", "MISS", "PSOFT", "SHADOW", "UNILORA", "WAVEFT"]
+)
+REFUSED_WITH_STRING = {"layers_to_transform": _STRING | {"ADALORA", "DELORA"}, "layers_pattern": _STRING}
+"""Key -> types that refuse it beside a `target_modules` that is a string."""
 
 _TASKS_UNCHECKED = frozenset({"C3A", "CPT", "RANDLORA", "TRAINABLE_TOKENS"})  # before 0.18
 TASK_TYPES = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
@@ -78,6 +110,8 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
     method = METHODS.get(peft_type) if isinstance(peft_type, str) else None
     if method is None or not method.known_in(release):
         raise Refused("KeyError", repr(peft_type), cause="config")
+    if any(wrong_type(method.name, key, value) is not None for key, value in config.values.items()):
+        raise Undecided
     opened = OpenedConfig(method.name, config.values, release)
     task = opened.get("task_type")
     since = "0.18" if method.name in _TASKS_UNCHECKED else "0.14"
@@ -95,30 +129,12 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
 def _check_layers(config: OpenedConfig, release: str) -> None:
     layers, pattern = config.get("layers_to_transform"), config.get("layers_pattern")
     absent = layers is None if in_range(release, "0.21", None) else not layers
-    if pattern and absent and in_range(release, "0.14", None):
+    asks = config.peft_type in PATTERN_NEEDS_LAYERS
+    if pattern and absent and asks and in_range(release, "0.14", None):
         text = "When `layers_pattern` is specified, `layers_to_transform` must also be specified. "
         raise Refused("ValueError", text, cause="config")
-    if isinstance(config.get("target_modules"), str) and config.peft_type in _NO_LAYERS_WITH_STRING:
-        for key, value in (("layers_to_transform", layers), ("layers_pattern", pattern)):
-            if value is not None:
+    if isinstance(config.get("target_modules"), str):
+        for key, types in REFUSED_WITH_STRING.items():
+            if config.get(key) is not None and config.peft_type in types:
                 text = f"`{key}` cannot be used when `target_modules` is a str."
                 raise Refused("ValueError", text, cause="config")
-
-
-_NO_LAYERS_WITH_STRING = frozenset(
-    [
-        "LORA",
-        "ADALORA",
-        "C3A",
-        "DEFT",
-        "DELORA",
-        "FOURIERFT",
-        "HIRA",
-        "HRA",
-        "MISS",
-        "PSOFT",
-        "SHADOW",
-        "UNILORA",
-        "WAVEFT",
-    ]
-)

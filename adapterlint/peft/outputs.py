@@ -43,7 +43,7 @@ class Output:
         for path, wrapper in wrappers:
             found.extend(self._of(wrapper, path))
         if model.prompts and not disabled and model.current in model.prompts:
-            found.append(("", ("prompt", model.prompts[model.current].value)))
+            found.append(("", ("prompt", *(param.value for param in model.prompts[model.current].values()))))
         if model.layers:
             found.append(("", ("layers", model.layers)))
         self.expression: Expression = tuple(sorted(found, key=itemgetter(0)))

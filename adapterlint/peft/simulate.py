@@ -12,6 +12,7 @@ from adapterlint.peft.auxiliary import auxiliaries, disable, switch
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
 from adapterlint.peft.injection import set_tuners
 from adapterlint.peft.loading import load
+from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, walk
 from adapterlint.peft.outputs import Expression, Output
@@ -19,6 +20,8 @@ from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
 
+# Values that nobody thought of make PEFT stumble too, somewhere; where is not worth a guess.
+UNDECIDABLE = (Undecided, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 Verdict = Literal["ok", "warns", "raises", "unknown"]
 
 
@@ -142,7 +145,7 @@ class _Run:
             events = tuple(after_refusal(model, error, name))
             warnings = tuple(model.warnings)
             return Step("load", (name,), "raises", error, warnings, auxiliary_state(model), self._forward(), events)
-        except Undecided:
+        except UNDECIDABLE:
             self.decided = False
             return Step("load", (name,), "unknown")
         self.loaded.append(name)
@@ -170,7 +173,7 @@ class _Run:
         output = Output(self.model)
         error = output.error or prompt_error(self.model)
         if error is not None or lone.error is not None:
-            return error
+            return None if error == UNDECIDED else error
         return "yes" if output.expression == lone.expression else "no"
 
     def base(self) -> str | None:
@@ -185,7 +188,8 @@ class _Run:
         return error or output.error or ("no" if output.expression else "yes")
 
     def _forward(self) -> str | None:
-        return Output(self.model).error or prompt_error(self.model) or "ok"
+        error = Output(self.model).error or prompt_error(self.model)
+        return None if error == UNDECIDED else error or "ok"
 
 
 def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
@@ -197,7 +201,7 @@ def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> 
         if is_unsure(model, error):
             return Alone(known=False)
         return Alone(error=error, events=tuple(after_refusal(model, error, name)), warnings=tuple(model.warnings))
-    except Undecided:
+    except UNDECIDABLE:
         return Alone(known=False)
     whole, tokens, tuned = _footprint(model)
     output = Output(model)
@@ -277,12 +281,24 @@ def prompt_error(model: Model) -> str | None:
     PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, if they are of
     transformers 4.56 (`PeftModel.get_prompt`).
     """
-    if model.peft_type == "MULTITASK_PROMPT_TUNING":  # it asks for `task_ids`
+    if model.peft_type in ("MULTITASK_PROMPT_TUNING", "POLY"):  # they ask for `task_ids`
         return "ValueError"
     config = model.configs.get(model.current)
+    if model.peft_type == "PREFIX_TUNING" and config is not None and not _takes_prefixes(model, config.task_type):
+        return UNDECIDED
     two = config is not None and config.get("num_transformer_submodules") == 2
     old = model.versions.peft < (0, 18) and model.versions.transformers >= (4, 56)
     return "AttributeError" if two and old and model.peft_type == "PREFIX_TUNING" else None
+
+
+UNDECIDED = "undecided"  # whether a forward pass runs
+
+
+def _takes_prefixes(model: Model, task: str | None) -> bool:
+    """Whether a base surely takes a prefix of keys and values: models that generate do, and some classifiers."""
+    return (
+        model.generates or task not in IMPLICIT_HEADS or model.tree.model_type in ("bert", "llama", "mistral", "qwen2")
+    )
 
 
 def disabling_error(model: Model) -> str | None:

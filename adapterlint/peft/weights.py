@@ -265,11 +265,15 @@ def _module_of(message: str) -> str:
 def _load_prompt(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> None:
     if "prompt_embeddings" not in found:
         raise Refused("KeyError", "'prompt_embeddings'", cause="prompt-missing")
-    param, (shape, origin) = model.prompts[adapter], found["prompt_embeddings"]
-    if param.shape is not None and param.shape != shape:
-        text = (
-            f"Error(s) in loading state_dict for Embedding:\n\tsize mismatch for weight: copying a param with shape "
-            f"torch.Size({list(shape)}) from checkpoint, the shape in current model is torch.Size({list(param.shape)})."
-        )
-        raise Refused("RuntimeError", text, cause="size-mismatch")
-    param.value = ("file", adapter, origin)
+    for name, param in model.prompts[adapter].items():
+        if name not in found:
+            continue
+        shape, origin = found[name]
+        if param.shape is not None and param.shape != shape:
+            text = (
+                f"Error(s) in loading state_dict for the prompt:\n\tsize mismatch for {name}: copying a param with "
+                f"shape torch.Size({list(shape)}) from checkpoint, the shape in current model is "
+                f"torch.Size({list(param.shape)})."
+            )
+            raise Refused("RuntimeError", text, cause="size-mismatch")
+        param.value = ("file", adapter, origin)

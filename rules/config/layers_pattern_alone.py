@@ -6,13 +6,8 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.opened import PATTERN_NEEDS_LAYERS
 from adapterlint.peft.releases import RELEASES
-
-# Whose config class asks for both; the others ignore `layers_pattern` without `layers_to_transform`.
-_TYPES = (
-    *("ADALORA", "BOFT", "DEFT", "DELORA", "FOURIERFT", "FROD", "HRA", "LILY", "LOHA", "LOKR", "LORA", "OFT"),
-    *("PEANUT", "PSOFT", "PVERA", "SHADOW", "TINYLORA", "VBLORA", "VERA", "WAVEFT"),
-)
 
 
 @rule(
@@ -22,7 +17,7 @@ _TYPES = (
     bad={"layers_pattern": "layers"},
     good=({"layers_pattern": "layers", "layers_to_transform": [0, 1]}, {"layers_pattern": []}),
     source="peft/tuners/lora/config.py, LoraConfig.__post_init__",
-    types=_TYPES,
+    types=PATTERN_NEEDS_LAYERS,
     peft=">=0.14",
 )
 def layers_pattern_alone(config: Config) -> Iterator[Finding]:

@@ -8,17 +8,9 @@ from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.opened import REFUSED_WITH_STRING
 from adapterlint.peft.releases import RELEASES
 
-_REFUSED = {
-    "layers_to_transform": frozenset(
-        {"ADALORA", "BONE", "C3A", "DEFT", "DELORA", "FOURIERFT", "HIRA", "HRA", "LORA", "MISS", "PSOFT", "SHADOW"}
-        | {"UNILORA", "WAVEFT"}
-    ),
-    "layers_pattern": frozenset(
-        {"BONE", "C3A", "DEFT", "FOURIERFT", "HIRA", "HRA", "LORA", "MISS", "PSOFT", "SHADOW", "UNILORA", "WAVEFT"}
-    ),
-}
 _SINCE = {"ADALORA": "0.11"}
 
 
@@ -48,7 +40,7 @@ def layers_with_target_string(config: Config) -> Iterator[Finding]:
     if not isinstance(config.get("target_modules"), str) or config.peft_type in UNTARGETED:
         return
     help = "Set it to `null`, and write the layers into the regular expression."
-    for key, types in _REFUSED.items():
+    for key, types in REFUSED_WITH_STRING.items():
         value = config.get(key)
         if key not in fields or value is None:
             continue

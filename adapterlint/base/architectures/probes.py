@@ -45,16 +45,20 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def has_list(values: Mapping[str, Any], path: str) -> bool:
-    """Whether a list beside a value is as long as it says."""
+    """Whether another list is as long as a value says, or is."""
     *parents, key = path.split(".")
     for parent in parents:
         values = values[parent]
-    old = values.get(key)
-    return any(isinstance(v, list) and len(v) == old for v in values.values())
+    old = _length(values.get(key))
+    return any(isinstance(v, list) and len(v) == old and name != key for name, v in values.items())
+
+
+def _length(value: Any) -> Any:
+    return len(value) if isinstance(value, list) else value
 
 
 def with_value(values: Mapping[str, Any], path: str, value: Any, *, lists: str = "drop") -> dict[str, Any]:
-    """A copy with one value changed; lists as long as the value changed was are dropped, or fitted, or kept."""
+    """A copy with one value changed; other lists as long as it was (or said) are dropped, or fitted, or kept."""
     result = copy.deepcopy(dict(values))
     *parents, key = path.split(".")
     inner = result
@@ -64,15 +68,15 @@ def with_value(values: Mapping[str, Any], path: str, value: Any, *, lists: str =
         inner["id2label"] = {i: f"LABEL_{i}" for i in range(value)}
         inner["label2id"] = {f"LABEL_{i}": i for i in range(value)}
         return result
-    old = inner.get(key)
+    old, new = _length(inner.get(key)), _length(value)
     inner[key] = value
-    if lists != "keep" and type(value) is int and type(old) is int:
+    if lists != "keep" and type(new) is int and type(old) is int and new != old:
         for name, item in list(inner.items()):
             if isinstance(item, list) and len(item) == old and name != key:
                 if lists == "drop":
                     del inner[name]
                 else:
-                    inner[name] = (item * (value // max(old, 1) + 1))[:value]
+                    inner[name] = [*item, *[item[-1]] * (new - old)][:new] if item else []
     return result
 
 

@@ -155,10 +155,12 @@ class Subject:
             if not brings:
                 continue
             switched = self.with_switch(switch, value)
-            for path, size in self.sizes_with(switched).items():
+            for path, size in self.sizes.items():
                 if self.late():
                     return
                 self.try_add(with_value(switched, path, size), frozenset({switch, path}))
+            for path in self.only_with(switched):
+                self.probe_with(switch, switched, path)
         for (a, (va, _)), (b, (vb, _)) in list(combinations(self.switches.items(), 2))[:MAX_PAIRS]:
             if self.late():
                 return
@@ -178,38 +180,50 @@ class Subject:
         """The config with one switch on, and what it needs to build."""
         return with_value(self.helped.get(path, self.values), path, value)
 
-    def sizes_with(self, switched: Mapping[str, Any]) -> dict[str, Any]:
-        """The ints that may shape what a switch brings: those that shape the rest, and others if they do at all."""
+    def only_with(self, switched: Mapping[str, Any]) -> list[str]:
+        """The values that shape nothing but what a switch brings."""
         others = {}
         for path, value in leaves(self.values):
             known = self.prior is None or path in self.prior
-            if type(value) is int and value and path not in self.sizes and known and not ignored(path):
-                others[path] = value + 1 if value <= 12 else value * 2
-        if not others:
-            return self.sizes
+            if known and path not in self.sizes and path not in self.switches and not ignored(path):
+                tried = next((v for group in probes(path, value) for v in group if v != value), None)
+                if tried is not None:
+                    others[path] = tried
         try:
             before = signature(see(build(self.cls, make(self.config_class, switched))))
         except Exception:
-            return self.sizes
-        return {**self.sizes, **self.telling(switched, before, list(others.items()))}
+            return []
+        return self.telling(switched, before, list(others.items()))
 
-    def telling(self, switched: Mapping[str, Any], before: Any, others: list[tuple[str, Any]]) -> dict[str, Any]:
+    def probe_with(self, switch: str, switched: Mapping[str, Any], path: str) -> None:
+        """Change one value, with a switch on."""
+        value = dict(leaves(self.values))[path]
+        for group in probes(path, value):
+            for tried in group:
+                if self.late():
+                    return
+                if self.try_add(with_value(switched, path, tried), frozenset({switch, path})) is not None:
+                    break
+
+    def telling(self, switched: Mapping[str, Any], before: Any, others: list[tuple[str, Any]]) -> list[str]:
         """Those of the values whose change shows once the switch is on, found by halving."""
+        if not others:
+            return []
         values = switched
         for path, value in others:
             values = with_value(values, path, value)
         try:
             model = see(build(self.cls, make(self.config_class, values)))
             if signature(model) == before:
-                return {}
+                return []
         except Exception:
             if len(others) == 1:
-                return {}
+                return []
         if len(others) == 1:
             self.influential.add(others[0][0])
-            return dict(others)
+            return [others[0][0]]
         half = len(others) // 2
-        return {**self.telling(switched, before, others[:half]), **self.telling(switched, before, others[half:])}
+        return self.telling(switched, before, others[:half]) + self.telling(switched, before, others[half:])
 
     def try_add(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
         """The same as `add`; `None` if transformers refuses the config."""
@@ -250,7 +264,9 @@ class Subject:
 
     def first(self, path: str, value: Any, group: Any) -> tuple[Any, Any]:
         """The first of a group of values that can be built, and the model."""
-        modes = ("drop", "fit", "keep") if type(value) is int and has_list(self.values, path) else ("drop",)
+        modes: tuple[str, ...] = ("keep",)
+        if has_list(self.values, path):
+            modes = ("drop", "fit", "keep") if type(value) is int else ("keep", "fit")
         for tried in group:
             if tried == value:
                 continue

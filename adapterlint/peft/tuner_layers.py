@@ -139,7 +139,7 @@ def parameters_at(site: Site) -> Tuned:
     since = layer.kinds.get(kind)
     if since is None or since > site.versions.peft:
         error = next(name for first, name in layer.error if first <= site.versions.peft)
-        text = f"Target module {site.module.type} is not supported."
+        text = f"Target module {site.module.type}(...) is not supported."
         raise Refused(error, text, module=site.key, cause="target-unsupported")
     if kind in (*CONVOLUTIONS, Kind.ATTENTION) and method not in ("LORA", "LN_TUNING"):
         raise Undecided  # the shapes of convolutions are known for LoRA only

@@ -22,6 +22,14 @@ from adapterlint.peft.refused import Refused, Undecided
 PREFIX = "base_model.model."
 MAGNITUDE = "lora_magnitude_vector"
 
+_CLASSES = {
+    "CAUSAL_LM": "ForCausalLM",
+    "FEATURE_EXTRACTION": "ForFeatureExtraction",
+    "QUESTION_ANS": "ForQuestionAnswering",
+    "SEQ_2_SEQ_LM": "ForSeq2SeqLM",
+    "SEQ_CLS": "ForSequenceClassification",
+    "TOKEN_CLS": "ForTokenClassification",
+}
 _Tensors = dict[str, tuple[Shape, tuple[str, ...]]]  # name -> shape, and the names in the file that it is made of
 
 
@@ -87,10 +95,10 @@ def _load_map(wrapper: Auxiliary, adapter: str) -> Iterator[tuple[str, str]]:
 
 
 def state_names(module: Module) -> list[str]:
-    """The names of a module's state dict."""
-    return [
-        f"{path}.{name}" if path else name for path, below in walk(module, duplicates=True) for name, _ in below.state()
-    ]
+    """The names of a module's state dict, in its order: what PEFT's layers add stands behind what they wrap."""
+    own = [name for name, _ in module.state()]
+    below = [f"{path}.{name}" for path, child in module.children.items() for name in state_names(child)]
+    return [*below, *own] if isinstance(module, Tuner | TokenLayer) else [*own, *below]
 
 
 def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
@@ -225,7 +233,10 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         if not _is_projection(param, shape):
             param.value = None if _is_frozen(key, own) else ("file", adapter, origin)
     if mismatched:
-        text = "Error(s) in loading state_dict for PeftModel:\n\t" + "\n\t".join(mismatched)
+        text = f"Error(s) in loading state_dict for PeftModel{_CLASSES.get(str(model.task), '')}:\n\t"
+        text += "\n\t".join(mismatched)
+            mismatched
+        )
         raise Refused("RuntimeError", text, module=_module_of(mismatched[0]), cause="size-mismatch")
     unexpected = sorted({_shown(k, adapter, v[1]) for k, v in found.items() if k not in state})
     saved = saved_keys(model, adapter, config, own, state)

@@ -392,7 +392,7 @@ def _options(choice: Any) -> list[int]:
     if isinstance(choice, int):
         return [choice]
     default = choice["d"]
-    found = [row[-1] for row in choice.get("m", ())]
+    found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
     found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
     return list(dict.fromkeys(found))
 

@@ -58,10 +58,10 @@ class Trials:
         sorts = [(is_inert(those[0].config, those[0].footprint), those) for those in classes.values()]
         sorts.sort(key=lambda sort: sort[0])
         found = (
-            Group(those, alone(those[0].adapter, ALONE, self.tree, self.versions), inert)
+            Group(those, alone(those[0].adapter, ALONE, self.tree, self.versions), inert, self.tree.partial)
             for inert, those in sorts[:MAX_SIGNATURES]
         )
-        return [group for group in found if group.lone.error is None]
+        return [group for group in found if group.partial or group.lone.error is None]
 
     # ------------------------------------------------------------------------------------------------------- loading
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapterlint.lint.fleet import Member
 from adapterlint.peft.events import Event
+from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.simulate import Alone, Simulated, Step
 
@@ -39,6 +40,7 @@ class Group:
     members: list[Member]
     lone: Alone
     inert: bool
+    partial: bool
     _named: dict[str, Alone] = field(default_factory=dict, init=False)
 
     def alone_as(self, name: str) -> Alone:
@@ -93,6 +95,20 @@ def loading(found: Simulated, behind: Behind, blame: Blame | None = None) -> Ite
     yield from _Loading(found, behind, blame).troubles()
 
 
+def _changes(group: Group) -> Iterator[Event]:
+    """How a load changes the base; in a partial one, as far as the file and the config tell."""
+    if not group.partial:
+        yield from (event for event in group.lone.events if event.kind in _CHANGES)
+        return
+    touched, config = group.adapter.footprint, group.adapter.config
+    names = dict.fromkeys((*touched.biases, *(name for name in touched.overwrites if ".base_layer." not in name)))
+    for (module, _), name in touched.names.items() if names else ():
+        if name in names:
+            yield Event("base-biases-overwritten" if name in touched.biases else "base-weights-overwritten", module)
+    if config.peft_type == "LORA" and changes_base_on_loading(config.get("init_lora_weights")):
+        yield Event("base-decomposed")
+
+
 class _Loading:
     def __init__(self, found: Simulated, behind: Behind, blame: Blame | None) -> None:
         self.found = found
@@ -137,8 +153,10 @@ class _Loading:
         """Adapters that change the base, with those whose output is not what it was."""
         for name in self.loaded:
             group, members = self.behind[name]
-            events = [event for event in group.lone.events if event.kind in _CHANGES]
-            wrong = [n for n, faithful in self.found.faithful.items() if faithful == "no" and n != name]
+            events = list(_changes(group))
+            # What a partial base computes says nothing about weights that it does not have.
+            unknown = group.partial
+            wrong = [n for n in self.loaded if n != name and (unknown or self.found.faithful.get(n) == "no")]
             if events:
                 self.explained.update(wrong)
             for event in events:
@@ -162,7 +180,7 @@ class _Loading:
             yield Trouble("base-changed", "load", "", (), every)
 
     def _alone_changes(self) -> bool:
-        return any(event.kind in _CHANGES for name in self.loaded for event in self.behind[name][0].lone.events)
+        return any(True for name in self.loaded for _ in _changes(self.behind[name][0]))
 
     def _on(self, lone: Alone, kind: str, others: list[str], name: str, error: Refused | None) -> Iterator[Trouble]:
         """A wrong output, with the module that the adapter has rows of and another one brings, if there is one."""

@@ -235,8 +235,6 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
     if mismatched:
         text = f"Error(s) in loading state_dict for PeftModel{_CLASSES.get(str(model.task), '')}:\n\t"
         text += "\n\t".join(mismatched)
-            mismatched
-        )
         raise Refused("RuntimeError", text, module=_module_of(mismatched[0]), cause="size-mismatch")
     unexpected = sorted({_shown(k, adapter, v[1]) for k, v in found.items() if k not in state})
     saved = saved_keys(model, adapter, config, own, state)

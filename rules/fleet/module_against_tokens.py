@@ -54,6 +54,7 @@ def _said(cause: Cause) -> str:
         who = "latter is" if cause.roles[1] == "rows" else "former is"
         return f"loaded second, the {who} silently not used as alone"
     if cause.kind == "forward-fails":
-        return "loaded second, the latter fails in the forward pass (`ValueError: TrainableTokensLayer wraps an unknown layer type`)"
+        text = "`ValueError: TrainableTokensLayer wraps an unknown layer type`"
+        return f"loaded second, the latter fails in the forward pass ({text})"
     error = cause.error.type if cause.error else "error"
     return f"loaded second, the {'former' if cause.roles[1] == 'whole' else 'latter'} raises `{error}`"

@@ -70,7 +70,7 @@ class Learner:
         causes = self.causes(samples, labels)
         found = self._rule(samples, labels, causes)
         default = _default_labels(samples, labels)
-        return {**found, "d": default} if found else {"d": default}
+        return {**found, "d": default} if found else {"d": default, "o": list(dict.fromkeys(labels))}
 
     def activation(self, samples: Samples, types: Sequence[str]) -> str | None:
         """The value that names the activation whose class a module always has."""
@@ -82,7 +82,7 @@ class Learner:
 
     def _rule(self, samples: Samples, labels: Sequence[Any], causes: list[str]) -> dict[str, Any] | None:
         depth = max((len(index) for _, index in samples), default=0)
-        features = list(_features(samples[0][0].values, causes, depth))[:MAX_FEATURES]
+        features = list(_features(samples[0][0].values, causes, depth, self.sizes))[:MAX_FEATURES]
         columns = []
         for f in features:
             found = [_value(f, build, index) for build, index in samples]
@@ -212,7 +212,7 @@ def _number(expression: Any, build: Build, index: Index) -> int | None:
         return None
 
 
-def _features(values: Mapping[str, Any], causes: list[str], depth: int) -> Iterator[list[Any]]:
+def _features(values: Mapping[str, Any], causes: list[str], depth: int, sizes: frozenset[str]) -> Iterator[list[Any]]:
     levels = list(reversed(range(depth)))
     for cause in causes:
         value = values.get(cause)
@@ -228,7 +228,7 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int) -> Itera
         yield ["i", level, 0]
         yield ["e", level]
     ints = [c for c in causes if _is_int(values.get(c))]
-    yield from (["eq", a, b] for a, b in combinations(ints, 2))
+    yield from (["eq", a, b] for a in ints for b in sorted(sizes) if a != b and _near(a, b))
     for cause in ints:
         for level in levels:
             yield ["lt", level, cause]
@@ -247,6 +247,11 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int) -> Itera
     for cause in causes:
         if isinstance(values.get(cause), int | None):
             yield ["v", cause]
+
+
+def _near(a: str, b: str) -> bool:
+    """Whether two values are of one config."""
+    return a.rpartition(".")[0] == b.rpartition(".")[0]
 
 
 def _is_number(value: Any) -> bool:
@@ -299,6 +304,11 @@ def _numbers(values: Mapping[str, Any], causes: list[str], depth: int) -> Iterat
         for level in levels:
             yield ["*", p, ["pow2", level]]
     for a, b in combinations(atoms, 2):
+        for ratio in (["/", a, b], ["/", b, a]):
+            squared = ["*", ratio, ratio]
+            yield squared
+            yield ["+", squared, 1]
+            yield ["+", squared, 2]
         for k in (2, 3, 4):
             yield ["+", a, ["*", k, b]]
             yield ["+", b, ["*", k, a]]

@@ -153,7 +153,7 @@ def refs(choice: Any) -> list[int]:
     """Every node of a choice."""
     if isinstance(choice, int):
         return [choice] if choice != ABSENT else []
-    found = [row[-1] for row in choice.get("m", ())]
+    found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
     default = choice["d"]
     found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
     return [r for r in dict.fromkeys(found) if r != ABSENT]

@@ -139,7 +139,7 @@ def after_activation(model: Model, names: tuple[str, ...]) -> Iterator[Event]:
         owners = [name for name in names if name in wrapper.adapters]
         if len(owners) > 1:
             yield Event("auxiliary-overlap", path, tuple(owners))
-        elif not wrapper.disabled and wrapper.active != owners:
+        elif (wrapper.active if not wrapper.disabled else []) != owners:
             if isinstance(wrapper, TokenWrapper) and wrapper.layer.tied is not None and not wrapper.active:
                 continue
             yield Event("auxiliary-stale", path, tuple(dict.fromkeys([*wrapper.active, *owners])))

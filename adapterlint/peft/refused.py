@@ -11,14 +11,16 @@ class Refused(Exception):
         text: Its text, as far as it does not print whole modules.
         module: Path of the module that it is about, where there is one.
         cause: What kind of refusal it is, for those who word it: one of the kinds of `adapterlint.peft.events`.
+        sure: Whether it is certain even where no more of the base is known than what adapters name.
     """
 
-    def __init__(self, type: str, text: str, *, module: str = "", cause: str = "") -> None:
+    def __init__(self, type: str, text: str, *, module: str = "", cause: str = "", sure: bool = False) -> None:
         super().__init__(text)
         self.type = type
         self.text = text
         self.module = module
         self.cause = cause
+        self.sure = sure
 
 
 class Undecided(Exception):

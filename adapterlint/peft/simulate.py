@@ -241,7 +241,7 @@ _SURE = frozenset(
 
 def is_unsure(model: Model, error: Refused) -> bool:
     """Whether a refusal may be due to what is not known of the base."""
-    return model.tree.partial and error.cause not in _SURE
+    return model.tree.partial and not error.sure and error.cause not in _SURE
 
 
 def has_guesses(model: Model) -> bool:

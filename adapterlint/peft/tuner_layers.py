@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft import tuner_parameters as parameters
-from adapterlint.peft.modules import Param, Tuned
+from adapterlint.peft.modules import Auxiliary, Param, Tuned
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.tuner_parameters import CONVOLUTIONS, Site
 
@@ -127,6 +127,8 @@ def parameters_at(site: Site) -> Tuned:
     """
     method = site.config.peft_type
     layer = LAYERS.get(method)
+    if isinstance(site.module, Auxiliary) and layer is not None and method != "LN_TUNING":
+        raise _unsupported(site, layer)
     if layer is None and site.module.kind is not LINEAR and not site.partial:
         raise Undecided
     if site.partial or layer is None:
@@ -138,14 +140,19 @@ def parameters_at(site: Site) -> Tuned:
         raise Undecided
     since = layer.kinds.get(kind)
     if since is None or since > site.versions.peft:
-        error = next(name for first, name in layer.error if first <= site.versions.peft)
-        text = f"Target module {site.module.type}(...) is not supported."
-        raise Refused(error, text, module=site.key, cause="target-unsupported")
+        raise _unsupported(site, layer)
     if kind in (*CONVOLUTIONS, Kind.ATTENTION) and method not in ("LORA", "LN_TUNING"):
         raise Undecided  # the shapes of convolutions are known for LoRA only
     if kind is Kind.ATTENTION:
         raise Undecided
     return layer.parameters(site)
+
+
+def _unsupported(site: Site, layer: Layer) -> Refused:
+    error = next(name for first, name in layer.error if first <= site.versions.peft)
+    text = f"Target module {site.module.type}(...) is not supported."
+    wrapped = isinstance(site.module, Auxiliary)  # which is certain, whatever else is known of the base
+    return Refused(error, text, module=site.key, cause="target-unsupported", sure=wrapped)
 
 
 def _as_in_file(site: Site) -> Tuned:

@@ -19,6 +19,7 @@ MAX_ITEMS = 4096  # of one list of modules
 ABSENT = -1
 STAR = "*"
 
+# "c" is for all that is none of the others: with modules and without parameters it is a container.
 KINDS: Mapping[str, Kind] = {
     "e": Kind.EMBEDDING, "l": Kind.LINEAR, "g": Kind.GPT2_CONV1D, "1": Kind.CONV1D, "2": Kind.CONV2D, "3": Kind.CONV3D,
     "a": Kind.ATTENTION, "m": Kind.LIST, "n": Kind.NORM, "c": Kind.CONTAINER, "o": Kind.OTHER,
@@ -126,12 +127,16 @@ class Grower:
         buffers = self._tensors(spec[3], index, tensors, "") if size > 3 and spec[3] else {}
         if len(self.nodes) >= MAX_NODES:
             raise TooManyModules(path)
-        self.nodes[path] = Node(path, KINDS[spec[1]], spec[0], parameters, buffers, certain)
+        kind = KINDS[spec[1]]
+        if kind is Kind.CONTAINER and (parameters or size <= 4):
+            kind = Kind.OTHER
+        self.nodes[path] = Node(path, kind, spec[0], parameters, buffers, certain)
         if size <= 4:
             return
+        count = len(self.nodes)
         below = f"{path}." if path else ""
         for child in spec[4]:
-            if child[0] == STAR:
+            if child[0][-1] == STAR:
                 self._items(child, below, index, tensors, certain)
                 continue
             if isinstance(child[1], dict) and "a" in child[1]:
@@ -141,6 +146,8 @@ class Grower:
             if found != ABSENT:
                 inner = tensors.get(child[0]) if tensors is not None else None
                 self._node(found, below + child[0], index, inner, certain and sure)
+        if kind is Kind.CONTAINER and len(self.nodes) == count:
+            self.nodes[path] = Node(path, Kind.OTHER, spec[0], parameters, buffers, certain)
 
     def _activation(self, choice: Mapping[str, Any], path: str, certain: bool) -> None:
         """A module without parameters whose class a config value names."""
@@ -149,20 +156,22 @@ class Grower:
         self.nodes[path] = Node(path, Kind.OTHER, cls or self.entry.nodes[choice["d"]][0], certain=certain)
 
     def _items(self, child: Sequence[Any], below: str, index: Index, there: Trie | None, certain: bool) -> None:
+        prefix = child[0][:-1]
         length, sure = self._length(child, index, there)
         self._steps += length
         if self._steps > MAX_NODES:
             raise TooManyModules(below)
         for i in range(length):
             place = (*index, (i, length))
-            found, known = self._choose(child[1], place, there, str(i))
+            found, known = self._choose(child[1], place, there, f"{prefix}{i}")
             if found != ABSENT:
-                inner = there.get(str(i)) if there is not None else None
-                self._node(found, f"{below}{i}", place, inner, certain and sure and known)
+                inner = there.get(f"{prefix}{i}") if there is not None else None
+                self._node(found, f"{below}{prefix}{i}", place, inner, certain and sure and known)
 
     def _length(self, child: Sequence[Any], index: Index, there: Trie | None) -> tuple[int, bool]:
         """How many items a list has, and whether that is certain."""
-        shown = [int(k) for k in there if k.isdecimal() and len(k) < 6] if there else []
+        skip = len(child[0]) - 1
+        shown = [int(k[skip:]) for k in there if k[skip:].isdecimal() and len(k) < skip + 6] if there else []
         seen = max(shown) + 1 if shown else None
         self.values.guessed = False
         try:
@@ -223,14 +232,16 @@ class Grower:
         for name, inner in there.items():
             if name in own:
                 continue
-            choice = children.get(name, children.get(STAR) if name.isdecimal() else None)
+            choice = children.get(name)
+            if choice is None and name[-1:].isdecimal():
+                choice = children.get(name.rstrip("0123456789") + STAR)
             if choice is None:
                 misses += _count(inner)
                 continue
             best = max((self._matched(r, inner) for r in _options(choice) if r != ABSENT), key=lambda p: p[0] - p[1])
             hits, misses = hits + best[0], misses + best[1]
         for name, choice in children.items():
-            if name != STAR and name not in there and isinstance(choice, int):
+            if name[-1] != STAR and name not in there and isinstance(choice, int):
                 misses += self._matched(choice, None)[1]
         self._scores[key] = hits, misses
         return hits, misses
@@ -339,18 +350,19 @@ class Grower:
     def _pairs(self, pattern: str, first_pattern: str) -> Iterator[tuple[str, str]]:
         for path, indices in self._matching(pattern.split(".")):
             numbers = iter(indices)
-            yield path, ".".join(next(numbers, "0") if p == STAR else p for p in first_pattern.split("."))
+            first = (p[:-1] + next(numbers, "0") if p.endswith(STAR) else p for p in first_pattern.split("."))
+            yield path, ".".join(first)
 
     def _matching(self, parts: list[str]) -> Iterator[tuple[str, list[str]]]:
         paths: list[tuple[str, list[str]]] = [("", [])]
         for part in parts if parts != [""] else []:
             following = []
             for path, indices in paths:
-                if part != STAR:
+                if not part.endswith(STAR):
                     following.append((_joined(path, part), indices))
                     continue
                 i = 0
-                while (item := _joined(path, str(i))) in self.nodes:
+                while (item := _joined(path, f"{part[:-1]}{i}")) in self.nodes:
                     following.append((item, [*indices, str(i)]))
                     i += 1
             paths = following

@@ -1,7 +1,7 @@
 """The table of architectures: what transformers builds for every class it knows, by release.
 
-`architectures/table.bin` holds one compressed member a model type, found by an index; in a member there is one line a
-class, and only the line that is asked for is parsed. `architectures/generate.py` writes it.
+`architectures/table.bin` holds compressed members of some model types each, found by an index; of a model type there is
+one line a class, and only the line that is asked for is parsed. `architectures/generate.py` writes it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -17,9 +18,10 @@ import msgspec
 from adapterlint.caches import kept
 
 RELEASES = ("5.23.0", "4.56.2")  # of transformers, the newest first
-MAGIC = b"ADLTBL1\n"
+MAGIC = b"ADLTBL2\n"
 LENGTH_BYTES = 4
-_MAX_MEMBERS = 64
+_MAX_FAMILIES = 64
+_MAX_OPEN = 8
 _MAX_ENTRIES = 128
 
 
@@ -63,18 +65,16 @@ class _Index:
     """Where things are.
 
     Args:
-        types: Model type -> offset after `end` and length of its member.
+        types: Model type -> its member, and the offset and length in it.
         classes: Class -> model types that have it.
         activations: Release -> name of an activation in a config -> the class of its module.
-        shared: The dictionary that all members are compressed with.
-        end: Where the members begin.
+        members: Where each member begins, and where the last one ends.
     """
 
-    types: Mapping[str, tuple[int, int]]
+    types: Mapping[str, tuple[int, int, int]]
     classes: Mapping[str, list[str]]
     activations: Mapping[str, Mapping[str, str]]
-    shared: bytes
-    end: int
+    members: list[int]
 
 
 def release_of(transformers: str) -> str:
@@ -93,15 +93,14 @@ def entry(model_type: str | None, name: str, release: str) -> Entry | None:
     return None
 
 
-@kept(_MAX_MEMBERS)
+@kept(_MAX_FAMILIES)
 def family(model_type: str) -> Family | None:
     """The classes of a model type, `None` if it is not known."""
     place = _index().types.get(model_type)
     if place is None:
         return None
-    start, length = place[0] + _index().end, place[1]
-    member = zlib.decompressobj(zdict=_index().shared).decompress(_data()[start : start + length])
-    head, *lines = member.split(b"\n")
+    member, start, length = place
+    head, *lines = _member(member)[start : start + length].split(b"\n")
     read = msgspec.json.decode(head)
     return Family(read["classes"], read["tasks"], lines)
 
@@ -136,17 +135,17 @@ def _data() -> bytes:
     return files("adapterlint.base").joinpath("architectures", "table.bin").read_bytes()
 
 
+@kept(_MAX_OPEN)
+def _member(number: int) -> bytes:
+    start, end = _index().members[number : number + 2]
+    return zlib.decompress(_data()[start:end])
+
+
 @kept(1)
 def _index() -> _Index:
     data = _data()
-    index, end = _part(data, len(MAGIC))
-    shared, end = _part(data, end)
-    read = msgspec.json.decode(index)
-    return _Index(read["types"], read["classes"], read["activations"], shared, end)
-
-
-def _part(data: bytes, start: int) -> tuple[bytes, int]:
-    """A compressed part that begins with its length, and where the next one begins."""
-    begin = start + LENGTH_BYTES
-    end = begin + int.from_bytes(data[start:begin], "little")
-    return zlib.decompress(data[begin:end]), end
+    start = len(MAGIC) + LENGTH_BYTES
+    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
+    read = msgspec.json.decode(zlib.decompress(data[start:end]))
+    members = list(accumulate(read["members"], initial=end))
+    return _Index(read["types"], read["classes"], read["activations"], members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.lint.simulated import AdapterSimulation
@@ -93,6 +93,16 @@ def is_known(base: ModuleTree) -> bool:
     own = base.config.get("architectures")
     suggested = isinstance(own, list) and own and base.architecture not in own
     return base.complete and not base.partial and (not suggested or (base.architecture or "").endswith(_HEADS))
+
+
+def is_of_other_class(task_type: Any, modules: Sequence[str], base: ModuleTree) -> bool:
+    """Whether an adapter without a task type fits the base's model without its head, or with one, instead.
+
+    Nothing says which class such an adapter is loaded into.
+    """
+    lost = next((path for path in modules if path not in base.nodes), None)
+    change = other_beginning(modules, lost, base) if task_type is None and lost is not None else None
+    return change is not None and "" in change
 
 
 MAX_BEGINNINGS = 16

@@ -77,6 +77,7 @@ _BY_KIND = {
     "target-parameters": "loading-refused",
     "tuner-inside-module-to-save": "module-around-tuner",
 }
+_CLASHES = ("target-unsupported", "module-not-in-file", "tokens-block-later-adapter")
 _SAME_TARGETS = ("LN_TUNING", "TRAINABLE_TOKENS")
 _PROJECTED = ("PVERA", "RANDLORA", "VERA")
 
@@ -98,7 +99,7 @@ def _topic(cause: Cause) -> str:
         return "module-against-tokens"
     if "inside" in roles:
         return "module-around-tuner"
-    if "tuned" in roles and roles & {"whole", "rows"} and cause.kind in ("target-unsupported", "module-not-in-file"):
+    if "tuned" in roles and roles & {"whole", "rows"} and cause.kind in _CLASHES:
         return "auxiliary-against-tuner"
     if cause.kind == "tokens-block-later-adapter":
         return "tokens-block-later-adapter"

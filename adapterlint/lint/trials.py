@@ -14,6 +14,7 @@ from itertools import permutations
 from adapterlint.base.tree import ModuleTree
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.troubles import ALONE, STALE, Group, Trouble, activating, loading
+from adapterlint.peft.condense import Condensed, condense
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.signature import is_inert, signature
 from adapterlint.peft.simulate import Simulated, alone, simulate_fleet
@@ -36,19 +37,24 @@ class Trials:
     tree: ModuleTree
     versions: Versions
     _pairs: dict[tuple[int, int, bool], list[Trouble]] = field(default_factory=dict, init=False)
+    _condensed: Condensed = field(init=False)
 
     def troubles(self) -> Iterator[Trouble]:
         """Everything that goes wrong; adapters of two types are never in one model."""
         for members in self.fleet.alike():
             groups = self._groups(members)
-            if self.fleet.ordered:
-                yield from self._in_order(members, groups)
-            else:
-                yield from self._in_pairs(groups)
-            if self.fleet.activate:
-                yield from self._sets(members, groups)
-            else:
-                yield from self._pairs_active(groups)
+            for one in self._of_groups(members, groups):
+                yield from (replace(one, module=module) for module in self._condensed.modules(one.module))
+
+    def _of_groups(self, members: Sequence[Member], groups: Sequence[Group]) -> Iterator[Trouble]:
+        if self.fleet.ordered:
+            yield from self._in_order(members, groups)
+        else:
+            yield from self._in_pairs(groups)
+        if self.fleet.activate:
+            yield from self._sets(members, groups)
+        else:
+            yield from self._pairs_active(groups)
 
     def _groups(self, members: Sequence[Member]) -> list[Group]:
         """The signatures; those that never get in another's way come last, and those that do not load are left out."""
@@ -57,11 +63,15 @@ class Trials:
             classes.setdefault(_signature(member), []).append(member)
         sorts = [(is_inert(those[0].config, those[0].footprint), those) for those in classes.values()]
         sorts.sort(key=lambda sort: sort[0])
-        found = (
-            Group(those, alone(those[0].adapter, ALONE, self.tree, self.versions), inert, self.tree.partial)
-            for inert, those in sorts[:MAX_SIGNATURES]
-        )
-        return [group for group in found if group.partial or group.lone.error is None]
+        sorts = sorts[:MAX_SIGNATURES]
+        self._condensed = condense(self.tree, [those[0].adapter for _, those in sorts])
+        tree, found = self._condensed.tree, []
+        for inert, those in sorts:
+            adapter = self._condensed.adapter(those[0].adapter)
+            lone = alone(adapter, ALONE, tree, self.versions)
+            if lone.error is None:
+                found.append(Group(those, adapter, lone, inert, tree.partial))
+        return found
 
     # ------------------------------------------------------------------------------------------------------- loading
 
@@ -125,9 +135,9 @@ class Trials:
         return found, any(_fails(self._tried(later, g)) for g in found)
 
     def _simulated(self, groups: Mapping[str, Group], sets: Sequence[Sequence[str]] = ()) -> Simulated:
-        adapters = {name: group.adapter.adapter for name, group in groups.items()}
+        adapters = {name: group.condensed for name, group in groups.items()}
         known = {name: group.alone_as(name) for name, group in groups.items()}
-        return simulate_fleet(adapters, self.tree, self.versions, activate=sets, known=known)
+        return simulate_fleet(adapters, self._condensed.tree, self.versions, activate=sets, known=known)
 
     # ---------------------------------------------------------------------------------------------------- activating
 

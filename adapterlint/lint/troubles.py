@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from adapterlint.adapter import Adapter
 from adapterlint.lint.fleet import Member
 from adapterlint.peft.events import Event
 from adapterlint.peft.inits import changes_base_on_loading
@@ -35,9 +36,17 @@ class Trouble:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Members of one interaction signature, of which one is simulated."""
+    """Members of one interaction signature, of which one is simulated.
+
+    Args:
+        condensed: That one, without layers that are like others.
+        lone: That one in a fresh base.
+        inert: Whether they leave everything but their own layers alone.
+        partial: Whether no more of the base is known than what adapters name.
+    """
 
     members: list[Member]
+    condensed: Adapter
     lone: Alone
     inert: bool
     partial: bool

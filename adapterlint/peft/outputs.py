@@ -42,7 +42,8 @@ class Output:
         found: list[tuple[str, Hashable]] = [(name, param.value) for name, param in params if param.value is not None]
         for path, wrapper in wrappers:
             found.extend(self._of(wrapper, path))
-        if model.prompts and not disabled and model.current in model.prompts:
+        # Without a task the model is a plain `PeftModel`, whose forward pass knows nothing of prompts.
+        if model.task is not None and not disabled and model.current in model.prompts:
             found.append(("", ("prompt", *(param.value for param in model.prompts[model.current].values()))))
         if model.layers:
             found.append(("", ("layers", model.layers)))

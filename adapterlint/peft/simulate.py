@@ -281,7 +281,11 @@ def prompt_error(model: Model) -> str | None:
     PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, if they are of
     transformers 4.56 (`PeftModel.get_prompt`).
     """
-    if model.peft_type in ("MULTITASK_PROMPT_TUNING", "POLY"):  # they ask for `task_ids`
+    if model.peft_type == "POLY":  # it asks for `task_ids`
+        return "ValueError"
+    if model.task is None:
+        return None
+    if model.peft_type == "MULTITASK_PROMPT_TUNING":  # the same
         return "ValueError"
     config = model.configs.get(model.current)
     if model.peft_type == "PREFIX_TUNING" and config is not None and not _takes_prefixes(model, config.task_type):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Place, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, is_sure, last, refusals
@@ -10,7 +11,7 @@ from adapterlint.lint.example import DROP, HIDDEN, RANK, VOCABULARY
 from adapterlint.peft.matching import whole_modules
 
 _LORA = "base_model.model.lm_head.lora_"
-_TENSORS = {
+_TENSORS: dict[str, Any] = {
     "*": DROP,
     f"{_LORA}A.weight": ("F32", (RANK, HIDDEN)),
     f"{_LORA}B.weight": ("F32", (VOCABULARY, RANK)),
@@ -29,8 +30,8 @@ _TENSORS = {
 def module_to_save_container(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
     """An entry of `modules_to_save` names a list of modules.
 
-    PEFT cannot put a wrapper around a `ModuleList` or a `ModuleDict`: loading ends in `TypeError: modules_to_save cannot
-    be applied to modules of type <class 'torch.nn.modules.container.ModuleList'>`, in every release.
+    PEFT cannot put a wrapper around a `ModuleList` or a `ModuleDict`: loading ends in `TypeError: modules_to_save
+    cannot be applied to modules of type <class 'torch.nn.modules.container.ModuleList'>`, in every release.
 
     Name the modules in the list: `layers.0`, `layers.1`.
     """
@@ -40,7 +41,8 @@ def module_to_save_container(config: Config, base: ModuleTree, simulation: Adapt
             continue
         inside = [path for path in base.nodes if path.rpartition(".")[0] == module]
         yield Finding(
-            f"`modules_to_save` takes {shown(module)}, a list of modules, which PEFT cannot wrap: it raises {refusal.errors}",
+            f"`modules_to_save` takes {shown(module)}, a list of modules, which PEFT cannot wrap: it raises "
+            f"{refusal.errors}",
             at=_place(config, module),
             help=f"Name the modules in it: {listed((_short(p) for p in inside), word='modules')}." if inside else None,
             peft=refusal.peft,

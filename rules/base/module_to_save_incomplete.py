@@ -12,7 +12,6 @@ from adapterlint import (
     ModuleTree,
     Patch,
     Place,
-    Place,
     Severity,
     WeightsHeader,
     listed,
@@ -67,7 +66,7 @@ def module_to_save_incomplete(
             f"{_who(config, entry, module)} takes {shown(module)}{others} whole, but the file lacks "
             f"{shown(refusal.error.text.strip(chr(39)))}: PEFT raises {refusal.errors}",
             at=_place(config, entry, saved),
-            help=_remedy(config, entry, lacking, footprint),
+            help=_remedy(entry, lacking, footprint, base),
             peft=refusal.peft,
         )
 
@@ -98,21 +97,26 @@ def _place(config: Config, entry: str | None, saved: object) -> Place:
 def _lacking(config: Config, header: WeightsHeader, base: ModuleTree) -> list[str]:
     """The modules that are saved whole and that the file does not have all tensors of."""
     tails = tuple(entry for entry in _entries(config) if entry)
-    found: dict[str, None] = {}
+    owners = [path for path in base.nodes if path and path.endswith(tails)]
+    return [owner for owner in owners if any(name not in header.tensors for name in _names(owner, base))]
+
+
+def _names(module: str, base: ModuleTree) -> Iterator[str]:
+    """The tensors of a module, as the file has to have them."""
     for path, node in base.nodes.items():
-        owner = saved_as(path, tails) if path else None
-        if owner is not None and owner not in found:
-            names = (f"{PREFIX}{path}.{parameter}" for parameter in (*node.parameters, *node.buffers))
-            if any(name not in header.tensors for name in names):
-                found[owner] = None
-    return list(found)
+        if path == module or path.startswith(f"{module}."):
+            yield from (f"{PREFIX}{path}.{parameter}" for parameter in (*node.parameters, *node.buffers))
 
 
-def _remedy(config: Config, entry: str | None, lacking: list[str], footprint: Footprint) -> str:
+def _remedy(entry: str | None, lacking: list[str], footprint: Footprint, base: ModuleTree) -> str:
     only_ends = [path for path in lacking if entry is not None and not names_module(entry, path)]
     brought = [owner for owner in footprint.modules_to_save if entry is not None and owner.endswith(entry)]
     if entry is not None and only_ends == lacking and brought:
-        return f"Write {listed(brought, word='modules')} instead of {shown(entry)}, which {listed(only_ends)} ends in too."
+        return (
+            f"Write {listed(brought, word='modules')} instead of {shown(entry)}, which {listed(only_ends)} ends in too."
+        )
+    if entry is not None and any(saved_as(path, [entry]) != path for path in base.nodes if path.endswith(entry)):
+        return f"{shown(entry)} names a module and one inside of it; write the whole path of one of them."
     if entry in IMPLICIT:
         return "Save the adapter again with its head, or load it into the base that it was trained on."
     return "Take the entry out if the module was not trained; else the file has lost its tensors."
@@ -123,8 +127,9 @@ def _is_told(config: Config, footprint: Footprint, header: WeightsHeader, module
     if isinstance(config.get("modules_to_save"), str) or strays(header.tensors, config.peft_type):
         return True
     entries = whole_modules(config)
-    nested = [e for e in entries if (outer := saved_as(module, entries)) is not None and outer != module]
-    if nested or (entries and any(t.endswith(entries) for t in footprint.trainable_tokens if t == module)):
+    if len(entries) > 1 and any(_is_nested(path, entries) for path in footprint.plain):
+        return True
+    if entries and module in footprint.trainable_tokens and module.endswith(entries):
         return True
     brought = [path for owner, below in footprint.modules_to_save.items() for path in (owner, *below)]
     missing = [e for e in entries if e not in IMPLICIT and not any(path.endswith(e) for path in brought)]
@@ -132,3 +137,7 @@ def _is_told(config: Config, footprint: Footprint, header: WeightsHeader, module
         return bool(footprint.foreign)
     owners = {owner for tuned in footprint.tuned if (owner := saved_as(tuned, missing)) is not None}
     return any(module.endswith(e) and any(owner.endswith(e) for owner in owners) for e in missing)
+
+
+def _is_nested(module: str, entries: tuple[str, ...]) -> bool:
+    return module.endswith(entries) and saved_as(module, entries) != module

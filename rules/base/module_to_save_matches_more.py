@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import HIDDEN
-from adapterlint.peft.matching import names_module, whole_modules
+from adapterlint.peft.matching import IMPLICIT, names_module, whole_modules
 
 _NORM = ("F32", (HIDDEN,))
 _NORMS = {
@@ -38,7 +38,7 @@ def module_to_save_matches_more(config: Config, base: ModuleTree, simulation: Ad
     Write more of the path, `model.norm`, for the next training if the others were not meant. Leave this adapter as it
     is: its tensors have to be what its config says.
     """
-    entries = whole_modules(config)
+    entries = [entry for entry in whole_modules(config) if entry not in IMPLICIT]
     if not entries or isinstance(config.get("modules_to_save"), str) or not is_known(base):
         return
     for whole, peft in outcomes(simulation, lambda lone: lone.whole or None):

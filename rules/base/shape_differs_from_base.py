@@ -90,8 +90,6 @@ def shape_differs_from_base(
         for one in found:
             groups.setdefault(_cause(one, base, header), []).append(one)
         for cause, group in groups.items():
-            if len(groups) > 1 and cause == "other" and "width" in groups:
-                continue
             yield _finding(cause, group, base, header, refusal.errors, refusal.peft)
 
 
@@ -100,6 +98,8 @@ def _misfits(text: str, header: WeightsHeader) -> Iterator[_Misfit]:
         name = key.replace(".modules_to_save.default.", ".").replace(".default.", ".").removesuffix(".default")
         if name not in header.tensors:
             name = name.removesuffix(".weight")
+        if name not in header.tensors:
+            continue
         module = re.sub(r"^base_model\.(model\.)?", "", name)
         yield _Misfit(name, module, _shape(file), _shape(model))
 
@@ -147,23 +147,22 @@ def _finding(
     axis = one.axis or 0
     more = f" (and {counted(len(group) - 1, 'tensor')} more)" if len(group) > 1 else ""
     severity = None
+    name = f"{shown(one.tensor)}{more}"
     if cause == "vocabulary":
-        what = f"{shown(one.tensor)}{more} has {one.file[axis]:,} rows of the vocabulary, but the base has {one.model[axis]:,}"
+        what = f"{name} has {one.file[axis]:,} rows of the vocabulary, but the base has {one.model[axis]:,}"
         remedy = f"Call `model.resize_token_embeddings({one.file[axis]})` on the base before the adapter is loaded."
     elif cause == "labels":
-        what = f"{shown(one.tensor)}{more} is for {one.file[0]:,} labels, but the base has {one.model[0]:,}"
+        what = f"{name} is for {one.file[0]:,} labels, but the base has {one.model[0]:,}"
         remedy = f"Load the base with `from_pretrained(..., num_labels={one.file[0]})`."
         if not {"id2label", "num_labels"} & base.config.keys():
             severity = Severity.INFO
     elif cause == "turned":
-        what = f"{shown(one.tensor)}{more} is transposed: it has the shape {_by(one.file)}, the base's module asks for {_by(one.model)}"
+        what = f"{name} is transposed: it has the shape {_by(one.file)}, the base's module asks for {_by(one.model)}"
         remedy = "Transpose it, or save the adapter again."
     else:
-        what = f"{shown(one.tensor)}{more} has the shape {_by(one.file)}, but the base's module asks for {_by(one.model)}"
+        what = f"{name} has the shape {_by(one.file)}, but the base's module asks for {_by(one.model)}"
         remedy = "Load the adapter into the base that it was trained on."
-    return Finding(
-        f"{what}: PEFT raises {errors}", at=header.at(one.tensor), help=remedy, severity=severity, peft=peft
-    )
+    return Finding(f"{what}: PEFT raises {errors}", at=header.at(one.tensor), help=remedy, severity=severity, peft=peft)
 
 
 def _by(shape: Sequence[int]) -> str:

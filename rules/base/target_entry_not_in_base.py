@@ -48,12 +48,15 @@ def target_entry_not_in_base(config: Config, base: ModuleTree, simulation: Adapt
     if not idle:
         return
     names = {last(path) for path in base.nodes if path} - {last(e) for e in entries if e not in idle}
-    meant = {entry: near for entry in idle if (near := suggestion(last(entry), names)) is not None and _near(entry, near)}
+    meant = {
+        entry: near for entry in idle if (near := suggestion(last(entry), names)) is not None and _near(entry, near)
+    }
     for group, severity in ((list(meant), Severity.WARNING), ([e for e in idle if e not in meant], Severity.INFO)):
         if group:
             near = f"Is {shown(meant[group[0]])} meant? Else take it out." if group[0] in meant else None
             yield Finding(
-                f"{listed(group, word='entries')} of `target_modules` {'names' if len(group) == 1 else 'name'} no module "
+                f"{listed(group, word='entries')} of `target_modules` {'names' if len(group) == 1 else 'name'} no "
+                "module "
                 "of the base: PEFT passes over it in silence",
                 at=config.at("target_modules", config.get("target_modules").index(group[0])),
                 help=near or "Take it out if the list is for other bases too; else correct the name.",

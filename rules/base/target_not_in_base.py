@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.base.tree import Kind
-from adapterlint.lint.against_base import is_known, last, refusals
+from adapterlint.lint.against_base import is_known, is_of_other_class, last, refusals
 from adapterlint.lint.example import DROP
 from adapterlint.peft.matching import MAX_TARGETS, Components, Targets, names_module
 from adapterlint.peft.target_forms import form_of_entry, form_of_string
 from adapterlint.words import suggestion
 
-_GPT2 = (
-    {f"base_model.model.transformer.h.0.attn.c_attn.lora_{f}.weight": ("F32", s) for f, s in (("A", (8, 16)), ("B", (48, 8)))}
-)
+_GPT2 = {
+    f"base_model.model.transformer.h.0.attn.c_attn.lora_{f}.weight": ("F32", s)
+    for f, s in (("A", (8, 16)), ("B", (48, 8)))
+}
 
 
 @rule(
@@ -41,6 +42,8 @@ def target_not_in_base(
     Mostly the adapter belongs to another base. If it is the right one, write the names that its modules have there.
     """
     if not is_known(base) or _is_told(config, footprint):
+        return
+    if is_of_other_class(config.get("task_type"), list(footprint.tuned), base):
         return
     for refusal in refusals(simulation, "no-targets"):
         reason, key, remedy = _reason(config, base)

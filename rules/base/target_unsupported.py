@@ -38,9 +38,14 @@ def target_unsupported(config: Config, base: ModuleTree, simulation: AdapterSimu
         error, node = refusal.error, base.nodes.get(refusal.error.module)
         if not is_sure(base, error.module) or (node is not None and node.kind is Kind.UNKNOWN):
             continue
-        what = f"takes {shown(error.module)}, {KINDS[node.kind]}," if node is not None and error.module else "takes a module"
+        what = (
+            f"takes {shown(error.module)}, {KINDS[node.kind]},"
+            if node is not None and error.module
+            else "takes a module"
+        )
         yield Finding(
-            f"`target_modules` {what} which {config.peft_type} does not support in this base: PEFT raises {refusal.errors}",
+            f"`target_modules` {what} which {config.peft_type} does not support in this base: PEFT raises "
+            f"{refusal.errors}",
             at=_place(config, error.module),
             help=_remedy(base, error.module),
             peft=refusal.peft,

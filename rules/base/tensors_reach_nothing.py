@@ -19,7 +19,7 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_known, is_sure, last, other_beginning, outcomes
+from adapterlint.lint.against_base import is_known, is_of_other_class, is_sure, last, other_beginning, outcomes
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
@@ -62,7 +62,7 @@ def tensors_reach_nothing(
             and is_sure(base, module)
             and any(footprint.names[module, parameter] in names for parameter in parameters)
         ]
-        if not modules:
+        if not modules or is_of_other_class(config.get("task_type"), list(footprint.tuned), base):
             continue
         reached = len(header.tensors) - len(names & header.tensors.keys())
         yield Finding(

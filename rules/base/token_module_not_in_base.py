@@ -28,8 +28,8 @@ _ROWS = {"base_model.model.transformer.wte.token_adapter.trainable_tokens_delta"
 def token_module_not_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
     """`trainable_token_indices` names an embedding that the base does not have.
 
-    Unlike for `modules_to_save`, PEFT insists that there is one: `ValueError: Target modules {...} not found in the base
-    model`.
+    Unlike for `modules_to_save`, PEFT insists that there is one: `ValueError: Target modules {...} not found in the
+    base model`.
 
     Name the embedding as the base has it, or give the bare list of indices, which means the input embeddings whatever
     they are called.
@@ -43,7 +43,9 @@ def token_module_not_in_base(config: Config, base: ModuleTree, simulation: Adapt
         yield Finding(
             f"`trainable_token_indices` names {shown(names[0] if names else 'embed_tokens')}, which the base does not "
             f"have: PEFT raises {refusal.errors}",
-            at=config.at("trainable_token_indices", names[0], key=True) if names else config.at("trainable_token_indices"),
+            at=config.at("trainable_token_indices", names[0], key=True)
+            if names
+            else config.at("trainable_token_indices"),
             help=f"The input embeddings of this base are {shown(where)}." if where else None,
             peft=refusal.peft,
         )

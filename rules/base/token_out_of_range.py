@@ -7,7 +7,7 @@ from typing import Any
 
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, rule, shown
 from adapterlint.lint.against_base import is_sure, refusals
-from adapterlint.lint.example import EMBEDDINGS, HIDDEN, with_tokens
+from adapterlint.lint.example import with_tokens
 
 _BEYOND = with_tokens(60, 64)
 
@@ -25,9 +25,9 @@ _BEYOND = with_tokens(60, 64)
 def token_out_of_range(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
     """A token index is beyond the rows of the base's embedding.
 
-    PEFT takes the rows of the base that an adapter replaces when it adds the adapter, and finds none: `IndexError: index
-    32000 is out of bounds for dimension 0 with size 32000`. The vocabulary was larger in training: tokens were added,
-    and the embeddings resized for them.
+    PEFT takes the rows of the base that an adapter replaces when it adds the adapter, and finds none: `IndexError:
+    index 32000 is out of bounds for dimension 0 with size 32000`. The vocabulary was larger in training: tokens were
+    added, and the embeddings resized for them.
 
     Resize the embeddings of the base before the adapter is loaded, as it was done for the training.
     """
@@ -43,10 +43,11 @@ def token_out_of_range(config: Config, base: ModuleTree, simulation: AdapterSimu
             continue
         more = f" and {len(beyond) - 1:,} more" if len(beyond) > 1 else ""
         yield Finding(
-            f"The token index {shown(beyond[0])}{more} is beyond the {weight[0]:,} rows of {shown(refusal.error.module)}: "
+            f"The token index {shown(beyond[0])}{more} is beyond the {weight[0]:,} rows of "
+            f"{shown(refusal.error.module)}: "
             f"PEFT raises {refusal.errors}",
             at=config.at(*route, indices.index(beyond[0])),
-            help=f"Call `model.resize_token_embeddings({max(beyond) + 1})`, or with the length of the tokenizer, before "
+            help=f"Call `model.resize_token_embeddings({max(beyond) + 1})`, or with the tokenizer's length, before "
             "the adapter is loaded.",
             peft=refusal.peft,
         )

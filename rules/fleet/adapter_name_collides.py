@@ -20,11 +20,11 @@ from adapterlint.peft.methods import METHODS
 def adapter_name_collides(fleet: Fleet) -> Iterator[Finding]:
     """A declared adapter name is part of the names of tensors, so that saving loses some of them.
 
-    To save one adapter, PEFT takes the names of the others for a sign of what is not its own. Since 0.20 it drops from the
-    file of an adapter every tensor whose name has the name of another adapter as a component: with an adapter called
-    `0`, `layers` or `self_attn` beside it, the file of each other one is incomplete, and the next time that it is
-    loaded PEFT says no more than that keys are missing. Up to 0.17 the file of the adapter itself is spoiled, also if its
-    name is a part of the method's prefix (`lora`, `l`).
+    To save one adapter, PEFT takes the names of the others for a sign of what is not its own. Since 0.20 it drops
+    from the file of an adapter every tensor whose name has the name of another adapter as a component: with an
+    adapter called `0`, `layers` or `self_attn` beside it, the file of each other one is incomplete, and the next
+    time that it is loaded PEFT says no more than that keys are missing. Up to 0.17 the file of the adapter itself
+    is spoiled, also if its name is the method's prefix (`lora`).
 
     Choose another name under `adapters` of the fleet.
     """

@@ -20,9 +20,9 @@ from adapterlint.peft.methods import METHODS
 def adapter_name_refused(fleet: Fleet) -> Iterator[Finding]:
     """A declared adapter name is none that a module of torch can have.
 
-    PEFT keeps what each adapter brings in modules that are named like the adapter, and torch takes no name that is empty
-    or has a dot: `KeyError: module name can't contain ".", got: v1.5` while the adapter is loaded. Prompts have no such
-    modules.
+    PEFT keeps what each adapter brings in modules that are named like the adapter, and torch takes no name that is
+    empty or has a dot: `KeyError: module name can't contain ".", got: v1.5` while the adapter is loaded. Prompts
+    have no such modules.
 
     Choose another name under `adapters` of the fleet: names are free, and need not be those of the folders.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, FleetPatch, FleetSimulation, Severity, listed, rule
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Severity, listed, rule
 from adapterlint.lint.causes import by_type
 from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import name_all, paths, they
@@ -23,15 +23,16 @@ _TIED = {"tie_word_embeddings": True}
     ),
     source="peft/utils/other.py, set_additional_trainable_modules; https://github.com/huggingface/peft/pull/2758",
 )
-def auxiliary_active_early(simulation: FleetSimulation) -> Iterator[Finding]:
+def auxiliary_active_early(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """A module of an adapter that is loaded later is active at once, though the adapter is not.
 
-    Loading an adapter is not to change which one is active. Before PEFT 0.18 every module in `modules_to_save` and every
-    token row of a later adapter is used from the moment it is loaded, so that the model gives neither the output of
-    the first adapter nor that of the later one. Since 0.18 this is left over for the tied partner of an embedding with
-    token rows, and for prompts with `modules_to_save`.
+    Loading an adapter is not to change which one is active. Before PEFT 0.18 every module in `modules_to_save` and
+    every token row of a later adapter is used from the moment it is loaded, so that the model gives neither the
+    output of the first adapter nor that of the later one. Since 0.18 this is left over for the tied partner of an
+    embedding with token rows, and for prompts with `modules_to_save`.
 
-    Call `model.set_adapter(...)` with the adapter to use after the last one was loaded, even if it is active already.
+    Call `model.set_adapter(...)` with the adapter to use after the last one was loaded, even if it is active
+    already.
     """
     for causes in by_type(simulation.about("auxiliary-active-early")):
         later = tuple(dict.fromkeys(m for cause in causes for m in cause.later))

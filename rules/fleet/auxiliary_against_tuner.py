@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
 from adapterlint.lint.causes import sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
@@ -28,7 +28,7 @@ _ROWS = Patch(
     good=FleetPatch({"tuned": _TUNED, "plain": {}}),
     source="peft/utils/other.py, _set_trainable; peft/tuners/lora/model.py, LoraModel._create_new_module",
 )
-def auxiliary_against_tuner(simulation: FleetSimulation) -> Iterator[Finding]:
+def auxiliary_against_tuner(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """One adapter tunes a module, another one brings it whole or replaces token rows of it.
 
     Each wraps the module, and PEFT does not wrap a wrapper, so the second one cannot be loaded, whatever the order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, FleetPatch, FleetSimulation, Severity, listed, rule
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Severity, listed, rule
 from adapterlint.lint.causes import by_type
 from adapterlint.lint.fleet import name_all, paths, they
 
@@ -21,7 +21,7 @@ from adapterlint.lint.fleet import name_all, paths, they
     also=("base-mutating-init",),
     source="peft/tuners/lora/layer.py, LoraLayer.pissa_init and olora_init",
 )
-def base_mutating_init_in_fleet(simulation: FleetSimulation) -> Iterator[Finding]:
+def base_mutating_init_in_fleet(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """An initialisation that changes the base runs again when the adapter is loaded beside others.
 
     PiSSA, OLoRA and LoftQ subtract a part of each weight from the base. An adapter saved without conversion does that

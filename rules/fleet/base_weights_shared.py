@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from adapterlint import Finding, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
 from adapterlint.lint.causes import by_type
 from adapterlint.lint.fleet import name_all, paths, they
 from adapterlint.words import counted
@@ -23,7 +23,7 @@ _NORM = "base_model.model.model.norm.weight"
     also=("base-weights-in-adapter",),
     source="peft/utils/save_and_load.py, set_peft_model_state_dict",
 )
-def base_weights_shared(simulation: FleetSimulation) -> Iterator[Finding]:
+def base_weights_shared(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """An adapter carries weights of the base, which all adapters of the model share.
 
     A tensor with the name of a parameter of the base is copied into the base while the adapter is loaded. From then
@@ -43,8 +43,8 @@ def base_weights_shared(simulation: FleetSimulation) -> Iterator[Finding]:
         header, first = carriers[0].adapter.header, carried[carriers[0]]
         told = f"{counted(len(tensors), 'tensor')} of the base itself ({listed(tensors, word='tensors')})"
         yield Finding(
-            f"{they(carriers, 'carries', 'carry')} {told}, which changes the base of {name_all(others) or 'the others'} "
-            "too",
+            f"{they(carriers, 'carries', 'carry')} {told}, "
+            f"which changes the base of {name_all(others) or 'the others'} too",
             at=header.at(first[0]) if header is not None and first else carriers[0].adapter.files.at(),
             help="Name the modules in `modules_to_save` of that adapter, or load it into a model of its own.",
             adapters=paths((*carriers, *others)),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule, shown
-from adapterlint.lint.fleet import name_all, paths, they
+from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule, shown
+from adapterlint.lint.fleet import name_all, paths
 
-_KASA = Patch(config={"kasa_config": {}})
+_KASA = Patch(config={"kasa_config": {"beta": 0.0001, "gamma": 0.001}})
 
 
 @rule(
@@ -18,20 +18,21 @@ _KASA = Patch(config={"kasa_config": {}})
     good=FleetPatch({"plain": {}, "more": {"lora_alpha": 8}}),
     source="peft/peft_model.py, PeftModel.load_adapter",
 )
-def loading_refused(simulation: FleetSimulation) -> Iterator[Finding]:
+def loading_refused(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """An adapter that can be loaded alone cannot be loaded, or not be used, after another one.
 
-    PEFT checks a config against those of the adapters that are in the model, and puts its layers into modules that other
-    adapters may have changed. This finding is about refusals that no other rule explains; it gives the class of the
-    error and what it says. After a refusal the adapter stays behind half loaded, so that a new model has to be made.
+    PEFT checks a config against those of the adapters that are in the model, and puts its layers into modules that
+    other adapters may have changed. This finding is about refusals that no other rule explains; it gives the class
+    of the error and what it says. After a refusal the adapter stays behind half loaded, so that a new model has to
+    be made.
 
-    Where the opposite order works, load the adapters in that one and declare it as the `order` of the fleet; otherwise
-    load them into models of their own.
+    Where the opposite order works, load the adapters in that one and declare it as the `order` of the fleet;
+    otherwise load them into models of their own.
     """
     for cause in simulation.about("loading-refused"):
         where = f" in {listed(cause.modules, word='modules')}" if cause.modules else ""
         yield Finding(
-            f"{they(cause.later, 'cannot', 'cannot')} be {_what(cause)} after {name_all(cause.first)}{where}: {_error(cause)}",
+            f"{name_all(cause.later)} cannot be {_what(cause)} after {name_all(cause.first)}{where}: {_error(cause)}",
             at=cause.later[0].config.at("peft_type"),
             help="Load them into models of their own."
             if cause.hopeless

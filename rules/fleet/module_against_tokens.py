@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
 from adapterlint.lint.causes import sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
@@ -24,7 +24,7 @@ _TOKENS = Patch(
     good=(FleetPatch({"whole": _WHOLE, "plain": {}}), FleetPatch({"plain": {}, "rows": _TOKENS}, ordered=True)),
     source="peft/utils/other.py, ModulesToSaveWrapper.update and TrainableTokensWrapper.adapter_state_dict_load_map",
 )
-def module_against_tokens(simulation: FleetSimulation) -> Iterator[Finding]:
+def module_against_tokens(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """One adapter brings a module whole, another one replaces token rows of it.
 
     The two cannot be used in one model, whatever their order. The whole module first: the other adapter loads with a

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
 from adapterlint.lint.causes import sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
@@ -36,7 +36,7 @@ _PART = Patch(
     good=FleetPatch({"whole": _WHOLE, "plain": {}}),
     source="peft/tuners/tuners_utils.py, BaseTuner.inject_adapter; peft/utils/other.py, _set_trainable",
 )
-def module_around_tuner(simulation: FleetSimulation) -> Iterator[Finding]:
+def module_around_tuner(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """One adapter brings a whole module, another one changes modules inside it.
 
     The outer module first: the other adapter loads without a word, its layers go into the copy of the first adapter,
@@ -50,8 +50,8 @@ def module_around_tuner(simulation: FleetSimulation) -> Iterator[Finding]:
         modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
         verb = ("tunes", "tune") if any(cause.error is None for cause in causes) else ("changes", "change")
         yield Finding(
-            f"{they(outer, 'brings', 'bring')} {listed(modules, word='modules')} whole, and {they(inner, *verb)} modules "
-            f"inside: {', and '.join(dict.fromkeys(map(_said, causes)))}",
+            f"{they(outer, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "
+            f"{they(inner, *verb)} modules inside: {', and '.join(dict.fromkeys(map(_said, causes)))}",
             at=outer[0].at_whole(modules[0]),
             help="Load them into models of their own, or train them with modules that do not contain each other.",
             severity=worst(causes),

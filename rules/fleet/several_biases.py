@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, FleetPatch, FleetSimulation, Patch, Severity, rule
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, rule
 from adapterlint.lint.causes import together, worst
 from adapterlint.lint.fleet import name_all, paths, they
 
@@ -26,7 +26,7 @@ _BIAS = Patch(
     good=FleetPatch({"a": {}, "b": {"bias": "none"}}),
     source="peft/tuners/tuners_utils.py, BaseTuner._check_new_adapter_config",
 )
-def several_biases(simulation: FleetSimulation) -> Iterator[Finding]:
+def several_biases(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """Several adapters train the biases of the base.
 
     The biases belong to the base, so PEFT takes at most one adapter whose `bias` is not `"none"`: loading the second

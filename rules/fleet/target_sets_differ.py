@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Finding, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule, shown
+from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule, shown
 from adapterlint.lint.causes import by_type, worst
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import name_all, paths
@@ -31,7 +31,7 @@ def _norms(name: str) -> Patch:
     good=FleetPatch({"one": _norms("input_layernorm"), "two": _norms("input_layernorm")}),
     source="peft/tuners/ln_tuning/layer.py, LNTuningLayer.forward; peft/tuners/trainable_tokens/layer.py",
 )
-def target_sets_differ(simulation: FleetSimulation) -> Iterator[Finding]:
+def target_sets_differ(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """Adapters of LN_TUNING or TRAINABLE_TOKENS have different target modules.
 
     The layers of these two types take for granted that the active adapter is in each of them. After a second adapter

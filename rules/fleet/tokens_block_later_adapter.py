@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from adapterlint import Cause, Finding, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
+from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
 from adapterlint.lint.causes import by_type, worst
 from adapterlint.lint.fleet import name_all, paths, they
 
@@ -32,7 +32,7 @@ _ERROR = "`KeyError: '...token_adapter.trainable_tokens_delta'`"
     ),
     source="peft/utils/other.py, TrainableTokensWrapper.adapter_state_dict_load_map",
 )
-def tokens_block_later_adapter(simulation: FleetSimulation) -> Iterator[Finding]:
+def tokens_block_later_adapter(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """An adapter replaces token rows, and adapters without rows there cannot be loaded after it.
 
     Once a module has token rows, PEFT asks every adapter that is loaded for rows of it: `KeyError:

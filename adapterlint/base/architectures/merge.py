@@ -29,7 +29,7 @@ class Merger:
         """The number of the node that stands for all of these modules, which are of one class and kind."""
         entry = [
             seen[0].type,
-            seen[0].kind,
+            _kind(seen[0]),
             self._tensors(samples, [s.parameters for s in seen]),
             self._tensors(samples, [s.buffers for s in seen]),
             self._children(samples, seen),
@@ -58,23 +58,24 @@ class Merger:
     def _children(self, samples: Samples, seen: Sequence[Any]) -> list[Any]:
         if not any(s.children for s in seen):
             return []
-        if _is_list(seen):
-            return [self._star(samples, seen)]
+        prefix = _list_prefix(seen)
+        if prefix is not None:
+            return [self._star(samples, seen, prefix)]
         merged = []
         for name in ordered([list(s.children) for s in seen]):
             merged.append([name, self.slot(samples, [s.children.get(name) for s in seen])])
         return merged
 
-    def _star(self, samples: Samples, seen: Sequence[Any]) -> list[Any]:
+    def _star(self, samples: Samples, seen: Sequence[Any], prefix: str) -> list[Any]:
         counts = [len(s.children) for s in seen]
         inner = []
         items = []
         for (build, index), s in zip(samples, seen, strict=True):
             for name, item in s.children.items():
-                inner.append((build, (*index, (int(name), len(s.children)))))
+                inner.append((build, (*index, (int(name[len(prefix) :]), len(s.children)))))
                 items.append(item)
         length = self.learner.count(samples, counts)
-        entry = [STAR, self.slot(inner, items), length]
+        entry = [prefix + STAR, self.slot(inner, items), length]
         if length is None:
             found = self.learner.choice(samples, counts)
             entry.append(found if isinstance(found, dict) else {"d": found})
@@ -82,17 +83,26 @@ class Merger:
 
     def slot(self, samples: Samples, seen: Sequence[Any]) -> Any:
         """The node, or the choice of nodes (`ABSENT` for none), at one place."""
-        keys = [(s.type, s.kind) if s is not None else None for s in seen]
+        keys = [(s.type, _kind(s)) if s is not None else None for s in seen]
         nodes: dict[Any, int] = {None: ABSENT}
         for key in dict.fromkeys(keys):
             if key is not None:
                 chosen = [n for n, k in enumerate(keys) if k == key]
                 nodes[key] = self.node([samples[n] for n in chosen], [seen[n] for n in chosen])
         found = self.learner.choice(samples, [nodes[k] for k in keys])
-        if isinstance(found, dict) and all(s is not None and s.kind == "o" and not s.children for s in seen):
+        if isinstance(found, dict) and all(s is not None and _is_bare(s) for s in seen):
             name = self.learner.activation(samples, [s.type for s in seen])
             return {"a": name, "d": _first(found["d"])} if name else found
         return found
+
+
+def _kind(seen: Any) -> str:
+    """The kind, but one for containers and others: what parameters there are tells them apart."""
+    return "c" if seen.kind == "o" else str(seen.kind)
+
+
+def _is_bare(seen: Any) -> bool:
+    return not seen.children and not seen.parameters and not seen.buffers
 
 
 def _first(default: Any) -> Any:
@@ -102,15 +112,15 @@ def _first(default: Any) -> Any:
     return values[0]
 
 
-def _is_list(seen: Sequence[Any]) -> bool:
-    """Whether the children are items of a list that a config value may count."""
-    if not all(name.isdigit() for s in seen for name in s.children):
-        return False
-    if any(list(map(int, s.children)) != list(range(len(s.children))) for s in seen):
-        return False
+def _list_prefix(seen: Sequence[Any]) -> str | None:
+    """What stands before the index (most often nothing) if the children are items that a config value may count."""
+    prefix: str = next(name for s in seen for name in s.children).rstrip("0123456789")
+    if any(list(s.children) != [f"{prefix}{i}" for i in range(len(s.children))] for s in seen):
+        return None
     if len({len(s.children) for s in seen}) > 1:
-        return True
-    return len(seen[0].children) > 1 and all(len({c.type for c in s.children.values()}) == 1 for s in seen)
+        return prefix
+    alike = all(len({c.type for c in s.children.values()}) == 1 for s in seen)
+    return prefix if len(seen[0].children) > 1 and alike else None
 
 
 def ordered(lists: Sequence[list[str]]) -> list[str]:
@@ -137,12 +147,16 @@ def abstract(nodes: Sequence[Any], root: int, path: str) -> tuple[str, tuple[int
     for part in path.split("."):
         children = [child for n in current for child in _children_of(nodes[n])]
         named = [c for c in children if c[0] == part]
-        starred = [c for c in children if c[0] == STAR] if part.isdigit() and not named else []
+        starred = [c for c in children if _is_item(part, c[0])] if not named else []
         if starred:
-            index.append(int(part))
-        parts.append(STAR if starred else part)
+            index.append(int(part[len(starred[0][0]) - 1 :]))
+        parts.append(starred[0][0] if starred else part)
         current = [ref for c in named or starred for ref in refs(c[1])]
     return ".".join(parts), tuple(index)
+
+
+def _is_item(part: str, name: str) -> bool:
+    return name.endswith(STAR) and part.startswith(name[:-1]) and part[len(name) - 1 :].isdecimal()
 
 
 def _children_of(node: Sequence[Any]) -> Sequence[Any]:
@@ -189,17 +203,17 @@ def pairs(
 
 def _filled(first_pattern: str, pairs_seen: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> str | None:
     parts = first_pattern.split(".")
-    stars = [n for n, part in enumerate(parts) if part == STAR]
+    stars = [n for n, part in enumerate(parts) if part.endswith(STAR)]
     for k, n in enumerate(stars):
         values = {first[k] for _, first in pairs_seen}
         if all(len(index) > k and index[k] == first[k] for index, first in pairs_seen):
             continue
         if len(values) != 1:
             return None
-        parts[n] = str(values.pop())
+        parts[n] = parts[n][:-1] + str(values.pop())
     return ".".join(parts)
 
 
 def _put(pattern: str, index: tuple[int, ...]) -> str:
     numbers = iter(index)
-    return ".".join(str(next(numbers)) if part == STAR else part for part in pattern.split("."))
+    return ".".join(f"{part[:-1]}{next(numbers)}" if part.endswith(STAR) else part for part in pattern.split("."))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from adapterlint.base.table import LENGTH_BYTES, MAGIC, RELEASES
 
-WINDOW = 32768  # as far as zlib looks back, into the shared dictionary too
+MEMBER = 1 << 18  # bytes that are compressed together, and decompressed for one class
 
 Lines = dict[str, dict[str, dict[str, str]]]  # model type -> class -> release -> line
 Tasks = dict[str, dict[str, dict[str, str]]]  # model type -> release -> task -> class
@@ -69,25 +68,44 @@ def _text(value: Any) -> str:
 
 
 def _packed(lines: Lines, tasks: Tasks, activations: Mapping[str, Mapping[str, str]]) -> bytes:
-    bodies = {model_type: _body(lines[model_type], tasks.get(model_type, {})) for model_type in sorted(lines)}
-    shared = _dictionary(lines)
+    members: list[bytes] = []
     types: dict[str, list[int]] = {}
     classes: dict[str, list[str]] = {}
-    members = b""
-    for model_type, body in bodies.items():
-        packer = zlib.compressobj(9, zdict=shared)
-        member = packer.compress(body) + packer.flush()
-        types[model_type] = [len(members), len(member)]
-        members += member
+    text = b""
+    for model_type in _ordered(lines):
+        body = _body(lines[model_type], tasks.get(model_type, {}))
+        if text and len(text) + len(body) > MEMBER:
+            members.append(zlib.compress(text, 9))
+            text = b""
+        types[model_type] = [len(members), len(text), len(body)]
+        text += body
         for name in lines[model_type]:
             classes.setdefault(name, []).append(model_type)
-    index = _text({"types": types, "classes": classes, "activations": activations}).encode()
-    parts = (zlib.compress(index, 9), zlib.compress(shared, 9))
-    return MAGIC + b"".join(len(part).to_bytes(LENGTH_BYTES, "little") + part for part in parts) + members
+    members.append(zlib.compress(text, 9))
+    index = {"types": types, "classes": classes, "activations": activations, "members": list(map(len, members))}
+    head = zlib.compress(_text(index).encode(), 9)
+    return MAGIC + len(head).to_bytes(LENGTH_BYTES, "little") + head + b"".join(members)
+
+
+def _ordered(lines: Lines) -> list[str]:
+    """The model types, each after the one that it is most like: what is near is cheap to say again."""
+    nodes: dict[str, set[str]] = {}
+    for model_type, classes in sorted(lines.items()):
+        texts = {text for by_release in classes.values() for text in by_release.values()}
+        nodes[model_type] = {_text(node) for text in texts for node in json.loads(text)["n"]}
+    last = next(iter(nodes))
+    order = [last]
+    left = dict.fromkeys(list(nodes)[1:])
+    while left:
+        seen = nodes[last]
+        last = max(left, key=lambda m: len(nodes[m] & seen) / (1 + len(nodes[m] | seen)))
+        del left[last]
+        order.append(last)
+    return order
 
 
 def _body(classes: Mapping[str, Mapping[str, str]], tasks: Mapping[str, Mapping[str, str]]) -> bytes:
-    """The head of a member, and its lines; releases whose lines are equal share one."""
+    """The head of a model type, and its lines; releases whose lines are equal share one."""
     texts: list[str] = []
     places: dict[str, dict[str, int]] = {}
     for name, by_release in classes.items():
@@ -96,13 +114,3 @@ def _body(classes: Mapping[str, Mapping[str, str]], tasks: Mapping[str, Mapping[
                 texts.append(text)
             places.setdefault(name, {})[release] = texts.index(text)
     return "\n".join([_text({"tasks": tasks, "classes": places}), *texts]).encode()
-
-
-def _dictionary(lines: Lines) -> bytes:
-    """What stands in the lines of many model types, the most common last, where zlib finds it at the least cost."""
-    seen: Counter[str] = Counter()
-    for classes in lines.values():
-        texts = {text for by_release in classes.values() for text in by_release.values()}
-        seen.update({_text(node) for text in texts for node in json.loads(text)["n"]})
-    common = sorted((count * len(node), node) for node, count in seen.items() if count > 2)
-    return "".join(f"{node}," for _, node in common).encode()[-WINDOW:]

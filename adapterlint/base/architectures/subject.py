@@ -52,9 +52,12 @@ def everything(model: Model) -> Any:
 
 
 def _brings(seen: Any, base: Any) -> bool:
-    """Whether a model has tensors where another has none."""
-    if base is None or seen.parameters.keys() - base.parameters.keys():
-        return bool(seen.parameters) or any(_brings(c, None) for c in seen.children.values())
+    """Whether a model has tensors in modules that another has not, or of another class."""
+    new = base is None or seen.type != base.type or bool(seen.parameters.keys() - base.parameters.keys())
+    if new and (seen.parameters or any(_brings(c, None) for c in seen.children.values())):
+        return True
+    if base is None:
+        return False
     return any(_brings(c, base.children.get(n)) for n, c in seen.children.items())
 
 

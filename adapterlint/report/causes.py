@@ -1,0 +1,55 @@
+"""The kinds of events as sentences: what happened, to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# {m} modules, {n} who was loaded or activated, {o} who was there before.
+SENTENCES: Mapping[str, str] = {
+    "config": "the config of {n} is refused, whatever the base",
+    "weights": "the weights of {n} are missing or cannot be read",
+    "mixed-peft-types": "{n} is of another PEFT type than {o}, and one model takes one type",
+    "several-biases": "{n} trains biases as {o} does, and one adapter of a model may",
+    "no-targets": "no module of this base is a target of {n}",
+    "target-unsupported": "{n} targets {m}, a kind of module that its method does not take",
+    "target-parameters": "the `target_parameters` of {n} cannot be had here",
+    "auxiliary-on-tuner": "{n} brings {m} whole, where {o} has put a tuner layer; load {n} first",
+    "auxiliary-on-container": "{n} names {m} in `modules_to_save`, which is a list of modules",
+    "auxiliary-not-in-file": "{n} wraps a module whose tensors no file can have",
+    "module-not-in-file": "{m} is wrapped, and the file of {n} lacks a tensor of it",
+    "tokens-block-later-adapter": "token rows of {m} are replaced by {o}, and PEFT then wants rows of it in the file of {n} too",
+    "tokens-match-nothing": "{n} replaces token rows of a module that this base does not have",
+    "token-out-of-range": "{n} has a token index beyond the rows of {m}",
+    "tokens-and-whole": "{n} wants both token rows and a whole copy of {m}",
+    "module-against-tokens": "{n} replaces token rows of {m}, of which {o} has a whole copy",
+    "auxiliary-overlap": "{m} is brought by {n}, and only one copy can be active",
+    "one-active-only": "this method has one active adapter at a time",
+    "shared-projections": "the projections that {n} shares with {o} do not fit",
+    "size-mismatch": "a tensor of {n} has another shape than {m} in this base",
+    "block-size": "the blocks of {n} do not divide the features of {m}",
+    "prompt-missing": "the file of {n} has no prompt",
+    "task-type": "{n} is of a method that cannot be used for this task",
+    "tied": "{n} wants tied embeddings that cannot be tied here",
+    "kasa": "{n} uses KaSA, and {o} does not, or the other way round",
+    "name": "torch takes no module with the name of {n}",
+    "old-format": "{n} is in a format that this release no longer reads",
+    "base-weights-overwritten": "weights of the base are overwritten in {m}, for every adapter",
+    "base-biases-overwritten": "biases of the base are overwritten in {m}, for every adapter",
+    "base-decomposed": "the weights of the base are decomposed anew: the base and all adapters on it change",
+    "tensors-unexpected": "some of its tensors reach no parameter and are dropped",
+    "parameters-missing": "some of its parameters are not in the file and keep their initial values",
+    "auxiliary-active-early": "its {m} is active at once, though the adapter is not; `set_adapter` after the last load",
+    "tuner-inside-module-to-save": "its tuner layers end up inside of {m}, which {o} brings whole",
+    "tied-embeddings-split": "{m} is one end of tied embeddings, and goes its own way",
+    "auxiliary-stale": "{m} does not follow: it stays with an adapter that is not active, or is off",
+    # of plans
+    "forward": "a forward pass raises",
+    "unfaithful": "{n} silently gives something else than alone",
+}
+"""Kind of event -> a sentence without a full stop."""
+
+
+def sentence(kind: str, *, modules: str, new: str, old: str) -> str:
+    """What happened; nothing for a refusal of no kind."""
+    form = SENTENCES.get(kind, "")
+    return form.format(m=modules or "a module", n=new, o=old or "an adapter before it")

@@ -1,0 +1,80 @@
+"""The Python lines that load and activate adapters as a plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from adapterlint.adapter import Adapter
+from adapterlint.base.tree import ModuleTree
+from adapterlint.planning import Plan
+
+# How the names of model classes end -> the auto class that builds them.
+_AUTO_CLASSES = {
+    "ForCausalLM": "AutoModelForCausalLM",
+    "LMHeadModel": "AutoModelForCausalLM",
+    "ForSequenceClassification": "AutoModelForSequenceClassification",
+    "ForTokenClassification": "AutoModelForTokenClassification",
+    "ForQuestionAnswering": "AutoModelForQuestionAnswering",
+    "ForConditionalGeneration": "AutoModelForSeq2SeqLM",
+    "ForMaskedLM": "AutoModelForMaskedLM",
+}
+_BY_TASK = {
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+}
+
+
+def code(plan: Plan, adapters: Mapping[str, Adapter], tree: ModuleTree, base: str | None) -> str:
+    """The lines; nothing if no adapter loads."""
+    if not plan.order:
+        return ""
+    return "\n".join(_lines(plan, adapters, tree, base)) + "\n"
+
+
+def _lines(plan: Plan, adapters: Mapping[str, Adapter], tree: ModuleTree, base: str | None) -> Iterator[str]:
+    auto = model_class(tree, [adapters[name] for name in plan.order])
+    first, *others = plan.order
+    config = adapters[first].config
+    where = base or (config.base_model if config is not None else None) or "BASE MODEL"
+    yield "from peft import PeftModel"
+    yield f"from transformers import {auto}"
+    yield ""
+    yield f"base = {auto}.from_pretrained({quoted(where)})"
+    yield f"model = PeftModel.from_pretrained(base, {quoted(adapters[first].path)}, adapter_name={quoted(first)})"
+    for name in others:
+        yield f"model.load_adapter({quoted(adapters[name].path)}, adapter_name={quoted(name)})"
+    yield ""
+    early = any(event.kind == "auxiliary-active-early" for step in plan.simulated.steps for event in step.events)
+    why = "needed after the last load, even for the first adapter" if early else "one at a time"
+    yield f"model.set_adapter({quoted(first)})  # {why}"
+    for one in plan.together:
+        alike = any(len(slot) > 1 for slot in one.slots)
+        note = "several at once" + (", one of those that exclude each other" if alike else "")
+        yield f"model.base_model.set_adapter([{', '.join(map(quoted, one.names))}])  # {note}"
+        break
+
+
+def model_class(tree: ModuleTree, adapters: list[Adapter]) -> str:
+    """The auto class of the base: by its architecture if that is known, else by the adapters' task."""
+    if not tree.partial and tree.architecture:
+        for end, auto in _AUTO_CLASSES.items():
+            if tree.architecture.endswith(end):
+                return _by_generation(auto, adapters)
+    tasks = [adapter.config.get("task_type") for adapter in adapters if adapter.config is not None]
+    return next((_BY_TASK[task] for task in tasks if isinstance(task, str) and task in _BY_TASK), "AutoModel")
+
+
+def _by_generation(auto: str, adapters: list[Adapter]) -> str:
+    """Classes for conditional generation are of models with an encoder, or see pictures."""
+    tasks = {adapter.config.get("task_type") for adapter in adapters if adapter.config is not None}
+    pictures = auto == "AutoModelForSeq2SeqLM" and "CAUSAL_LM" in tasks and "SEQ_2_SEQ_LM" not in tasks
+    return "AutoModelForImageTextToText" if pictures else auto
+
+
+def quoted(text: str) -> str:
+    """A string of Python, in double quotes where that changes nothing."""
+    plain = repr(text)
+    return f'"{plain[1:-1]}"' if plain[0] == "'" and '"' not in text and "\\'" not in plain else plain

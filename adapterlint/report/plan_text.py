@@ -1,0 +1,238 @@
+"""A plan for people and as JSON: the output of `adapterlint plan`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapterlint.adapter import Adapter
+from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.releases import newest_patch
+from adapterlint.planning import ActiveSet, LeftOut, Pair, Plan, Reason
+from adapterlint.report.causes import sentence
+from adapterlint.report.layers import clean, cut, names, paths
+from adapterlint.report.plan_code import code
+from adapterlint.words import counted, redacted
+
+MAX_MATRIX = 16  # groups of alike adapters that are drawn as a matrix
+MAX_REASONS = 20
+MAX_PAIRS = 6  # pairs that are named for one reason
+MAX_SHOWN_SETS = 4
+
+_LETTERS = {"ok": ".", "silent": "w", "refused": "x", "unknown": "?", "untried": "-"}
+_BOLD, _RED, _GREEN, _YELLOW = "1", "1;31", "1;32", "1;33"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A plan, and what it was made from.
+
+    Args:
+        base: The base model that was given.
+        peft: Release.
+        transformers: Release.
+    """
+
+    plan: Plan
+    adapters: Mapping[str, Adapter]
+    tree: ModuleTree
+    base: str | None
+    peft: str
+    transformers: str
+
+
+def is_fine(plan: Plan) -> bool:
+    """Whether all adapters load and give what they give alone."""
+    faithful = all(value in ("yes", None) for value in plan.simulated.faithful.values())
+    return not plan.left and faithful and plan.simulated.base in ("yes", None)
+
+
+def plan_text(shown: Shown, *, color: bool = False) -> str:
+    """The order, the sets, the pairs and the Python lines."""
+
+    def paint(style: str, text: str) -> str:
+        return f"\033[{style}m{text}\033[0m" if color else text
+
+    plan = shown.plan
+    name = f"on {clean(shown.tree.name)}" if not shown.tree.partial and shown.tree.name else "on a base not at hand"
+    versions = f"PEFT {newest_patch(shown.peft)}, transformers {shown.transformers}"
+    lines = [f"{counted(len(shown.adapters), 'adapter')} {name}, {versions}", ""]
+    lines += [paint(_BOLD, "load order"), *(f"  {line}" for line in _order(plan, paint)), ""]
+    lines += [paint(_BOLD, "active together, by model.base_model.set_adapter([...])")]
+    lines += [*(f"  {line}" for line in _sets(plan, paint)), ""]
+    if len(shown.adapters) > 1:
+        lines += [paint(_BOLD, "pairs"), *(f"  {line}" for line in _pairs(plan)), ""]
+    program = code(plan, shown.adapters, shown.tree, shown.base)
+    if program:
+        lines += [paint(_BOLD, "python"), *(f"  {line}".rstrip() for line in program.splitlines())]
+    return redacted("\n".join(lines).rstrip() + "\n")
+
+
+def _order(plan: Plan, paint: Any) -> Iterator[str]:
+    if plan.order:
+        yield " > ".join(clean(name, 80) for name in plan.order)
+    tried = "every order was tried" if plan.everything else f"{counted(plan.tries, 'order')} tried"
+    if plan.left:
+        yield paint(_RED, f"no order was found in which all load ({tried})")
+    groups: dict[str, list[str]] = {}
+    for name, why in plan.left.items():
+        groups.setdefault(_left(why), []).append(name)
+    for told, who in groups.items():
+        yield f"left out {names(who)}: {told}"
+    by_fate: dict[str, list[str]] = {}
+    for name, value in plan.simulated.faithful.items():
+        by_fate.setdefault(value or "unknown", []).append(name)
+    for value, who in by_fate.items():
+        yield f"switched to one at a time, {names(who)}: {_fate(value, paint)}"
+    if plan.simulated.base not in ("yes", None):
+        base = plan.simulated.base
+        yield "the base is " + paint(_YELLOW, "silently changed" if base == "no" else f"not to be had: {base}")
+
+
+def _fate(value: str, paint: Any) -> str:
+    if value in ("yes", "no"):
+        good = "gives what it gives alone"
+        return str(
+            paint(_GREEN, good) if value == "yes" else paint(_YELLOW, "silently gives something else than alone")
+        )
+    return "not known" if value == "unknown" else str(paint(_RED, f"a forward pass raises {value}"))
+
+
+def _left(why: LeftOut) -> str:
+    if why.error is None:
+        return "what happens is not known"
+    modules = [event.module for event in why.events if event.module] or ([why.error.module] if why.error.module else [])
+    others = [why.blocker] if why.blocker else []
+    old = names(others) or "those before it"
+    told = sentence(why.error.cause, modules=paths(modules), new="it", old=old)
+    when = "alone" if why.alone else f"after {old}"
+    return f"{when} it raises {clean(f'{why.error.type}: {why.error.text}', 160)}" + (f" ({told})" if told else "")
+
+
+def _sets(plan: Plan, paint: Any) -> Iterator[str]:
+    for one in plan.together[:MAX_SHOWN_SETS]:
+        yield _set(one)
+    if not plan.together:
+        yield "no two adapters" if len(plan.order) > 1 else "there is only one adapter to be active"
+    if len(plan.together) > MAX_SHOWN_SETS:
+        yield f"and at least {len(plan.together) - MAX_SHOWN_SETS} more sets"
+    after = plan.simulated.steps[len(plan.order) + len(plan.together) :]
+    for one, step in list(zip(plan.accepted, after, strict=True))[:MAX_SHOWN_SETS]:
+        kinds = dict.fromkeys(event.kind for event in step.events)
+        told = [_told(kind, [e.module for e in step.events if e.kind == kind], "they") for kind in kinds]
+        wrong = [name for name in one.names if plan.simulated.faithful[name] == "no"]
+        told += [f"{names(wrong)} silently {'gives' if len(wrong) == 1 else 'give'} something else than alone"] * bool(
+            wrong
+        )
+        yield f"{_set(one)}: accepted, but {paint(_YELLOW, '; '.join(told) or 'not as each gives alone')}"
+    if plan.bounded:
+        yield "there may be larger sets: not all were looked at"
+
+
+def _told(kind: str, modules: list[str], new: str) -> str:
+    return sentence(kind, modules=paths(m for m in modules if m), new=new, old="")
+
+
+def _set(one: ActiveSet) -> str:
+    plain = [slot[0] for slot in one.slots if len(slot) == 1]
+    choices = [f"one of ({names(slot)})" for slot in one.slots if len(slot) > 1]
+    return " + ".join(
+        [*(clean(n, 80) for n in plain[:12]), *([f"{len(plain) - 12} more"] * (len(plain) > 12)), *choices]
+    )
+
+
+def _label(group: tuple[str, ...]) -> str:
+    return clean(group[0], 40) + (f" (and {len(group) - 1} alike)" if len(group) > 1 else "")
+
+
+def _pairs(plan: Plan) -> Iterator[str]:
+    groups, found = plan.pairs.groups, plan.pairs.found
+    if 1 < len(groups) <= MAX_MATRIX or (len(groups) == 1 and (0, 0) in found):
+        yield from _matrix(groups, found)
+    reasons: dict[str, list[str]] = {}
+    for (i, j), pair in found.items():
+        for reason in pair.reasons:
+            sign = " + " if reason.do == "activate" else " > "
+            sides = [groups[i][0], groups[j][0] if i != j else "another alike"]
+            both = sorted(sides) if reason.do == "activate" and i != j else sides
+            label = sign.join(clean(n, 40) for n in both)
+            pairs = reasons.setdefault(_reason(reason), [])
+            if label not in pairs:
+                pairs.append(label)
+    if not reasons:
+        yield "every two get on, in both orders"
+    for told, pairs in list(reasons.items())[:MAX_REASONS]:
+        yield f"{cut(pairs, MAX_PAIRS, 'more pairs')}:"
+        yield f"    {told}"
+    if len(reasons) > MAX_REASONS:
+        yield f"and {len(reasons) - MAX_REASONS} more reasons; -o json has all"
+    if plan.pairs.untried:
+        yield f"{counted(plan.pairs.untried, 'pair')} of kinds of adapters not tried: too many"
+
+
+def _matrix(groups: tuple[tuple[str, ...], ...], found: Mapping[tuple[int, int], Pair]) -> Iterator[str]:
+    """A row an adapter that is loaded first; two letters for each that comes later: loads, active together."""
+    labels = [_label(group) for group in groups]
+    width = max(map(len, labels))
+    yield f"{'first':<{width + 4}}later  {' '.join(f'{j + 1:<3}' for j in range(len(groups)))}"
+    for i, label in enumerate(labels):
+        cells = [_cell(found.get((i, j))) for j in range(len(groups))]
+        yield f"{i + 1:>2} {label:<{width}}        {' '.join(f'{cell:<3}' for cell in cells)}".rstrip()
+    yield "(loads, active together; . works  w silently wrong  x refused  ? not known  - not tried)"
+
+
+def _cell(pair: Pair | None) -> str:
+    return _LETTERS[pair.load] + _LETTERS[pair.together] if pair else ""
+
+
+def _reason(reason: Reason) -> str:
+    new = {"first": "the first", "later": "the later", "both": "both"}[reason.who]
+    old = {"first": "the later", "later": "the first", "both": "the other"}[reason.who]
+    told = sentence(reason.kind, modules=paths(reason.modules), new=new, old=old)
+    do = {"load": "loading", "switch": "switching", "activate": "both active"}[reason.do]
+    error = clean(f"{reason.error}: {reason.text}" if reason.text else reason.error or "", 160)
+    return f"{do}: {'; '.join(part for part in (told, error) if part)}"
+
+
+def plan_json(shown: Shown) -> str:
+    """The plan as JSON, in ASCII."""
+    plan = shown.plan
+    groups = plan.pairs.groups
+    value = {
+        "peft": newest_patch(shown.peft),
+        "transformers": shown.transformers,
+        "base": None if shown.tree.partial else shown.tree.name or None,
+        "adapters": {name: adapter.path for name, adapter in shown.adapters.items()},
+        "order": plan.order,
+        "complete": not plan.left,
+        "tried": {"orders": plan.tries, "all": plan.everything},
+        "left_out": {name: _left_json(why) for name, why in plan.left.items()},
+        "faithful": dict(plan.simulated.faithful),
+        "base_unchanged": plan.simulated.base,
+        "together": [one.slots for one in plan.together],
+        "together_silently_wrong": [one.slots for one in plan.accepted],
+        "pairs": [
+            {
+                "first": groups[i],
+                "later": groups[j],
+                "load": pair.load,
+                "together": pair.together,
+                "reasons": [_reason_json(reason) for reason in pair.reasons],
+            }
+            for (i, j), pair in sorted(plan.pairs.found.items())
+        ],
+        "code": code(plan, shown.adapters, shown.tree, shown.base),
+    }
+    return redacted(json.dumps(value, indent=2)) + "\n"
+
+
+def _left_json(why: LeftOut) -> dict[str, Any]:
+    error = {"type": why.error.type, "text": why.error.text} if why.error else None
+    return {"alone": why.alone, "after": why.blocker, "error": error}
+
+
+def _reason_json(reason: Reason) -> dict[str, Any]:
+    error = {"type": reason.error, "text": reason.text} if reason.error else None
+    return {"do": reason.do, "kind": reason.kind, "who": reason.who, "modules": reason.modules, "error": error}

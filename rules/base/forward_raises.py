@@ -1,0 +1,119 @@
+"""BAS116."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    ModuleTree,
+    Patch,
+    Severity,
+    WeightsHeader,
+    listed,
+    rule,
+    shown,
+)
+from adapterlint.lint.against_base import is_known, outcomes
+from adapterlint.lint.example import EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
+from adapterlint.peft.matching import names_module
+from adapterlint.peft.simulate import Alone
+
+_BOTH: dict[str, Any] = {
+    "base_model.model.lm_head.lora_magnitude_vector": ("F32", (VOCABULARY,)),
+    **{
+        f"base_model.model.model.layers.{i}.self_attn.{m}_proj.lora_magnitude_vector": ("F32", (HIDDEN,))
+        for i in range(LAYERS)
+        for m in "qv"
+    },
+    f"{EMBEDDINGS}.token_adapter.trainable_tokens_delta": ("F32", (2, HIDDEN)),
+    "base_model.model.lm_head.lora_A.weight": ("F32", (RANK, HIDDEN)),
+    "base_model.model.lm_head.lora_B.weight": ("F32", (VOCABULARY, RANK)),
+}
+_CONFIG = {
+    "target_modules": ["q_proj", "v_proj", "lm_head"],
+    "trainable_token_indices": {"embed_tokens": [60, 61]},
+    "use_dora": True,
+}
+
+
+@rule(
+    "BAS116",
+    Severity.ERROR,
+    since="0.1",
+    bad=Patch(_CONFIG, _BOTH, base={"tie_word_embeddings": True}),
+    good=Patch(_CONFIG, _BOTH, base={}),
+    source="peft/utils/other.py, AuxiliaryTrainingWrapper.forward; peft/tuners/trainable_tokens/layer.py",
+)
+def forward_raises(
+    config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
+    """The adapter loads into the base, and every forward pass raises.
+
+    What PEFT puts around modules does not fit what the base does with them. Known causes are token rows of an
+    embedding that something else is around or tied to (`ValueError: TrainableTokensLayer wraps an unknown layer
+    type`, or `AttributeError: 'TrainableTokensWrapper' object has no attribute 'bias'`); a whole module in
+    `modules_to_save` that the base calls with keywords only, such as `self_attn` (`TypeError: ... missing 1 required
+    positional argument: 'x'`, before 0.20); parameters of a size that does not fit the features (`RuntimeError: mat1
+    and mat2 shapes cannot be multiplied`); a prefix in a model with an encoder (`AttributeError`, PEFT before 0.18
+    with transformers since 4.56).
+
+    Load the adapter with a release in which it runs, or train it without what is in the way.
+    """
+    if not is_known(base) or config.peft_type in _ASKING:
+        return
+    for error, peft in outcomes(simulation, lambda lone: _error(lone, config, footprint, header)):
+        reason, key = _reason(error, config, base)
+        yield Finding(
+            f"The adapter loads into this base, but every forward pass raises `{error}`{reason}",
+            at=config.at(key) if key in config else config.at("peft_type"),
+            help=_REMEDIES.get(key, "Load it with a release of PEFT and of transformers that it was trained with."),
+            peft=peft,
+        )
+
+
+# Their forward passes need the argument `task_ids`.
+_ASKING = ("MULTITASK_PROMPT_TUNING", "POLY")
+_REMEDIES = {
+    "trainable_token_indices": "Keep the token rows or what is on the other end, or train with an untied base.",
+    "modules_to_save": "Load it with PEFT 0.20 or newer, or name the linear layers inside.",
+}
+
+
+def _error(lone: Alone, config: Config, footprint: Footprint, header: WeightsHeader) -> str | None:
+    return lone.forward if lone.loads and not _is_told(config, footprint, header) else None
+
+
+def _is_told(config: Config, footprint: Footprint, header: WeightsHeader) -> bool:
+    """Whether the rules about token rows tell it from the file alone."""
+    key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+    value = config.get(key)
+    for indices in value.values() if isinstance(value, dict) else () if value is None else (value,):
+        if not isinstance(indices, list) or not indices or any(type(i) is not int or i < 0 for i in indices):
+            return True
+    saved = tuple(e for e in config.strings("modules_to_save") if e)
+    if saved and any(module.endswith(saved) for module in footprint.trainable_tokens):
+        return True
+    return bool(saved) and any(".token_adapter.base_layer." in name for name in header.tensors)
+
+
+def _reason(error: str, config: Config, base: ModuleTree) -> tuple[str, str]:
+    """What is known of the cause, and the key of the config that it is about."""
+    saved = config.strings("modules_to_save")
+    attention = [e for e in saved if any(names_module(e, path) for path in base.nodes) and "attn" in e]
+    if config.get("trainable_token_indices"):
+        tied = base.input_embeddings is not None and any(len(group) > 1 for group in base.tied)
+        what = (
+            f", as {shown(base.output_embeddings)} is tied to them and tuned" if tied and base.output_embeddings else ""
+        )
+        return f": token rows of {shown(base.input_embeddings or 'the embeddings')} cannot be used here{what}", _TOKENS
+    if error == "TypeError" and attention:
+        return f": the base calls {listed(attention, word='modules')} with keywords only", "modules_to_save"
+    return "", "target_modules"
+
+
+_TOKENS = "trainable_token_indices"

@@ -1,0 +1,74 @@
+"""BAS115."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    ModuleTree,
+    Patch,
+    Severity,
+    WeightsHeader,
+    counted,
+    rule,
+)
+from adapterlint.lint.against_base import is_known, outcomes
+from adapterlint.lint.example import DROP
+from adapterlint.peft.simulate import Alone
+from adapterlint.peft.strays import strays
+
+_STRAY: dict[str, Any] = {"*": DROP, "prompt_embeddings": ("F32", (20, 16))}
+
+
+@rule(
+    "BAS115",
+    Severity.ERROR,
+    since="0.1",
+    bad=Patch({"init_lora_weights": True}, _STRAY, base={}),
+    good=Patch(base={}),
+    source="torch's load_state_dict(strict=False), which peft/utils/save_and_load.py calls",
+)
+def no_effect(
+    config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
+    """The adapter loads into the base and changes nothing.
+
+    No tensor of the file reaches a parameter that the output depends on: PEFT builds the layers that the config
+    names, and they stay as they are initialised, so that the model gives what the base gives.
+    `PeftModel.from_pretrained` warns of missing adapter keys since 0.14, `load_adapter` says nothing.
+
+    The config and the weights are of different adapters, or of different methods: put those together that were saved
+    together.
+    """
+    if not is_known(base) or not header.tensors or not _is_untold(config, footprint, header, base):
+        return
+    for _, peft in outcomes(simulation, _is_idle):
+        yield Finding(
+            f"None of the {counted(len(header.tensors), 'tensor')} reaches the base: the adapter loads, and the "
+            "model gives "
+            "what the base gives",
+            at=header.at(next(iter(header.tensors))),
+            help="Put the config and the weights together that were saved together.",
+            peft=peft,
+        )
+
+
+def _is_idle(lone: Alone) -> bool | None:
+    """`True` if nothing of the file is loaded, and nothing else changes the output."""
+    loaded = lone.loaded
+    idle = lone.loads and lone.forward is None and not lone.expression and loaded is not None and loaded.unexpected
+    return True if idle and loaded is not None and loaded.missing else None
+
+
+def _is_untold(config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree) -> bool:
+    """Whether no other rule tells why."""
+    if footprint.untargeted or any(module not in base.nodes for module in footprint.tuned):
+        return False
+    if strays(header.tensors, config.peft_type):
+        return False
+    return bool(footprint.foreign or footprint.tuned or footprint.overwrites)

@@ -1,0 +1,63 @@
+"""BAS119."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, rule, shown
+from adapterlint.lint.against_base import is_known, refusals
+from adapterlint.lint.example import EMBEDDINGS, HIDDEN
+from adapterlint.peft.matching import Targets
+
+_CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
+_CAUSES = ("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size")
+_ROWS: dict[str, Any] = {f"{EMBEDDINGS}.token_adapter.trainable_tokens_delta": ("F32", (2, HIDDEN))}
+_KEYS = {
+    "auxiliary-on-tuner": "target_modules",
+    "auxiliary-not-in-file": "modules_to_save",
+    "tied": "ensure_weight_tying",
+    "target-parameters": "target_parameters",
+    "block-size": "peft_type",
+}
+
+
+@rule(
+    "BAS119",
+    Severity.ERROR,
+    since="0.1",
+    bad=Patch(_CONFIG, base={}),
+    good=(Patch(base={}), Patch({"trainable_token_indices": [60, 61]}, _ROWS, base={})),
+    source="peft/tuners/tuners_utils.py, inject_adapter; peft/utils/other.py, set_additional_trainable_modules",
+)
+def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
+    """What the config asks for cannot be put into this base.
+
+    Several requests meet in one module, or a module has not the form that a method needs: a head is a target, and the
+    embedding that it is tied to has token rows (`TypeError: trainable_token_indices cannot be applied to modules of
+    type <class 'peft.tuners.lora.layer.Linear'>`, up to 0.20); `target_parameters` names a parameter of a module that
+    is a target too (`ValueError: Trying to wrap an nn.Parameter of layer ...`); blocks do not divide the features of
+    a layer; `ensure_weight_tying` ties what cannot be tied.
+
+    Ask for one of the two, or load the adapter with the release that it was trained with.
+    """
+    if not is_known(base):
+        return
+    for refusal in refusals(simulation, *_CAUSES):
+        error = refusal.error
+        if error.cause == "auxiliary-on-tuner" and _is_told(config, error.module, base):
+            continue
+        key = _KEYS[error.cause]
+        where = f" at {shown(error.module)}" if error.module else ""
+        yield Finding(
+            f"PEFT does not load the adapter into this base{where}, and raises {refusal.errors}: {shown(error.text)}",
+            at=config.at(key) if key in config else config.at("peft_type"),
+            help="Ask for one of what meets there, or load it with the release that it was trained with.",
+            peft=refusal.peft,
+        )
+
+
+def _is_told(config: Config, module: str, base: ModuleTree) -> bool:
+    """Whether rules that know no base tell it: of one module that is named twice, unless it is so by being tied."""
+    tied = any(module == parameter.rpartition(".")[0] for group in base.tied for parameter in group)
+    return not (tied and config.get("trainable_token_indices")) and Targets(config).match(module) is not None

@@ -75,7 +75,7 @@ def test_the_frame_of_a_file_in_one_line_is_cut_around_the_place(write: Write) -
 
 
 # Each room may import what stands before it. `settings` and the modules without a room are tools of all.
-ROOMS = ["files", "sources", "adapter", "peft", "lint", "report", "api", "cli"]
+ROOMS = ["files", "sources", "adapter", "peft", "planning", "lint", "report", "api", "cli"]
 
 
 def test_imports_go_one_way() -> None:

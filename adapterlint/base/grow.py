@@ -6,42 +6,25 @@ the checkpoint decide, and the defaults of transformers come last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapterlint.base.expressions import Index, Missing, decide, number
 from adapterlint.base.parts import Part, Scope
+from adapterlint.base.shared import STAR, Shared, default_of
 from adapterlint.base.table import RELEASES, activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
+from adapterlint.base.trie import Trie, count, trie
 
 MAX_NODES = 120_000  # DeepSeek-V3 in release 4 has 75,000
 MAX_ITEMS = 4096  # of one list of modules
 ABSENT = -1
-STAR = "*"
 
 # "c" is for all that is none of the others: with modules and without parameters it is a container.
 KINDS: Mapping[str, Kind] = {
     "e": Kind.EMBEDDING, "l": Kind.LINEAR, "g": Kind.GPT2_CONV1D, "1": Kind.CONV1D, "2": Kind.CONV2D, "3": Kind.CONV3D,
     "a": Kind.ATTENTION, "m": Kind.LIST, "n": Kind.NORM, "c": Kind.CONTAINER, "o": Kind.OTHER,
 }  # fmt: skip
-
-MAX_DEPTH = 64  # components of a tensor's name
-Trie = dict[str, Any]  # tensors by name, component by component: a shape (or `None`) at each end
-
-
-def trie(tensors: Mapping[str, Shape | None]) -> Trie:
-    """Tensors by the components of their names."""
-    root: Trie = {}
-    for name, shape in tensors.items():
-        *parts, last = name.split(".", MAX_DEPTH)
-        node: Any = root
-        for part in parts:
-            node = node.setdefault(part, {})
-            if not isinstance(node, dict):
-                break
-        else:
-            node.setdefault(last, shape)
-    return root
 
 
 class TooManyModules(Exception):
@@ -90,15 +73,15 @@ class Grower:
             TooManyModules: The config asks for more than `MAX_NODES`.
         """
         self._node(self.entry.root, "", (), self.root, True)
-        aliases = self._aliases()
-        tied = self._tied()
-        self._fill(tied)
+        shared = Shared(self.nodes, self.whole, self.parts, self.root)
+        tied = shared.tied(apart=self.apart)
+        shared.fill(tied)
         return ModuleTree(
             self.nodes,
-            aliases,
+            shared.aliases(),
             tied,
-            input_embeddings=self._chosen_path("input"),
-            output_embeddings=self._chosen_path("output"),
+            input_embeddings=shared.path("input"),
+            output_embeddings=shared.path("output"),
             architecture=self.entry.name,
             model_type=self.entry.model_type,
             config=config,
@@ -184,7 +167,7 @@ class Grower:
             pass
         if seen is not None:
             return min(seen, MAX_ITEMS), True
-        default = _default(child[3]["d"], index) if len(child) > 3 else None
+        default = default_of(child[3]["d"], index) if len(child) > 3 else None
         return (default, False) if type(default) is int else (0, False)
 
     def _choose(self, choice: Any, index: Index, there: Trie | None, name: str) -> tuple[int, bool]:
@@ -197,7 +180,7 @@ class Grower:
             decided, sure = decide(choice, self.values, index), not self.values.guessed
         except Missing:
             decided, sure = None, False
-        default: int = _default(choice["d"], index)
+        default: int = default_of(choice["d"], index)
         if there is None:
             return (default, False) if decided is None else (decided, sure or "f" in choice)
         inner = there.get(name)
@@ -211,7 +194,7 @@ class Grower:
     def _score(self, ref: int, there: Any) -> int:
         """How well a node explains the tensors of a place: those it has less those it has not."""
         if ref == ABSENT:
-            return -_count(there)
+            return -count(there)
         hits, misses = self._matched(ref, there)
         return hits - misses
 
@@ -236,7 +219,7 @@ class Grower:
             if choice is None and name[-1:].isdecimal():
                 choice = children.get(name.rstrip("0123456789") + STAR)
             if choice is None:
-                misses += _count(inner)
+                misses += count(inner)
                 continue
             best = max((self._matched(r, inner) for r in _options(choice) if r != ABSENT), key=lambda p: p[0] - p[1])
             hits, misses = hits + best[0], misses + best[1]
@@ -271,7 +254,7 @@ class Grower:
         try:
             return bool(decide(choice, self.values, index))
         except Missing:
-            return bool(_default(choice["d"], index))
+            return bool(default_of(choice["d"], index))
 
     def _shape(self, sizes: Any, index: Index) -> Shape | None:
         if sizes is None:
@@ -288,117 +271,6 @@ class Grower:
             raise Missing("not known")
         return number(expression, self.values, index)
 
-    # --- what is one object under several paths ---
-
-    def _rows(self, key: str) -> Iterator[tuple[str, str]]:
-        """Paths (of modules or parameters) that are one object, the later and the first, with `*` for indices."""
-        replaced = tuple(f"{path}." for path in self.parts)
-        for later, first, choice in self.whole.entry.data.get(key, ()):
-            later, first = self._moved(later), self._moved(first)
-            own = replaced and (later.startswith(replaced) and first.startswith(replaced))
-            if not own and self._is_on(choice, self.whole):
-                yield later, first
-        for path, part in self.parts.items():
-            for later, first, choice in part.scope.entry.data.get(key, ()):
-                if self._is_on(choice, part.scope):
-                    yield f"{path}.{later}", f"{path}.{first}"
-
-    def _moved(self, path: str) -> str:
-        """A path of a model in the table where another model stands in its place."""
-        for part in self.parts.values():
-            for old, new in part.moved.items():
-                if path == old or path.startswith(f"{old}."):
-                    return new + path[len(old) :]
-        return path
-
-    def _is_on(self, choice: Any, scope: Scope) -> bool:
-        if isinstance(choice, bool):
-            return choice
-        try:
-            return bool(decide(choice, scope.values))
-        except Missing:
-            return bool(_default(choice["d"], ()))
-
-    def _aliases(self) -> dict[str, str]:
-        aliases: dict[str, str] = {}
-        for pattern, first_pattern in self._rows("alias"):
-            for path, first in self._pairs(pattern, first_pattern):
-                if first == path or first not in self.nodes:
-                    continue
-                below = f"{path}."
-                for inner in [p for p in self.nodes if p == path or p.startswith(below)]:
-                    aliases[inner] = first + inner[len(path) :]
-        return aliases
-
-    def _tied(self) -> tuple[tuple[str, ...], ...]:
-        groups: dict[str, list[str]] = {}
-        for pattern, first_pattern in self._rows("tied"):
-            module, _, name = pattern.rpartition(".")
-            first_module, _, first_name = first_pattern.rpartition(".")
-            for path, first in self._pairs(module, first_module):
-                members = groups.setdefault(_joined(first, first_name), [])
-                if (
-                    (path, name) != (first, first_name)
-                    and first in self.nodes
-                    and first_name in self.nodes[first].parameters
-                    and name in self.nodes[path].parameters
-                    and not (self.apart and self._in_file(path, name) and self._in_file(first, first_name))
-                ):
-                    members.append(_joined(path, name))
-        return tuple((first, *members) for first, members in groups.items() if members)
-
-    def _pairs(self, pattern: str, first_pattern: str) -> Iterator[tuple[str, str]]:
-        for path, indices in self._matching(pattern.split(".")):
-            numbers = iter(indices)
-            first = (p[:-1] + next(numbers, "0") if p.endswith(STAR) else p for p in first_pattern.split("."))
-            yield path, ".".join(first)
-
-    def _matching(self, parts: list[str]) -> Iterator[tuple[str, list[str]]]:
-        paths: list[tuple[str, list[str]]] = [("", [])]
-        for part in parts if parts != [""] else []:
-            following = []
-            for path, indices in paths:
-                if not part.endswith(STAR):
-                    following.append((_joined(path, part), indices))
-                    continue
-                i = 0
-                while (item := _joined(path, f"{part[:-1]}{i}")) in self.nodes:
-                    following.append((item, [*indices, str(i)]))
-                    i += 1
-            paths = following
-        yield from ((path, indices) for path, indices in paths if path in self.nodes)
-
-    def _fill(self, tied: tuple[tuple[str, ...], ...]) -> None:
-        """One shape for all the paths of a parameter: that which the checkpoint shows."""
-        for group in tied:
-            places = [(self.nodes[m], name) for m, _, name in (p.rpartition(".") for p in group)]
-            in_file = [node.parameters[n] for node, n in places if self._in_file(node.path, n)]
-            shapes = in_file or [node.parameters[n] for node, n in places]
-            shape = next((s for s in shapes if s is not None), None)
-            for node, name in places:
-                assert isinstance(node.parameters, dict)
-                node.parameters[name] = shape
-
-    def _in_file(self, path: str, name: str) -> bool:
-        node: Any = self.root
-        for part in path.split(".") if path else []:
-            node = node.get(part) if isinstance(node, dict) else None
-        return isinstance(node, dict) and node.get(name) is not None
-
-    def _chosen_path(self, key: str) -> str | None:
-        choice = self.whole.entry.data.get(key)
-        if isinstance(choice, dict):
-            try:
-                choice = decide(choice, self.whole.values)
-            except Missing:
-                choice = _default(choice["d"], ())
-        path = self._moved(choice) if isinstance(choice, str) else None
-        return path if path in self.nodes else None
-
-
-def _joined(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
 
 def _options(choice: Any) -> list[int]:
     if isinstance(choice, int):
@@ -407,19 +279,3 @@ def _options(choice: Any) -> list[int]:
     found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
     found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
     return list(dict.fromkeys(found))
-
-
-def _default(default: Any, index: Index) -> Any:
-    """What the default config has at a place; of the last known place for indices beyond it."""
-    if isinstance(default, list):
-        return default[min(index[-1][0], len(default) - 1)] if index else default[0]
-    if isinstance(default, dict):
-        return default.get(".".join(str(i) for i, _ in index), next(iter(default.values())))
-    return default
-
-
-def _count(there: Any) -> int:
-    """The number of tensors at and below a place."""
-    if there is None or not isinstance(there, dict):
-        return 0 if there is None else 1
-    return sum(1 if not isinstance(inner, dict) else _count(inner) for inner in there.values())

@@ -13,11 +13,13 @@ SENTENCES: Mapping[str, str] = {
     "no-targets": "no module of this base is a target of {n}",
     "target-unsupported": "{n} targets {m}, a kind of module that its method does not take",
     "target-parameters": "the `target_parameters` of {n} cannot be had here",
-    "auxiliary-on-tuner": "{n} brings {m} whole, where {o} has put a tuner layer; load {n} first",
+    "auxiliary-on-tuner": "{n} brings {m} whole, where {o} has put a tuner layer",
     "auxiliary-on-container": "{n} names {m} in `modules_to_save`, which is a list of modules",
     "auxiliary-not-in-file": "{n} wraps a module whose tensors no file can have",
     "module-not-in-file": "{m} is wrapped, and the file of {n} lacks a tensor of it",
-    "tokens-block-later-adapter": "token rows of {m} are replaced by {o}, and PEFT then wants rows of it in the file of {n} too",
+    "tokens-block-later-adapter": (
+        "{o} has token rows of {m}; PEFT then wants some of every later adapter, and {n} has none"
+    ),
     "tokens-match-nothing": "{n} replaces token rows of a module that this base does not have",
     "token-out-of-range": "{n} has a token index beyond the rows of {m}",
     "tokens-and-whole": "{n} wants both token rows and a whole copy of {m}",

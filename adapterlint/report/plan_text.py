@@ -20,6 +20,7 @@ MAX_MATRIX = 16  # groups of alike adapters that are drawn as a matrix
 MAX_REASONS = 20
 MAX_PAIRS = 6  # pairs that are named for one reason
 MAX_SHOWN_SETS = 4
+MAX_ORDER = 24  # names in one line
 
 _LETTERS = {"ok": ".", "silent": "w", "refused": "x", "unknown": "?", "untried": "-"}
 _BOLD, _RED, _GREEN, _YELLOW = "1", "1;31", "1;32", "1;33"
@@ -66,15 +67,16 @@ def plan_text(shown: Shown, *, color: bool = False) -> str:
         lines += [paint(_BOLD, "pairs"), *(f"  {line}" for line in _pairs(plan)), ""]
     program = code(plan, shown.adapters, shown.tree, shown.base)
     if program:
-        lines += [paint(_BOLD, "python"), *(f"  {line}".rstrip() for line in program.splitlines())]
+        lines += [paint(_BOLD, "python"), "", *program.splitlines()]
     return redacted("\n".join(lines).rstrip() + "\n")
 
 
 def _order(plan: Plan, paint: Any) -> Iterator[str]:
     if plan.order:
-        yield " > ".join(clean(name, 80) for name in plan.order)
+        more = [f"{len(plan.order) - MAX_ORDER} more, as in the lines below"] if len(plan.order) > MAX_ORDER else []
+        yield " > ".join([*(clean(name, 80) for name in plan.order[:MAX_ORDER]), *more])
     tried = "every order was tried" if plan.everything else f"{counted(plan.tries, 'order')} tried"
-    if plan.left:
+    if any(why.error is not None for why in plan.left.values()):
         yield paint(_RED, f"no order was found in which all load ({tried})")
     groups: dict[str, list[str]] = {}
     for name, why in plan.left.items():
@@ -83,9 +85,12 @@ def _order(plan: Plan, paint: Any) -> Iterator[str]:
         yield f"left out {names(who)}: {told}"
     by_fate: dict[str, list[str]] = {}
     for name, value in plan.simulated.faithful.items():
-        by_fate.setdefault(value or "unknown", []).append(name)
-    for value, who in by_fate.items():
-        yield f"switched to one at a time, {names(who)}: {_fate(value, paint)}"
+        idle = value == "yes" and not plan.alone[name].expression
+        by_fate.setdefault(_fate(value or "unknown", paint) + (", which is no effect" if idle else ""), []).append(name)
+    if by_fate:
+        yield "then switched to one at a time by model.set_adapter(name):"
+    for fate, who in by_fate.items():
+        yield f"  {names(who)}: {fate}"
     if plan.simulated.base not in ("yes", None):
         base = plan.simulated.base
         yield "the base is " + paint(_YELLOW, "silently changed" if base == "no" else f"not to be had: {base}")
@@ -93,10 +98,7 @@ def _order(plan: Plan, paint: Any) -> Iterator[str]:
 
 def _fate(value: str, paint: Any) -> str:
     if value in ("yes", "no"):
-        good = "gives what it gives alone"
-        return str(
-            paint(_GREEN, good) if value == "yes" else paint(_YELLOW, "silently gives something else than alone")
-        )
+        return str(paint(_GREEN, "as alone") if value == "yes" else paint(_YELLOW, "silently not as alone"))
     return "not known" if value == "unknown" else str(paint(_RED, f"a forward pass raises {value}"))
 
 
@@ -123,10 +125,8 @@ def _sets(plan: Plan, paint: Any) -> Iterator[str]:
         kinds = dict.fromkeys(event.kind for event in step.events)
         told = [_told(kind, [e.module for e in step.events if e.kind == kind], "they") for kind in kinds]
         wrong = [name for name in one.names if plan.simulated.faithful[name] == "no"]
-        told += [f"{names(wrong)} silently {'gives' if len(wrong) == 1 else 'give'} something else than alone"] * bool(
-            wrong
-        )
-        yield f"{_set(one)}: accepted, but {paint(_YELLOW, '; '.join(told) or 'not as each gives alone')}"
+        told += [f"silently not as alone: {names(wrong)}"] if wrong else []
+        yield f"{_set(one)}: accepted, but {paint(_YELLOW, '; '.join(told) or 'not as alone')}"
     if plan.bounded:
         yield "there may be larger sets: not all were looked at"
 
@@ -138,9 +138,8 @@ def _told(kind: str, modules: list[str], new: str) -> str:
 def _set(one: ActiveSet) -> str:
     plain = [slot[0] for slot in one.slots if len(slot) == 1]
     choices = [f"one of ({names(slot)})" for slot in one.slots if len(slot) > 1]
-    return " + ".join(
-        [*(clean(n, 80) for n in plain[:12]), *([f"{len(plain) - 12} more"] * (len(plain) > 12)), *choices]
-    )
+    more = [f"{len(plain) - MAX_ORDER} more"] if len(plain) > MAX_ORDER else []
+    return " + ".join([*(clean(name, 80) for name in plain[:MAX_ORDER]), *more, *choices])
 
 
 def _label(group: tuple[str, ...]) -> str:
@@ -176,7 +175,7 @@ def _matrix(groups: tuple[tuple[str, ...], ...], found: Mapping[tuple[int, int],
     """A row an adapter that is loaded first; two letters for each that comes later: loads, active together."""
     labels = [_label(group) for group in groups]
     width = max(map(len, labels))
-    yield f"{'first':<{width + 4}}later  {' '.join(f'{j + 1:<3}' for j in range(len(groups)))}"
+    yield f"{'first':<{width + 4}}later  {' '.join(f'{j + 1:<3}' for j in range(len(groups)))}".rstrip()
     for i, label in enumerate(labels):
         cells = [_cell(found.get((i, j))) for j in range(len(groups))]
         yield f"{i + 1:>2} {label:<{width}}        {' '.join(f'{cell:<3}' for cell in cells)}".rstrip()

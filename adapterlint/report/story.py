@@ -24,18 +24,15 @@ def story(simulation: Simulation, *, color: bool = False) -> str:
         body = tuple(_body(step, simulation, known))
         known = known if step.auxiliary is None else step.auxiliary
         verdict = outcome(step)
-        if told and step.do == "load" and (told[-1][2], told[-1][3]) == (verdict, body) and step.adapters[0] != "":
+        if told and step.do == "load" and told[-1][2:] == (verdict, body):
             told[-1][0].append(number)
             told[-1][1].append(step.adapters[0])
         else:
-            told.append(
-                ([number], [names(step.adapters)] if step.do == "activate" else [*step.adapters], verdict, body)
-            )
+            told.append(([number], [*step.adapters], verdict, body))
     for numbers, who, verdict, body in told:
         do = simulation.steps[numbers[0] - 1].do
         at = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-        subject = who[0] if do == "activate" else names(who)
-        lines += [f"{at}. {do} {_painted('1', subject, color)}: {_painted(_STYLES[verdict], verdict, color)}"]
+        lines += [f"{at}. {do} {_painted('1', names(who), color)}: {_painted(_STYLES[verdict], verdict, color)}"]
         lines += [f"     {line}" for line in body]
     return "\n".join([*lines, "", *_end(simulation, color)]) + "\n"
 

@@ -22,9 +22,9 @@ LLAMA: Mapping[str, Any] = {
 }
 
 
-def llama_tensors(layers: int = 2, *, head: bool = True) -> dict[str, Sequence[int]]:
+def llama_tensors(layers: int = 2, *, head: bool = True) -> dict[str, tuple[int, ...]]:
     """The header of a checkpoint of `LLAMA`."""
-    tensors: dict[str, Sequence[int]] = {"model.embed_tokens.weight": (64, 16), "model.norm.weight": (16,)}
+    tensors: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (64, 16), "model.norm.weight": (16,)}
     for i in range(layers):
         at = f"model.layers.{i}."
         tensors |= {f"{at}self_attn.{n}_proj.weight": (16, 16) for n in "qo"}

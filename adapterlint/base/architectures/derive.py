@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from adapterlint.base.architectures.defaults import default_config
 from adapterlint.base.architectures.learn import Build, Learner
 from adapterlint.base.architectures.probes import as_dict, config_class, ignored, leaves, make, probes
 from adapterlint.base.expressions import flat
@@ -15,7 +16,7 @@ def derivations(model_type: str) -> dict[str, Any]:
     """Value of a config -> the expression that gives it where the config does not."""
 
     cls = config_class(model_type)
-    default = as_dict(cls())
+    default = as_dict(default_config(model_type))
     builds = [Build(dict(flat(default)), frozenset())]
     for path, value in leaves(default):
         if ignored(path):

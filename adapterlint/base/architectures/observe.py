@@ -16,6 +16,8 @@ from torch import nn
 from transformers.activations import ACT2CLS
 from transformers.pytorch_utils import Conv1D
 
+from adapterlint.base.architectures.defaults import default_config
+
 KINDS = (
     ("e", nn.Embedding), ("l", nn.Linear), ("g", Conv1D), ("1", nn.Conv1d), ("2", nn.Conv2d), ("3", nn.Conv3d),
     ("a", nn.MultiheadAttention), ("m", (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)),
@@ -101,10 +103,18 @@ def deadline(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
+def own_config(cls: Any, config: Any) -> Any:
+    """The config that the auto classes give a class: of a model of several, the nested one of its type."""
+    own = getattr(cls, "config_class", None)
+    if own is None or isinstance(config, own):
+        return config
+    return next((c for c in vars(config).values() if type(c) is own), config)
+
+
 def build(cls: Any, config: Any, seconds: int = SECONDS) -> nn.Module:
     """A model on the meta device; on the CPU, without initialisation, where a constructor needs numbers."""
     with deadline(seconds):
-        config = copy.deepcopy(config)
+        config = own_config(cls, copy.deepcopy(config))
         try:
             with torch.device("meta"):
                 model = cls._from_config(config)
@@ -112,7 +122,7 @@ def build(cls: Any, config: Any, seconds: int = SECONDS) -> nn.Module:
             if "meta" not in str(error).lower():
                 raise
             with torch.device("cpu"):
-                model = cls._from_config(copy.deepcopy(config))
+                model = cls._from_config(config)
         with contextlib.suppress(AttributeError):
             model.tie_weights()
     return model
@@ -190,10 +200,8 @@ def parts(model: Any) -> list[list[str]]:
 @functools.lru_cache
 def is_composite(model_type: str) -> bool:
     """Whether configs of the type hold configs of others."""
-    from transformers import CONFIG_MAPPING
-
     try:
-        values = CONFIG_MAPPING[model_type]().to_dict()
+        values = default_config(model_type).to_dict()
     except Exception:
         return False
     return any(isinstance(v, dict) and "model_type" in v for v in values.values())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapterlint.base.architectures.probes import as_dict, config_class, leaves
+from adapterlint.base.architectures.defaults import default_config
+from adapterlint.base.architectures.probes import as_dict, leaves
 
 
 class Priors:
@@ -22,7 +23,7 @@ class Priors:
         """What to probe one by one for a class of a type; `None` for everything."""
         if model_type in self.known:
             return self.known[model_type]
-        values = as_dict(config_class(model_type)())
+        values = as_dict(default_config(model_type))
         nested = list(nested_types(values))
         if not nested or any(inner not in self.known for _, inner in nested):
             return None

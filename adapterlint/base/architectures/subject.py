@@ -10,6 +10,7 @@ from typing import Any
 
 import transformers
 
+from adapterlint.base.architectures.defaults import default_config
 from adapterlint.base.architectures.derive import derivations
 from adapterlint.base.architectures.learn import Build, Learner
 from adapterlint.base.architectures.merge import Merger, pairs
@@ -102,7 +103,7 @@ class Subject:
             prior: The values that shape another class of the model type; the others are first tried all at once.
         """
         self.prior = prior
-        default = as_dict(self.config_class())
+        default = as_dict(default_config(self.model_type))
         self.default = default
         self.flat_default = dict(flat(default))
         self.values = reduced(self.config_class, default)

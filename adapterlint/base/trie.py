@@ -1,0 +1,34 @@
+"""Tensors by the components of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapterlint.base.tree import Shape
+
+MAX_DEPTH = 64  # components of a tensor's name
+
+Trie = dict[str, Any]  # name -> what is below it; a shape, or `None`, at each end
+
+
+def trie(tensors: Mapping[str, Shape | None]) -> Trie:
+    """Sort tensors by the components of their names."""
+    root: Trie = {}
+    for name, shape in tensors.items():
+        *parts, last = name.split(".", MAX_DEPTH)
+        node: Any = root
+        for part in parts:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                break
+        else:
+            node.setdefault(last, shape)
+    return root
+
+
+def count(there: Any) -> int:
+    """The number of tensors at and below a place."""
+    if there is None or not isinstance(there, dict):
+        return 0 if there is None else 1
+    return sum(1 if not isinstance(inner, dict) else count(inner) for inner in there.values())

@@ -167,7 +167,7 @@ class Grower:
             pass
         if seen is not None:
             return min(seen, MAX_ITEMS), True
-        default = default_of(child[3]["d"], index) if len(child) > 3 else None
+        default = default_of(child[3], index) if len(child) > 3 else None
         return (default, False) if type(default) is int else (0, False)
 
     def _choose(self, choice: Any, index: Index, there: Trie | None, name: str) -> tuple[int, bool]:
@@ -180,7 +180,7 @@ class Grower:
             decided, sure = decide(choice, self.values, index), not self.values.guessed
         except Missing:
             decided, sure = None, False
-        default: int = default_of(choice["d"], index)
+        default: int = default_of(choice, index)
         if there is None:
             return (default, False) if decided is None else (decided, sure or "f" in choice)
         inner = there.get(name)
@@ -254,7 +254,7 @@ class Grower:
         try:
             return bool(decide(choice, self.values, index))
         except Missing:
-            return bool(default_of(choice["d"], index))
+            return bool(default_of(choice, index))
 
     def _shape(self, sizes: Any, index: Index) -> Shape | None:
         if sizes is None:
@@ -275,7 +275,7 @@ class Grower:
 def _options(choice: Any) -> list[int]:
     if isinstance(choice, int):
         return [choice]
-    default = choice["d"]
+    default = choice.get("d", [])
     found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
     found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
     return list(dict.fromkeys(found))

@@ -56,7 +56,7 @@ class Shared:
         try:
             return bool(decide(choice, scope.values))
         except Missing:
-            return bool(default_of(choice["d"], ()))
+            return bool(default_of(choice, ()))
 
     def aliases(self) -> dict[str, str]:
         """Path of a module -> the path where the same module stands first."""
@@ -137,7 +137,7 @@ class Shared:
             try:
                 choice = decide(choice, self.whole.values)
             except Missing:
-                choice = default_of(choice["d"], ())
+                choice = default_of(choice, ())
         path = self._moved(choice) if isinstance(choice, str) else None
         return path if path in self.nodes else None
 
@@ -147,8 +147,12 @@ def joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def default_of(default: Any, index: Index) -> Any:
-    """What the default config has at a place; of the last known place for indices beyond it."""
+def default_of(choice: Mapping[str, Any], index: Index) -> Any:
+    """What the default config has at a place: as the first row of a choice says, unless it says so itself.
+
+    Indices beyond those of the default config have what the last of them has.
+    """
+    default = choice["d"] if "d" in choice else choice["m"][0][-1]
     if isinstance(default, list):
         return default[min(index[-1][0], len(default) - 1)] if index else default[0]
     if isinstance(default, dict):

@@ -18,7 +18,7 @@ import msgspec
 from adapterlint.caches import kept
 
 RELEASES = ("5.23.0", "4.56.2")  # of transformers, the newest first
-MAGIC = b"ADLTBL2\n"
+MAGIC = b"ADLTBL3\n"
 LENGTH_BYTES = 4
 _MAX_FAMILIES = 64
 _MAX_OPEN = 8
@@ -65,13 +65,13 @@ class _Index:
     """Where things are.
 
     Args:
-        types: Model type -> its member, and the offset and length in it.
+        types: Model type -> its member, the offset and length in it, lines by class, classes by task.
         classes: Class -> model types that have it.
         activations: Release -> name of an activation in a config -> the class of its module.
         members: Where each member begins, and where the last one ends.
     """
 
-    types: Mapping[str, tuple[int, int, int]]
+    types: Mapping[str, tuple[int, int, int, Mapping[str, Any], Mapping[str, Any]]]
     classes: Mapping[str, list[str]]
     activations: Mapping[str, Mapping[str, str]]
     members: list[int]
@@ -99,10 +99,15 @@ def family(model_type: str) -> Family | None:
     place = _index().types.get(model_type)
     if place is None:
         return None
-    member, start, length = place
-    head, *lines = _member(member)[start : start + length].split(b"\n")
-    read = msgspec.json.decode(head)
-    return Family(read["classes"], read["tasks"], lines)
+    member, start, length, places, tasks = place
+    lines = _member(member)[start : start + length].split(b"\n")
+    both = {name: [place] * len(RELEASES) if isinstance(place, int) else place for name, place in places.items()}
+    classes = {
+        name: {release: line for release, line in zip(RELEASES, numbers, strict=True) if line is not None}
+        for name, numbers in both.items()
+    }
+    by_release = tasks if RELEASES[0] in tasks or RELEASES[1] in tasks else dict.fromkeys(RELEASES, tasks)
+    return Family(classes, by_release, lines)
 
 
 @kept(_MAX_ENTRIES)
@@ -147,5 +152,8 @@ def _index() -> _Index:
     start = len(MAGIC) + LENGTH_BYTES
     end = start + int.from_bytes(data[len(MAGIC) : start], "little")
     read = msgspec.json.decode(zlib.decompress(data[start:end]))
-    members = list(accumulate(read["members"], initial=end))
-    return _Index(read["types"], read["classes"], read["activations"], members)
+    classes: dict[str, list[str]] = {}
+    for model_type, place in read["types"].items():
+        for name in place[3]:
+            classes.setdefault(name, []).append(model_type)
+    return _Index(read["types"], classes, read["activations"], list(accumulate(read["members"], initial=end)))

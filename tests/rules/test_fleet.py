@@ -79,7 +79,7 @@ FLEETS = [pytest.param(fleet, id=f"{fleet['id']}-{fleet['base']}") for fleet in 
 BASES = pytest.mark.parametrize("with_base", [True, False], ids=["base", "no-base"])
 # With the base: recorded in the class that its config names, where the task of the first adapter asks for another one.
 OTHER_CLASS = {"0001", "0007", "0040", "0100", "0123"}
-# With the base: the order of MoE experts, tied token rows in Gemma 3, sizes of VeRA, parts of DeBERTa.
+# With the base: refusals that are missed and not yet explained (0078: parts of DeBERTa that the table lacks).
 UNTOLD = OTHER_CLASS | {"0031", "0066", "0077", "0078", "0150"}
 # Without the base: token rows of tied modules, and tensors whose names were damaged by saving, are harmless in it.
 FALSE_ALARMS = {"0128", "0147"}

@@ -21,7 +21,7 @@ def members(paths: Sequence[str]) -> tuple[dict[str, Adapter], list[str]]:
     """
     from adapterlint.adapter import load_adapter
     from adapterlint.formats import Format
-    from adapterlint.lint.grouping import _latest, _names
+    from adapterlint.lint.grouping import latest_of, short_names
     from adapterlint.sources.discovery import discover
 
     found = discover(list(paths))
@@ -33,10 +33,10 @@ def members(paths: Sequence[str]) -> tuple[dict[str, Adapter], list[str]]:
     adapters = {os.path.realpath(a.path): a for a in read if a is not None and a.files.format is Format.PEFT}
     if not adapters:
         fail("no PEFT adapter found", NOTHING)
-    latest = set(_latest(list(adapters)))
+    latest = set(latest_of(list(adapters)))
     named: dict[str, Adapter] = {}
     old = []
-    for folder, name in sorted(_names(adapters).items(), key=lambda item: list(adapters).index(item[0])):
+    for folder, name in sorted(short_names(adapters).items(), key=lambda item: list(adapters).index(item[0])):
         chosen = name.replace(".", "_") or "adapter"
         while chosen in named:
             chosen += "_"

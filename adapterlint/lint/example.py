@@ -163,27 +163,33 @@ GOOD_BASE_CONFIG: Mapping[str, Any] = {
 
 
 def base_of(example: Example) -> Base | None:
-    """The base of an example: a tiny Llama, of which the headers of the checkpoint are known too."""
-    if example.base is None:
-        return None
-    config = {**GOOD_BASE_CONFIG, **example.base}
+    """The base of an example, of which the headers of the checkpoint are known too."""
+    return None if example.base is None else load_base(MemoryFolder(BASE, base_files(example.base)))
+
+
+def base_files(changes: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """Config and checkpoint of a tiny Llama; `changes` are to keys of its config."""
+    config = {**GOOD_BASE_CONFIG, **(changes or {})}
     hidden, inner, rows = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (rows, hidden), "model.norm.weight": (hidden,)}
-    for layer in range(config["num_hidden_layers"]):
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            shapes[f"model.layers.{layer}.self_attn.{name}.weight"] = (hidden, hidden)
-        for name in ("gate_proj", "up_proj"):
-            shapes[f"model.layers.{layer}.mlp.{name}.weight"] = (inner, hidden)
-        shapes[f"model.layers.{layer}.mlp.down_proj.weight"] = (hidden, inner)
-        for name in ("input_layernorm", "post_attention_layernorm"):
-            shapes[f"model.layers.{layer}.{name}.weight"] = (hidden,)
-    if not config["tie_word_embeddings"]:
-        shapes["lm_head.weight"] = (rows, hidden)
-    files = {
-        "config.json": json.dumps(config).encode(),
-        "model.safetensors": safetensors_file({name: ("F32", shape) for name, shape in shapes.items()}),
+    layer: dict[str, tuple[int, ...]] = {
+        **{f"self_attn.{name}_proj": (hidden, hidden) for name in "qkvo"},
+        "mlp.gate_proj": (inner, hidden),
+        "mlp.up_proj": (inner, hidden),
+        "mlp.down_proj": (hidden, inner),
+        "input_layernorm": (hidden,),
+        "post_attention_layernorm": (hidden,),
     }
-    return load_base(MemoryFolder(BASE, files))
+    modules = {
+        f"model.layers.{i}.{name}": shape for i in range(config["num_hidden_layers"]) for name, shape in layer.items()
+    }
+    modules |= {"model.embed_tokens": (rows, hidden), "model.norm": (hidden,)}
+    if not config["tie_word_embeddings"]:
+        modules["lm_head"] = (rows, hidden)
+    tensors: dict[str, Shape] = {f"{module}.weight": ("F32", shape) for module, shape in sorted(modules.items())}
+    return {
+        "config.json": json.dumps(config, indent=2).encode(),
+        "model.safetensors": safetensors_file(tensors),
+    }
 
 
 def as_patch(value: Patch | Mapping[str, Any]) -> Patch:

@@ -108,7 +108,7 @@ class _Forming:
         self.taken: set[str] = set()
         for adapter, touched in adapters:
             self.all.setdefault(os.path.realpath(adapter.path), (adapter, touched))
-        self.names = _names(self.all)
+        self.names = short_names(self.all)
 
     def declared(self, settings: FleetSettings, sets: tuple[tuple[str, ...], ...], order: tuple[str, ...]) -> Fleet:
         members = []
@@ -151,7 +151,7 @@ class _Forming:
     def found(self) -> Iterator[Fleet]:
         """The adapters in no fleet yet, by the base and the model class that they need."""
         groups: dict[str, list[Member]] = {}
-        for folder in _latest([f for f in self.all if f not in self.taken]):
+        for folder in latest_of([f for f in self.all if f not in self.taken]):
             for member in self.take(folder, self.names[folder]):
                 named = self.base or member.config.base_model
                 if named:
@@ -200,7 +200,7 @@ def _model_class(config: Config) -> str | None:
     return next((task for task, ends in _MODEL_CLASSES.items() if ends and name.endswith(ends)), None)
 
 
-def _names(folders: Iterable[str]) -> dict[str, str]:
+def short_names(folders: Iterable[str]) -> dict[str, str]:
     """Folder -> its last components, as few as tell it from all others."""
     parts = {folder: folder.replace("\\", "/").strip("/").split("/") for folder in folders}
     names: dict[str, str] = {}
@@ -215,7 +215,7 @@ def _names(folders: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _latest(folders: Iterable[str]) -> list[str]:
+def latest_of(folders: Iterable[str]) -> list[str]:
     """Folders without those of other versions: the final adapter of a training run, else its best or latest one.
 
     Of a repository in the Hub's cache one revision stands for all.

@@ -9,7 +9,6 @@ process of its own; `simulate` is given adapters that are read already.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from check_speed import CHECK, config, measured
+from check_speed import CHECK, config, measured, options_of
 
 import adapterlint
 from adapterlint.lint.example import safetensors_file
@@ -95,11 +94,7 @@ def simulated(layers: int, width: int = 64, runs: int = 15) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--layers", type=int, default=32)
-    parser.add_argument("--repeat", type=int, default=3)
-    options = parser.parse_args()
+    options = options_of(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
         took = {}
         for name in ("unrelated", "fleet"):

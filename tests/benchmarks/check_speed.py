@@ -101,12 +101,17 @@ def measured(code: str, *arguments: str, repeat: int = 1) -> list[float]:
     return min([float(word) for word in run.stdout.split()] for run in runs)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(description: str | None) -> argparse.Namespace:
+    """How many adapters of how many layers, and how often; what all benchmarks of `check` ask."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--layers", type=int, default=32)
     parser.add_argument("--repeat", type=int, default=3)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = options_of(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
         for recipes in (1, 20, options.count):
             folder = Path(scratch) / f"recipes-{recipes}"

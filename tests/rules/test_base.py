@@ -11,6 +11,7 @@ from adapterlint.lint.engine import Engine, Found, footprint_of
 from adapterlint.lint.example import DROP, EMBEDDINGS, HIDDEN, RANK, VOCABULARY, Patch, base_of, with_tokens
 from adapterlint.lint.loader import load_rules
 from adapterlint.severity import Severity
+from strange import VALUES
 
 RULES = tuple(r for r in load_rules() if r.family == "BAS")
 MATRIX = ("F32", (VOCABULARY, HIDDEN))
@@ -106,22 +107,6 @@ def test_lists_for_every_architecture_are_not_told() -> None:
     assert check(Patch({"target_modules": everywhere}, base={})) == []
 
 
-VALUES: list[Any] = [
-    None,
-    0,
-    -1,
-    10**400,
-    0.5,
-    True,
-    "x",
-    "",
-    [],
-    [[]],
-    [None, "lm_head"],
-    {},
-    {"": [1]},
-    {"a": {"b": 1}},
-]
 KEYS = (
     *(
         "target_modules",

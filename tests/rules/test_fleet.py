@@ -14,6 +14,7 @@ from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, Shape, as_patch, 
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.loader import load_rules
 from adapterlint.severity import Severity
+from strange import VALUES
 
 RULES = tuple(r for r in load_rules() if r.family == "FLT")
 AUXILIARY = {"FLT101", "FLT102", "FLT103"}
@@ -313,22 +314,6 @@ def test_base_weights_saved_along_with_a_tuned_embedding_are_no_change_of_the_ba
 
 # -------------------------------------------------------------------------------------------------------- hostile input
 
-VALUES: list[Any] = [
-    None,
-    0,
-    -1,
-    10**400,
-    0.5,
-    True,
-    "x",
-    "",
-    [],
-    [[]],
-    [None, "lm_head"],
-    {},
-    {"": [1]},
-    {"a": {"b": 1}},
-]
 KEYS = (
     *("base_model_name_or_path", "bias", "init_lora_weights", "layer_replication", "modules_to_save", "r", "task_type"),
     *("target_modules", "trainable_token_indices", "use_dora", "auto_mapping", "target_parameters"),

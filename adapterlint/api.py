@@ -13,10 +13,11 @@ from adapterlint.caches import clear
 from adapterlint.errors import AdapterlintError
 from adapterlint.formats import Format
 from adapterlint.lint.bases import Bases
-from adapterlint.lint.engine import Engine, Found, footprint_of
+from adapterlint.lint.engine import Engine, Found
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.select import Selection, select
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.report.draw import draw, draw_adapters, draw_crash, draw_problem
 from adapterlint.report.model import Report, ReportedFinding, Summary
 from adapterlint.settings import Settings, overridden
@@ -80,7 +81,7 @@ def check(
         version=__version__,
         adapters=draw_adapters(adapters, fleets.by_path),
         findings=findings,
-        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
+        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
 

@@ -12,7 +12,7 @@ from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.base import Base, find_base, load_base
 from adapterlint.base.tree import ModuleTree
 from adapterlint.errors import AdapterlintError
-from adapterlint.peft.footprint import footprint
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.releases import NEWEST, newest_patch
 from adapterlint.peft.simulate import UNDECIDED, Alone, Simulated, Step, simulate_fleet
@@ -167,8 +167,7 @@ def tree_of(
         known = load_base(folder) if folder is not None else None
         if known is not None:
             return known.tree(transformers)
-    read = (footprint(a.config, a.header) for a in adapters if a.config is not None and a.header is not None)
-    return partial_base(found for found in read if found is not None)
+    return partial_base(found for found in map(footprint_of, adapters) if found is not None)
 
 
 def drawn(found: Simulated, *, peft: str, transformers: str, base: str | None) -> Simulation:

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapterlint import check
-from adapterlint.lint.engine import Engine, footprint_of
+from adapterlint.lint.engine import Engine
 from adapterlint.lint.example import DROP, GOOD_CONFIG, GOOD_TENSORS, Patch, safetensors_file
 from adapterlint.lint.loader import load_rules
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.report.draw import draw
 from adapterlint.report.formats import FORMATS
 from adapterlint.report.model import Report

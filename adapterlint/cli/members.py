@@ -36,11 +36,12 @@ def members(paths: Sequence[str]) -> tuple[dict[str, Adapter], list[str]]:
     latest = set(latest_of(list(adapters)))
     named: dict[str, Adapter] = {}
     old = []
-    for folder, name in sorted(short_names(adapters).items(), key=lambda item: list(adapters).index(item[0])):
-        chosen = name.replace(".", "_") or "adapter"
+    names = short_names(adapters)
+    for folder, adapter in adapters.items():
+        chosen = names[folder].replace(".", "_") or "adapter"
         while chosen in named:
             chosen += "_"
-        named[chosen] = adapters[folder]
+        named[chosen] = adapter
         old += [] if folder in latest else [chosen]
     return named, old
 
@@ -66,8 +67,8 @@ def checked(known: Mapping[str, Adapter], names: Sequence[str], option: str) -> 
 
 def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Versions]:
     """The releases to simulate, and the same as numbers."""
-    from adapterlint.peft.releases import NEWEST
-    from adapterlint.peft.versions import Versions, usual_transformers
+    from adapterlint.peft.releases import NEWEST, in_range
+    from adapterlint.peft.versions import FIRST_SIMULATED, Versions, usual_transformers
     from adapterlint.words import shown
 
     chosen = peft or NEWEST
@@ -75,9 +76,8 @@ def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Vers
         parts = (value or "0").split(".")
         if not all(part.isascii() and part.isdecimal() for part in parts):
             fail(f"{option}: {shown(value)} is no release; write it like 0.18 or 0.21.2")
-    major, minor, *_ = (*map(int, chosen.split(".")), 0)
-    if (major, minor) < (0, 15):
-        fail("--peft: releases before 0.15 are not simulated")
+    if not in_range(chosen, FIRST_SIMULATED, None):
+        fail(f"--peft: releases before {FIRST_SIMULATED} are not simulated")
     beside = transformers or usual_transformers(chosen)
     return chosen, beside, Versions.of(chosen, beside)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.peft.refused import Refused
-from adapterlint.peft.releases import RELEASES, between
+from adapterlint.peft.releases import spanned
 from adapterlint.peft.simulate import Alone
 
 K = TypeVar("K", bound=Hashable)
@@ -72,16 +71,10 @@ def outcomes(simulation: AdapterSimulation, key: Callable[[Alone], K | None]) ->
 
 def specifier(simulation: AdapterSimulation, releases: Sequence[str]) -> str | None:
     """Some of the releases that are asked for; `None` for all of them."""
-    if len(releases) == len(simulation.alone):
-        return None
-    lines = [".".join(release.split(".")[:2]) for release in releases]
-    places = sorted(RELEASES.index(line) for line in lines if line in RELEASES)
-    if places and all(b - a == 1 for a, b in pairwise(places)):
-        return between(RELEASES[places[0]], RELEASES[places[-1]])
-    return f"=={lines[-1]}.*"
+    return None if len(releases) == len(simulation.alone) else spanned(releases)
 
 
-_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
 
 
 def is_known(base: ModuleTree) -> bool:
@@ -92,7 +85,7 @@ def is_known(base: ModuleTree) -> bool:
     """
     own = base.config.get("architectures")
     suggested = isinstance(own, list) and own and base.architecture not in own
-    return base.complete and not base.partial and (not suggested or (base.architecture or "").endswith(_HEADS))
+    return base.complete and not base.partial and (not suggested or (base.architecture or "").endswith(HEADS))
 
 
 def is_of_other_class(task_type: Any, modules: Sequence[str], base: ModuleTree) -> bool:

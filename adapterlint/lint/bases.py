@@ -6,7 +6,6 @@ import os
 
 from adapterlint.adapter import Adapter
 from adapterlint.base import Base, find_base, load_base
-from adapterlint.errors import AdapterlintError
 from adapterlint.lint.fleet import Fleet
 
 
@@ -15,14 +14,10 @@ class Bases:
 
     Args:
         given: The base of all adapters, if one is given: a folder, or a name that may be in the Hub's cache.
-
-    Attributes:
-        problems: What could not be read of bases that were asked for.
     """
 
     def __init__(self, given: str | None = None) -> None:
         self.given = given
-        self.problems: list[AdapterlintError] = []
         self._read: dict[str, Base | None] = {}
 
     def of(self, adapter: Adapter) -> Base | None:

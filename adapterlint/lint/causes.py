@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from adapterlint.lint.fleet import Member
 from adapterlint.lint.troubles import Trouble
 from adapterlint.peft.refused import Refused
-from adapterlint.peft.releases import RELEASES, between
+from adapterlint.peft.releases import RELEASES, line_of, spanned
 from adapterlint.severity import Severity
 
 
@@ -165,14 +164,8 @@ class Collector:
 
 
 def _specifier(releases: Sequence[str]) -> str | None:
-    """Releases as a specifier: `">=0.15,<0.18"` if they follow each other, else one by one."""
-    lines = [".".join(r.split(".")[:2]) for r in releases]
-    places = sorted(RELEASES.index(line) for line in lines if line in RELEASES)
-    if not places:
-        return None
-    if all(b - a == 1 for a, b in pairwise(places)):
-        return between(RELEASES[places[0]], RELEASES[places[-1]])
-    return f"=={lines[-1]}.*"
+    """Releases as a specifier; `None` if adapterlint knows none of them."""
+    return spanned(releases) if any(line_of(release) in RELEASES for release in releases) else None
 
 
 def together(causes: Iterable[Cause], role: str = "") -> list[list[Cause]]:
@@ -205,6 +198,21 @@ def sides(causes: Iterable[Cause], role: str) -> tuple[tuple[Member, ...], tuple
         mine.update(dict.fromkeys(cause.first if of_first else cause.later))
         theirs.update(dict.fromkeys(cause.later if of_first else cause.first))
     return tuple(mine), tuple(theirs)
+
+
+def modules_of(causes: Iterable[Cause]) -> list[str]:
+    """The modules that causes are about."""
+    return list(dict.fromkeys(module for cause in causes for module in cause.modules))
+
+
+def first_of(causes: Iterable[Cause]) -> tuple[Member, ...]:
+    """Those who were there before, in any of the causes."""
+    return tuple(dict.fromkeys(member for cause in causes for member in cause.first))
+
+
+def later_of(causes: Iterable[Cause]) -> tuple[Member, ...]:
+    """Those with whom it goes wrong, in any of the causes."""
+    return tuple(dict.fromkeys(member for cause in causes for member in cause.later))
 
 
 def worst(causes: Iterable[Cause]) -> Severity | None:

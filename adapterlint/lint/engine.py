@@ -15,12 +15,12 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.formats import Format
 from adapterlint.lint.fleet import Fleet
 from adapterlint.lint.rule import Finding, Rule
-from adapterlint.lint.simulated import FIRST_SIMULATED, AdapterSimulation, FleetSimulation
-from adapterlint.peft.footprint import Footprint, footprint
+from adapterlint.lint.simulated import AdapterSimulation, FleetSimulation
+from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.releases import NEWEST, in_range, newest_patch
 from adapterlint.peft.simulate import Alone, alone
-from adapterlint.peft.versions import Versions, usual_transformers
+from adapterlint.peft.versions import FIRST_SIMULATED, Versions, usual_transformers
 from adapterlint.place import Place
 from adapterlint.words import printable, redacted, shortened
 
@@ -115,11 +115,11 @@ class Engine:
 
     def _alone(self, adapter: Adapter, trees: Mapping[str, ModuleTree]) -> AdapterSimulation:
         """The adapter in its base; those of one recipe are simulated once."""
-        found = {}
+        found, recipe = {}, _recipe(adapter)
         for release, tree in trees.items():
-            key = (release, id(tree), _recipe(adapter))
+            key = (release, id(tree), recipe)
             if key not in self._lone:
-                self._lone[key] = alone(adapter, "default", tree, Versions.of(release, usual_transformers(release)))
+                self._lone[key] = alone(adapter, "default", tree, Versions.usual(release))
             found[release] = self._lone[key]
         return AdapterSimulation(found)
 
@@ -162,10 +162,3 @@ def _recipe(adapter: Adapter) -> object:
     values = adapter.config.values if adapter.config is not None else {}
     said = json.dumps({k: v for k, v in values.items() if k != "base_model_name_or_path"}, sort_keys=True, default=str)
     return said, id(adapter.header.tensors) if adapter.header is not None else None
-
-
-def footprint_of(adapter: Adapter) -> Footprint | None:
-    """What an adapter touches, if its config and its header could be read."""
-    if adapter.config is None or adapter.header is None:
-        return None
-    return footprint(adapter.config, adapter.header)

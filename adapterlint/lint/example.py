@@ -118,10 +118,11 @@ class Patch:
         return adapter
 
 
-def with_tokens(*indices: int) -> Patch:
-    """The known-good adapter with rows for these token indices of the input embeddings."""
+def with_tokens(*indices: int, base: Mapping[str, Any] | None = None) -> Patch:
+    """The known-good adapter with rows for these token indices of the input embeddings; `base` as for a `Patch`."""
     rows = f"{EMBEDDINGS}.token_adapter.trainable_tokens_delta"
-    return Patch(config={"trainable_token_indices": [*indices]}, tensors={rows: ("F32", (len(indices), HIDDEN))})
+    shape = ("F32", (len(indices), HIDDEN))
+    return Patch(config={"trainable_token_indices": [*indices]}, tensors={rows: shape}, base=base)
 
 
 @dataclass(frozen=True, slots=True)

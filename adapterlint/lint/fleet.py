@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from adapterlint.adapter import Adapter, Config
+from adapterlint.peft.fields import token_key
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.matching import names_module
 from adapterlint.place import Place
@@ -57,7 +58,7 @@ class Member:
 
     def at_tokens(self, module: str) -> Place:
         """Where the config says that it replaces token rows of a module."""
-        key = "token_indices" if self.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+        key = token_key(self.peft_type)
         entry = next((e for e in self.config.mapping(key) if module.endswith(e)), None)
         return self._at(key) if entry is None else self.config.at(key, entry)
 
@@ -181,15 +182,13 @@ def common_rows(members: Sequence[Member], modules: Iterable[str]) -> list[str]:
 
 def common_tokens(members: Iterable[Member], module: str) -> dict[tuple[Member, ...], list[int]]:
     """Members, at least two -> the token rows of a module that they and no others replace."""
-    owners: dict[int, list[Member]] = {}
-    for member in members:
+
+    def indices(member: Member) -> Iterable[int]:
         tokens = member.footprint.trainable_tokens.get(module)
-        for index in dict.fromkeys((tokens.indices if tokens else None) or ()):
-            owners.setdefault(index, []).append(member)
-    found: dict[tuple[Member, ...], list[int]] = {}
-    for index in sorted(i for i, those in owners.items() if len(those) > 1):
-        found.setdefault(tuple(owners[index]), []).append(index)
-    return found
+        return (tokens.indices if tokens else None) or ()
+
+    found = {those: sorted(rows) for those, rows in shared(members, indices).items()}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def paths(members: Iterable[Member]) -> tuple[str, ...]:

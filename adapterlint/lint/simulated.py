@@ -11,9 +11,7 @@ from adapterlint.lint.causes import Collector
 from adapterlint.lint.fleet import Fleet
 from adapterlint.lint.trials import Trials
 from adapterlint.peft.simulate import Alone
-from adapterlint.peft.versions import Versions, usual_transformers
-
-FIRST_SIMULATED = "0.15"
+from adapterlint.peft.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +23,6 @@ class AdapterSimulation:
     """
 
     alone: Mapping[str, Alone]
-
-    @property
-    def newest(self) -> Alone:
-        """The adapter in the newest of the releases."""
-        return list(self.alone.values())[-1]
 
 
 @dataclass(slots=True, eq=False)
@@ -53,10 +46,6 @@ class FleetSimulation:
         """Whether no more of the base is known than what the adapters name."""
         return any(tree.partial for tree in self.trees.values())
 
-    def causes(self, *kinds: str) -> Iterator[Cause]:
-        """The causes of some kinds, each with all its modules and members."""
-        return (cause for cause in self._all() if cause.kind in kinds)
-
     def about(self, topic: str) -> Iterator[Cause]:
         """The causes that a rule words."""
         return (cause for cause in self._all() if cause.topic == topic)
@@ -65,7 +54,6 @@ class FleetSimulation:
         if self._causes is None:
             found = Collector()
             for release, tree in self.trees.items():
-                versions = Versions.of(release, usual_transformers(release))
-                found.take(release, Trials(self.fleet, tree, versions).troubles())
+                found.take(release, Trials(self.fleet, tree, Versions.usual(release)).troubles())
             self._causes = tuple(found.causes(tuple(self.trees), self.fleet.members))
         return self._causes

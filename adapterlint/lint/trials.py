@@ -13,7 +13,7 @@ from itertools import permutations
 
 from adapterlint.base.tree import ModuleTree
 from adapterlint.lint.fleet import Fleet, Member
-from adapterlint.lint.troubles import ALONE, STALE, Group, Trouble, activating, loading
+from adapterlint.lint.troubles import ALONE, STALE, Behind, Group, Trouble, activating, loading
 from adapterlint.peft.condense import Condensed, condense
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.signature import is_inert, signature
@@ -21,7 +21,9 @@ from adapterlint.peft.simulate import Simulated, alone, simulate_fleet
 from adapterlint.peft.versions import Versions
 
 MAX_SIGNATURES = 24  # of a fleet whose members are tried with each other; pairs are their square
-MAX_ORDERS = 24  # that are tried to find one in which a declared set can be loaded
+MAX_PERMUTED = 4  # members of a declared set of which every order is tried to find one that can be loaded
+
+_A, _B = "adapterlint_a", "adapterlint_b"
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +38,8 @@ class Trials:
     fleet: Fleet
     tree: ModuleTree
     versions: Versions
-    _pairs: dict[tuple[int, int, bool], list[Trouble]] = field(default_factory=dict, init=False)
+    _pairs: dict[tuple[Group, Group], list[Trouble]] = field(default_factory=dict, init=False)
+    _loads: dict[tuple[Group, Group], tuple[Simulated, list[Trouble]]] = field(default_factory=dict, init=False)
     _condensed: Condensed = field(init=False)
 
     def troubles(self) -> Iterator[Trouble]:
@@ -107,24 +110,26 @@ class Trials:
         return [replace(one, hopeless=hopeless and one.error is not None and one.do == "load") for one in ahead]
 
     def _tried(self, first: Group, second: Group) -> list[Trouble]:
-        key = (id(first), id(second), True)
-        if key not in self._pairs:
-            a, b = "adapterlint_a", "adapterlint_b"
-            found = self._simulated({a: first, b: second}, [(a, b)])
-            behind = {a: (first, tuple(first.members)), b: (second, tuple(second.members))}
-            troubles = list(loading(found, behind, None))
+        if (first, second) not in self._pairs:
+            found, loads = self._loading(first, second)
+            troubles = list(loads)
             if self.tree.partial and not _fails(troubles):
                 troubles += self._mirrored(first, second)
             if not _fails(troubles):
-                troubles += activating(found, behind)
-            self._pairs[key] = troubles
-        return self._pairs[key]
+                troubles += activating(found, _behind(first, second))
+            self._pairs[first, second] = troubles
+        return self._pairs[first, second]
+
+    def _loading(self, first: Group, second: Group) -> tuple[Simulated, list[Trouble]]:
+        """Two are loaded and then both activated; with what goes wrong in the loads."""
+        if (first, second) not in self._loads:
+            found = self._simulated({_A: first, _B: second}, [(_A, _B)])
+            self._loads[first, second] = found, list(loading(found, _behind(first, second)))
+        return self._loads[first, second]
 
     def _mirrored(self, first: Group, second: Group) -> Iterator[Trouble]:
         """An auxiliary module where another adapter tunes fails in both orders, which a partial base does not show."""
-        a, b = "adapterlint_a", "adapterlint_b"
-        behind = {a: (second, tuple(second.members)), b: (first, tuple(first.members))}
-        for one in loading(self._simulated({a: second, b: first}), behind):
+        for one in self._loading(second, first)[1]:
             if one.kind == "auxiliary-on-tuner":
                 error = Refused("ValueError", "Target module is not supported")
                 yield replace(one, first=one.later, later=one.first, error=error, roles=one.roles[::-1])
@@ -159,12 +164,12 @@ class Trials:
 
     def _loaded(self, groups: Mapping[str, Group]) -> Simulated | None:
         """A set, loaded in its own order or, if none is declared, in one that works, and activated."""
-        orders = permutations(groups) if len(groups) <= 4 else iter([tuple(groups)])
-        for i, order in enumerate(orders):
+        orders = permutations(groups) if len(groups) <= MAX_PERMUTED else iter([tuple(groups)])
+        for order in orders:
             found = self._simulated({name: groups[name] for name in order}, [tuple(groups)])
             if all(step.verdict in ("ok", "warns") for step in found.steps if step.do == "load"):
                 return found
-            if self.fleet.ordered or i >= MAX_ORDERS:
+            if self.fleet.ordered:
                 break
         return None
 
@@ -172,6 +177,10 @@ class Trials:
 def _signature(member: Member) -> Hashable:
     own = member.path if member.peft_type == "TRAINABLE_TOKENS" else ""  # whose indices are compared in a forward pass
     return signature(member.config, member.footprint), own
+
+
+def _behind(first: Group, second: Group) -> Behind:
+    return {_A: (first, tuple(first.members)), _B: (second, tuple(second.members))}
 
 
 def _couples(groups: Sequence[Group]) -> Iterator[tuple[Group, Group]]:

@@ -52,6 +52,11 @@ class Field:
 _NONE: Mapping[str, Field] = MappingProxyType({})
 
 
+def token_key(peft_type: str | None) -> str:
+    """The key of the indices of token rows."""
+    return "token_indices" if peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+
+
 def fields_of(peft_type: str) -> Mapping[str, Field]:
     """All keys that a type had in any release, by name; empty for a type that PEFT never had."""
     return _fields_of(peft_type) if peft_type in _table() else _NONE

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from adapterlint.adapter import Config, WeightsHeader
+from adapterlint.adapter import Adapter, Config, WeightsHeader
 from adapterlint.caches import emptied, kept
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
@@ -195,6 +195,13 @@ def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
 
 # Types whose parameters do not all begin with what PEFT's own mapping says.
 _PREFIXES = {"ADAPTION_PROMPT": "adaption_"}
+
+
+def footprint_of(adapter: Adapter) -> Footprint | None:
+    """What an adapter touches, if its config and its header could be read."""
+    if adapter.config is None or adapter.header is None:
+        return None
+    return footprint(adapter.config, adapter.header)
 
 
 def footprint(config: Config, header: WeightsHeader) -> Footprint | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 
 # Release line -> its newest patch on PyPI.
 PATCHES: Mapping[str, str] = {
@@ -35,7 +36,7 @@ def in_range(release: str, since: str, until: str | None) -> bool:
     Raises:
         ValueError: One of them is not made of numbers and dots.
     """
-    return _line(since) <= _line(release) and (until is None or _line(release) <= _line(until))
+    return numbers(since) <= numbers(release) and (until is None or numbers(release) <= numbers(until))
 
 
 def between(since: str, until: str | None) -> str | None:
@@ -50,12 +51,31 @@ def between(since: str, until: str | None) -> str | None:
     return ",".join(parts) or None
 
 
+def line_of(release: str) -> str:
+    """The line of a release: `0.18.1` is of `0.18`."""
+    return ".".join(release.split(".")[:2])
+
+
+def spanned(releases: Sequence[str]) -> str | None:
+    """Releases as a specifier: `">=0.15,<0.18"` if their lines follow each other, else the last line alone."""
+    lines = [line_of(release) for release in releases]
+    places = sorted(RELEASES.index(line) for line in lines if line in RELEASES)
+    if places and all(b - a == 1 for a, b in pairwise(places)):
+        return between(RELEASES[places[0]], RELEASES[places[-1]])
+    return f"=={lines[-1]}.*"
+
+
 def before(since: str) -> str | None:
     """The releases before line `since`, as a specifier; `None` if there are none that adapterlint knows."""
     return f"<{since}" if since != RELEASES[0] else None
 
 
 @cache
-def _line(release: str) -> tuple[int, int]:
+def numbers(release: str) -> tuple[int, int]:
+    """Major and minor number of a release.
+
+    Raises:
+        ValueError: It is not made of numbers and dots.
+    """
     major, minor, *_ = (*release.split("."), "0")
     return int(major), int(minor)

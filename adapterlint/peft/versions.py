@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapterlint.peft.releases import NEWEST, newest_patch
+from adapterlint.peft.releases import NEWEST, newest_patch, numbers
 
 TRANSFORMERS = "5.23.0"
+FIRST_SIMULATED = "0.15"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,14 @@ class Versions:
         Raises:
             ValueError: One of them is not made of numbers and dots.
         """
-        return cls(_line(newest_patch(peft)), _line(transformers))
+        return cls(numbers(newest_patch(peft)), numbers(transformers))
 
-
-def _line(release: str) -> tuple[int, int]:
-    major, minor, *_ = (*release.split("."), "0")
-    return int(major), int(minor)
+    @classmethod
+    def usual(cls, peft: str) -> Versions:
+        """A release of PEFT with the release of transformers that people have beside it."""
+        return cls.of(peft, usual_transformers(peft))
 
 
 def usual_transformers(peft: str) -> str:
     """The release of transformers that people have beside a release of PEFT: the newest since 0.19, else 4.56."""
-    return TRANSFORMERS if _line(newest_patch(peft)) >= (0, 19) else "4.56.2"
+    return TRANSFORMERS if numbers(newest_patch(peft)) >= (0, 19) else "4.56.2"

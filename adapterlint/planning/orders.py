@@ -11,7 +11,7 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.events import Event
 from adapterlint.peft.refused import Refused
-from adapterlint.peft.simulate import Alone, Simulated, simulate_fleet
+from adapterlint.peft.simulate import Alone, Simulated, Step, simulate_fleet
 from adapterlint.peft.versions import Versions
 from adapterlint.planning.pairs import Pairs
 
@@ -58,7 +58,7 @@ class Search:
     pairs: Pairs
     tries: int = 0
     everything: bool = False
-    seen: dict[tuple[int, ...], None] = field(default_factory=dict)
+    seen: set[tuple[int, ...]] = field(default_factory=set)
     last: tuple[tuple[Order, tuple[Order, ...]], Simulated] | None = None
 
     def best(self, names: Sequence[str]) -> Simulated:
@@ -75,7 +75,7 @@ class Search:
                 break
             if (key := tuple(self.pairs.group_of[name] for name in order)) in self.seen:
                 continue
-            self.seen[key] = None
+            self.seen.add(key)
             self.tries += 1
             simulated = self.simulate(order)
             found.append((score(simulated), simulated))
@@ -113,11 +113,16 @@ class Search:
         return any(self.pairs.between(other, name).load == "refused" for other in order)
 
 
+def loads(step: Step) -> bool:
+    """Whether an adapter was loaded."""
+    return step.verdict in ("ok", "warns")
+
+
 def score(simulated: Simulated) -> tuple[int, ...]:
     """How good an order is: how many load before the first that does not, in all, are faithful, and the base."""
-    loads = [step.verdict in ("ok", "warns") for step in simulated.steps]
+    loaded = [loads(step) for step in simulated.steps]
     wrong = sum(value not in ("yes", None) for value in simulated.faithful.values())
-    return (int(all(loads)), sum(loads), -wrong, int(simulated.base in ("yes", None)))
+    return (int(all(loaded)), sum(loaded), -wrong, int(simulated.base in ("yes", None)))
 
 
 def is_perfect(simulated: Simulated) -> bool:

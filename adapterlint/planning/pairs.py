@@ -7,12 +7,12 @@ size.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
-from adapterlint.peft.footprint import footprint
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.signature import is_inert, signature
 from adapterlint.peft.simulate import Alone, Simulated, Step, simulate_fleet
 from adapterlint.peft.versions import Versions
@@ -119,21 +119,18 @@ def _groups(adapters: Mapping[str, Adapter], lone: Mapping[str, Alone]) -> list[
 
 
 def _signature(name: str, adapter: Adapter, alone: Alone) -> Hashable:
-    if (
-        adapter.config is None
-        or adapter.header is None
-        or (touched := footprint(adapter.config, adapter.header)) is None
-    ):
+    touched = footprint_of(adapter)
+    if adapter.config is None or touched is None:
         return name
     broken = (alone.loads, alone.error.type if alone.error else None, alone.forward)
     return signature(adapter.config, touched), broken
 
 
 def _is_inert(adapter: Adapter, alone: Alone) -> bool:
-    if adapter.config is None or adapter.header is None or not alone.loads or alone.forward is not None:
+    touched = footprint_of(adapter)
+    if adapter.config is None or touched is None or not alone.loads or alone.forward is not None:
         return False
-    touched = footprint(adapter.config, adapter.header)
-    return touched is not None and is_inert(adapter.config, touched)
+    return is_inert(adapter.config, touched)
 
 
 def _indices(groups: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
@@ -179,8 +176,7 @@ def _refusal(step: Step, who: Role) -> Reason:
 
 def _activation(step: Step) -> Iterator[Reason]:
     if step.error is not None:
-        refusal = _refusal(step, "both")
-        yield Reason("activate", refusal.kind, "both", refusal.modules, refusal.error, refusal.text)
+        yield replace(_refusal(step, "both"), do="activate")
         return
     kinds = dict.fromkeys(event.kind for event in step.events)
     for kind in kinds:

@@ -10,7 +10,7 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.simulate import Alone, Simulated, Step, alone
 from adapterlint.peft.versions import Versions
-from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy
+from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy, loads
 from adapterlint.planning.pairs import Outcome, Pair, Pairs, try_pairs
 from adapterlint.planning.sets import ActiveSet, largest_sets
 
@@ -188,11 +188,6 @@ def _maximal(sets: Sequence[ActiveSet]) -> list[ActiveSet]:
 
 def _holds(big: ActiveSet, small: ActiveSet) -> bool:
     return set(small.slots) <= set(big.slots)
-
-
-def loads(step: Step) -> bool:
-    """Whether an adapter was loaded."""
-    return step.verdict in ("ok", "warns")
 
 
 def works(step: Step) -> bool:

@@ -50,11 +50,10 @@ def _lines(plan: Plan, adapters: Mapping[str, Adapter], tree: ModuleTree, base: 
     early = any(event.kind == "auxiliary-active-early" for step in plan.simulated.steps for event in step.events)
     why = "needed after the last load, even for the first adapter" if early else "one at a time"
     yield f"model.set_adapter({quoted(first)})  # {why}"
-    for one in plan.together:
+    for one in plan.together[:1]:
         alike = any(len(slot) > 1 for slot in one.slots)
         note = "several at once" + (", one of those that exclude each other" if alike else "")
         yield f"model.base_model.set_adapter([{', '.join(map(quoted, one.names))}])  # {note}"
-        break
 
 
 def model_class(tree: ModuleTree, adapters: list[Adapter]) -> str:

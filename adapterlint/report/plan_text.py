@@ -13,6 +13,7 @@ from adapterlint.peft.releases import newest_patch
 from adapterlint.planning import ActiveSet, LeftOut, Pair, Plan, Reason
 from adapterlint.report.causes import sentence
 from adapterlint.report.layers import clean, cut, names, paths
+from adapterlint.report.paint import Paint
 from adapterlint.report.plan_code import code
 from adapterlint.words import counted, redacted
 
@@ -52,11 +53,7 @@ def is_fine(plan: Plan) -> bool:
 
 def plan_text(shown: Shown, *, color: bool = False) -> str:
     """The order, the sets, the pairs and the Python lines."""
-
-    def paint(style: str, text: str) -> str:
-        return f"\033[{style}m{text}\033[0m" if color else text
-
-    plan = shown.plan
+    paint, plan = Paint(color), shown.plan
     name = f"on {clean(shown.tree.name)}" if not shown.tree.partial and shown.tree.name else "on a base not at hand"
     versions = f"PEFT {newest_patch(shown.peft)}, transformers {shown.transformers}"
     lines = [f"{counted(len(shown.adapters), 'adapter')} {name}, {versions}", ""]
@@ -71,7 +68,7 @@ def plan_text(shown: Shown, *, color: bool = False) -> str:
     return redacted("\n".join(lines).rstrip() + "\n")
 
 
-def _order(plan: Plan, paint: Any) -> Iterator[str]:
+def _order(plan: Plan, paint: Paint) -> Iterator[str]:
     if plan.order:
         more = [f"{len(plan.order) - MAX_ORDER} more, as in the lines below"] if len(plan.order) > MAX_ORDER else []
         yield " > ".join([*(clean(name, 80) for name in plan.order[:MAX_ORDER]), *more])
@@ -96,10 +93,10 @@ def _order(plan: Plan, paint: Any) -> Iterator[str]:
         yield "the base is " + paint(_YELLOW, "silently changed" if base == "no" else f"not to be had: {base}")
 
 
-def _fate(value: str, paint: Any) -> str:
+def _fate(value: str, paint: Paint) -> str:
     if value in ("yes", "no"):
-        return str(paint(_GREEN, "as alone") if value == "yes" else paint(_YELLOW, "silently not as alone"))
-    return "not known" if value == "unknown" else str(paint(_RED, f"a forward pass raises {value}"))
+        return paint(_GREEN, "as alone") if value == "yes" else paint(_YELLOW, "silently not as alone")
+    return "not known" if value == "unknown" else paint(_RED, f"a forward pass raises {value}")
 
 
 def _left(why: LeftOut) -> str:
@@ -113,7 +110,7 @@ def _left(why: LeftOut) -> str:
     return f"{when} it raises {clean(f'{why.error.type}: {why.error.text}', 160)}" + (f" ({told})" if told else "")
 
 
-def _sets(plan: Plan, paint: Any) -> Iterator[str]:
+def _sets(plan: Plan, paint: Paint) -> Iterator[str]:
     for one in plan.together[:MAX_SHOWN_SETS]:
         yield _set(one)
     if not plan.together:

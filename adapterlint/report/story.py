@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from adapterlint.report.causes import sentence
 from adapterlint.report.layers import clean, names, paths, rows
+from adapterlint.report.paint import Paint
 from adapterlint.simulation import SimulatedAdapter, SimulatedStep, Simulation
 from adapterlint.words import counted
 
@@ -17,6 +18,7 @@ _SILENT = {"auxiliary-stale", "auxiliary-overlap"}  # what makes an accepted act
 
 def story(simulation: Simulation, *, color: bool = False) -> str:
     """Every step with what it changes, then what became of each adapter and of the base."""
+    paint = Paint(color)
     lines = [_title(simulation), ""]
     known: Mapping[str, list[str]] = {}
     told: list[tuple[list[int], list[str], str, tuple[str, ...]]] = []
@@ -32,9 +34,9 @@ def story(simulation: Simulation, *, color: bool = False) -> str:
     for numbers, who, verdict, body in told:
         do = simulation.steps[numbers[0] - 1].do
         at = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-        lines += [f"{at}. {do} {_painted('1', names(who), color)}: {_painted(_STYLES[verdict], verdict, color)}"]
+        lines += [f"{at}. {do} {paint('1', names(who))}: {paint(_STYLES[verdict], verdict)}"]
         lines += [f"     {line}" for line in body]
-    return "\n".join([*lines, "", *_end(simulation, color)]) + "\n"
+    return "\n".join([*lines, "", *_end(simulation, paint)]) + "\n"
 
 
 def is_fine(simulation: Simulation) -> bool:
@@ -107,17 +109,17 @@ def _changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[s
         yield f"{paths(modules)}: {names(active) + ' active' if active else 'as in the base'}"
 
 
-def _end(simulation: Simulation, color: bool) -> Iterator[str]:
+def _end(simulation: Simulation, paint: Paint) -> Iterator[str]:
     refused = {step.adapters[0] for step in simulation.steps if step.do == "load" and step.error is not None}
     groups: dict[str, list[str]] = {}
     for name, adapter in simulation.adapters.items():
         groups.setdefault(_fate(adapter, name in refused), []).append(name)
     if simulation.base_unchanged is not None:
         groups.setdefault(_base_fate(simulation.base_unchanged), []).append("the base")
-    yield _painted("1", "after all loads, switched to one at a time:", color)
+    yield paint("1", "after all loads, switched to one at a time:")
     for fate, who in groups.items():
         style = "1;32" if fate in _GOOD else "2" if fate.startswith("not known") else "1;31"
-        yield f"  {names(who)}: {_painted(style, fate, color)}"
+        yield f"  {names(who)}: {paint(style, fate)}"
 
 
 _GOOD = ("what it gives alone", "unchanged without adapters")
@@ -137,7 +139,3 @@ def _base_fate(unchanged: str) -> str:
     if unchanged in ("yes", "no"):
         return "unchanged without adapters" if unchanged == "yes" else "silently changed, without adapters too"
     return f"`disable_adapter()` raises {unchanged}"
-
-
-def _painted(style: str, text: str, color: bool) -> str:
-    return f"\033[{style}m{text}\033[0m" if color else text

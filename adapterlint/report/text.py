@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint.report.model import Report, ReportedFinding
+from adapterlint.report.paint import Paint
 from adapterlint.severity import Severity
 from adapterlint.words import counted, printable, shortened
 
@@ -16,7 +17,7 @@ _BOLD, _DIM = "1", "2"
 
 def text(report: Report, *, color: bool = False) -> str:
     """Every finding with its place, code frame and remedy, grouped by adapter; then the numbers."""
-    paint = _Paint(color)
+    paint = Paint(color)
     lines: list[str] = []
     group: tuple[str, ...] | None = None
     for finding in report.findings:
@@ -44,7 +45,7 @@ def _heading(finding: ReportedFinding) -> str:
     return printable(" + ".join(names) or finding.file)
 
 
-def _finding(finding: ReportedFinding, paint: _Paint) -> Iterator[str]:
+def _finding(finding: ReportedFinding, paint: Paint) -> Iterator[str]:
     label = f"{finding.severity.value}[{finding.code}]"
     yield f"  {paint(_STYLES[finding.severity], label)} {printable(finding.message)}"
     yield paint(_DIM, f"    --> {where(finding)}")
@@ -62,7 +63,7 @@ def where(finding: ReportedFinding) -> str:
     return printable(f"{finding.file}{at}{tensor}")
 
 
-def _frame(finding: ReportedFinding, paint: _Paint) -> Iterator[str]:
+def _frame(finding: ReportedFinding, paint: Paint) -> Iterator[str]:
     """The source line with the value underlined; a long line is cut around the value."""
     if finding.location is None or finding.frame is None:
         return
@@ -90,13 +91,3 @@ def shortened_end(line: str) -> str:
 
 def _place(place: str) -> str:
     return f"{printable(place)}: " if place else ""
-
-
-class _Paint:
-    """Colours a text if it is to be coloured."""
-
-    def __init__(self, color: bool) -> None:
-        self.color = color
-
-    def __call__(self, style: str, text: str) -> str:
-        return f"\033[{style}m{text}\033[0m" if self.color else text

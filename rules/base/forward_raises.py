@@ -20,6 +20,7 @@ from adapterlint import (
 )
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
+from adapterlint.peft.fields import token_key
 from adapterlint.peft.matching import names_module
 from adapterlint.peft.simulate import Alone
 
@@ -90,7 +91,7 @@ def _error(lone: Alone, config: Config, footprint: Footprint, header: WeightsHea
 
 def _is_told(config: Config, footprint: Footprint, header: WeightsHeader) -> bool:
     """Whether the rules about token rows tell it from the file alone."""
-    key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+    key = token_key(config.peft_type)
     value = config.get(key)
     for indices in value.values() if isinstance(value, dict) else () if value is None else (value,):
         if not isinstance(indices, list) or not indices or any(type(i) is not int or i < 0 for i in indices):

@@ -63,7 +63,7 @@ def module_to_save_incomplete(
         lacking = _lacking(config, header, base) or [module]
         others = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
         yield Finding(
-            f"{_who(config, entry, module)} takes {shown(module)}{others} whole, but the file lacks "
+            f"{_who(config, entry)} takes {shown(module)}{others} whole, but the file lacks "
             f"{shown(refusal.error.text.strip(chr(39)))}: PEFT raises {refusal.errors}",
             at=_place(config, entry, saved),
             help=_remedy(entry, lacking, footprint, base),
@@ -80,7 +80,7 @@ def _entry(config: Config, module: str) -> str | None:
     return max(found, key=len) if found else None
 
 
-def _who(config: Config, entry: str | None, module: str) -> str:
+def _who(config: Config, entry: str | None) -> str:
     if entry is None:
         return "`modules_to_save`"
     if entry not in whole_modules(config):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, rule, shown
 from adapterlint.lint.against_base import is_known, refusals
-from adapterlint.lint.example import EMBEDDINGS, HIDDEN
+from adapterlint.lint.example import with_tokens
 from adapterlint.peft.matching import Targets
 
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
 _CAUSES = ("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size")
-_ROWS: dict[str, Any] = {f"{EMBEDDINGS}.token_adapter.trainable_tokens_delta": ("F32", (2, HIDDEN))}
 _KEYS = {
     "auxiliary-on-tuner": "target_modules",
     "auxiliary-not-in-file": "modules_to_save",
@@ -27,7 +25,7 @@ _KEYS = {
     Severity.ERROR,
     since="0.1",
     bad=Patch(_CONFIG, base={}),
-    good=(Patch(base={}), Patch({"trainable_token_indices": [60, 61]}, _ROWS, base={})),
+    good=(Patch(base={}), with_tokens(60, 61, base={})),
     source="peft/tuners/tuners_utils.py, inject_adapter; peft/utils/other.py, set_additional_trainable_modules",
 )
 def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:

@@ -22,11 +22,11 @@ from adapterlint import (
 from adapterlint.lint.against_base import is_sure, last, refusals, rows
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
 from adapterlint.peft.keys import TOKENS
+from adapterlint.peft.matching import IMPLICIT
 from adapterlint.peft.ranks import misfits
 from adapterlint.peft.sites import OUTPUT_EMBEDDINGS
 
 _MISMATCH = re.compile(r"size mismatch for (\S+): .*?torch\.Size\(\[([\d, ]*)\]\).*?torch\.Size\(\[([\d, ]*)\]\)")
-_HEADS = ("score", "classifier", "qa_outputs")
 _BIG = ("F32", (67, HIDDEN))
 _HEAD = "base_model.model.lm_head.lora_"
 _LABELS = {"id2label": {"0": "no", "1": "yes"}, "pad_token_id": 0}
@@ -88,7 +88,7 @@ def shape_differs_from_base(
         found = [m for m in _misfits(refusal.error.text, header) if not _is_told(m, config, footprint)]
         groups: dict[str, list[_Misfit]] = {}
         for one in found:
-            groups.setdefault(_cause(one, base, header), []).append(one)
+            groups.setdefault(_cause(one, base), []).append(one)
         for cause, group in groups.items():
             yield _finding(cause, group, base, header, refusal.errors, refusal.peft)
 
@@ -118,12 +118,12 @@ def _is_told(one: _Misfit, config: Config, footprint: Footprint) -> bool:
     return one.file[one.axis] in ranks
 
 
-def _cause(one: _Misfit, base: ModuleTree, header: WeightsHeader) -> str:
+def _cause(one: _Misfit, base: ModuleTree) -> str:
     if one.file != one.model and one.file == one.model[::-1]:
         return "turned"
     if one.axis is not None and one.model[one.axis] == rows(base) and _is_embedding(one, base):
         return "vocabulary"
-    if one.axis == 0 and any(last(part) in _HEADS for part in _parents(one.module)):
+    if one.axis == 0 and any(last(part) in IMPLICIT for part in _parents(one.module)):
         return "labels"
     return "width"
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Severity, rule, shown
 from adapterlint.lint.against_base import is_sure, refusals
 from adapterlint.lint.example import with_tokens
-
-_BEYOND = with_tokens(60, 64)
+from adapterlint.peft.fields import token_key
 
 
 @rule(
     "BAS110",
     Severity.ERROR,
     since="0.1",
-    bad=Patch(_BEYOND.config, _BEYOND.tensors, base={}),
-    good=Patch(with_tokens(60, 63).config, with_tokens(60, 63).tensors, base={}),
+    bad=with_tokens(60, 64, base={}),
+    good=with_tokens(60, 63, base={}),
     source="peft/tuners/trainable_tokens/layer.py, TrainableTokensLayer.update_layer",
     peft=">=0.15",
     types=("ADALORA", "LORA", "TRAINABLE_TOKENS"),
@@ -31,7 +30,7 @@ def token_out_of_range(config: Config, base: ModuleTree, simulation: AdapterSimu
 
     Resize the embeddings of the base before the adapter is loaded, as it was done for the training.
     """
-    key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+    key = token_key(config.peft_type)
     for refusal in refusals(simulation, "token-out-of-range"):
         node = base.nodes.get(refusal.error.module)
         weight = node.parameters.get("weight") if node is not None and is_sure(base, node.path) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapterlint import Config, Finding, Patch, Severity, rule, shown
-from adapterlint.peft.fields import fields_of
+from adapterlint.peft.fields import fields_of, token_key
 from adapterlint.words import counted
 
 _MAX_INDEX = 2**63  # PyTorch's integers end here
@@ -40,7 +40,7 @@ def token_index_invalid(config: Config) -> Iterator[Finding]:
 
     Write the token ids that `tokenizer.convert_tokens_to_ids` gives, each once.
     """
-    key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+    key = token_key(config.peft_type)
     if key not in fields_of(config.peft_type) or key not in config:
         return
     value = config.get(key)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Place, Severity, WeightsHeader, listed, rule, shown
 from adapterlint.lint.example import HIDDEN
+from adapterlint.peft.fields import token_key
 from adapterlint.peft.keys import TOKENS
 from adapterlint.words import counted
 
@@ -43,7 +44,7 @@ def token_rows_mismatch(config: Config, footprint: Footprint, header: WeightsHea
     Give `trainable_token_indices` (or `token_indices`) as it was in training, in the same order: the file does not say
     which tokens its rows belong to. Where tied modules share one list, their rows are in the file once.
     """
-    key = "token_indices" if config.peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+    key = token_key(config.peft_type)
     yield from _missing_rows(config, footprint, key)
     sizes: dict[tuple[int, int], list[str]] = {}
     for module, tokens in footprint.trainable_tokens.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Severity, listed, rule
-from adapterlint.lint.causes import by_type
+from adapterlint.lint.causes import by_type, first_of, later_of, modules_of
 from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import name_all, paths, they
 
@@ -35,9 +35,9 @@ def auxiliary_active_early(fleet: Fleet, simulation: FleetSimulation) -> Iterato
     already.
     """
     for causes in by_type(simulation.about("auxiliary-active-early")):
-        later = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
-        first = tuple(dict.fromkeys(m for cause in causes for m in cause.first))
-        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        later = later_of(causes)
+        first = first_of(causes)
+        modules = modules_of(causes)
         whole = any(cause.roles[1] == "whole" for cause in causes)
         others = [m for m in first if m not in later] or list(first)
         yield Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
-from adapterlint.lint.causes import sides, together, worst
+from adapterlint.lint.causes import modules_of, sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
 _HEAD = "base_model.model.lm_head"
@@ -40,7 +40,7 @@ def auxiliary_against_tuner(fleet: Fleet, simulation: FleetSimulation) -> Iterat
     """
     for causes in together(simulation.about("auxiliary-against-tuner"), "tuned"):
         tuned, others = sides(causes, "tuned")
-        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        modules = modules_of(causes)
         is_whole = any("whole" in cause.roles for cause in causes)
         what = listed(modules, word="modules")
         brought = f"{they(others, 'brings', 'bring')} {what} whole" if is_whole else (

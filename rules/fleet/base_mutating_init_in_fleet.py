@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Severity, listed, rule
-from adapterlint.lint.causes import by_type
+from adapterlint.lint.causes import by_type, first_of, later_of
 from adapterlint.lint.fleet import name_all, paths, they
 
 
@@ -33,8 +33,8 @@ def base_mutating_init_in_fleet(fleet: Fleet, simulation: FleetSimulation) -> It
     writes `init_lora_weights: true` and doubles the rank.
     """
     for causes in by_type(simulation.about("base-mutating-init-in-fleet")):
-        changing = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
-        others = tuple(dict.fromkeys(m for cause in causes for m in cause.first if m not in changing))
+        changing = later_of(causes)
+        others = tuple(m for m in first_of(causes) if m not in changing)
         inits = listed(dict.fromkeys(m.config.get("init_lora_weights") for m in changing))
         yield Finding(
             f"{they(changing, 'changes', 'change')} the base when loaded (`init_lora_weights` is {inits}), which "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
-from adapterlint.lint.causes import by_type
+from adapterlint.lint.causes import by_type, first_of, later_of
 from adapterlint.lint.fleet import name_all, paths, they
 from adapterlint.words import counted
 
@@ -35,8 +35,8 @@ def base_weights_shared(fleet: Fleet, simulation: FleetSimulation) -> Iterator[F
     own.
     """
     for causes in by_type(simulation.about("base-weights-shared")):
-        carriers = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
-        others = tuple(dict.fromkeys(m for cause in causes for m in cause.first if m not in carriers))
+        carriers = later_of(causes)
+        others = tuple(m for m in first_of(causes) if m not in carriers)
         modules = {module for cause in causes for module in cause.modules}
         carried = {m: _carried(m, modules) for m in carriers}
         tensors = list(dict.fromkeys(name for names in carried.values() for name in names))

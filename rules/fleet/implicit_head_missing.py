@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule, shown
-from adapterlint.lint.causes import by_type, worst
+from adapterlint.lint.causes import by_type, first_of, later_of, modules_of, worst
 from adapterlint.lint.fleet import paths, they
 
 _CLASSIFIER = Patch(
@@ -39,9 +39,9 @@ def implicit_head_missing(fleet: Fleet, simulation: FleetSimulation) -> Iterator
     Load an adapter without a head first, and declare this `order` in the settings.
     """
     for causes in by_type(simulation.about("implicit-head-missing")):
-        first = tuple(dict.fromkeys(m for cause in causes for m in cause.first))
-        headless = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
-        wanted = dict.fromkeys(module for cause in causes for module in cause.modules)
+        first = first_of(causes)
+        headless = later_of(causes)
+        wanted = modules_of(causes)
         generating = [m for m in headless if m.config.get("task_type") in _GENERATING]
         starters = [m for m in headless if m not in generating]
         severity = worst(causes) or (Severity.ERROR if fleet.declared and not starters else None)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
-from adapterlint.lint.causes import sides, together, worst
+from adapterlint.lint.causes import modules_of, sides, together, worst
+from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import paths, they
 
 _EMBEDDING = "base_model.model.model.embed_tokens"
 _WHOLE = Patch(config={"modules_to_save": ["embed_tokens"]}, tensors={f"{_EMBEDDING}.weight": ("F32", (64, 16))})
-_TOKENS = Patch(
-    config={"trainable_token_indices": [60, 61]},
-    tensors={f"{_EMBEDDING}.token_adapter.trainable_tokens_delta": ("F32", (2, 16))},
-)
+_TOKENS = with_tokens(60, 61)
 
 
 @rule(
@@ -37,7 +35,7 @@ def module_against_tokens(fleet: Fleet, simulation: FleetSimulation) -> Iterator
     """
     for causes in together(simulation.about("module-against-tokens"), "whole"):
         whole, rows = sides(causes, "whole")
-        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        modules = modules_of(causes)
         yield Finding(
             f"{they(whole, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "
             f"{they(rows, 'replaces', 'replace')} token rows there: {', '.join(dict.fromkeys(map(_said, causes)))}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
-from adapterlint.lint.causes import sides, together, worst
+from adapterlint.lint.causes import modules_of, sides, together, worst
 from adapterlint.lint.fleet import paths, they
 
 _MLP = "base_model.model.model.layers.{}.mlp."
@@ -47,7 +47,7 @@ def module_around_tuner(fleet: Fleet, simulation: FleetSimulation) -> Iterator[F
     """
     for causes in together(simulation.about("module-around-tuner"), "whole"):
         outer, inner = sides(causes, "whole")
-        modules = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+        modules = modules_of(causes)
         verb = ("tunes", "tune") if any(cause.error is None for cause in causes) else ("changes", "change")
         yield Finding(
             f"{they(outer, 'brings', 'bring')} {listed(modules, word='modules')} whole, and "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule, shown
-from adapterlint.lint.causes import by_type, worst
+from adapterlint.lint.causes import by_type, later_of, worst
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import name_all, paths
 
@@ -41,7 +41,7 @@ def target_sets_differ(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Fi
     Load adapters with different targets into models of their own.
     """
     for causes in by_type(simulation.about("target-sets-differ")):
-        lacking = tuple(dict.fromkeys(m for cause in causes for m in cause.later))
+        lacking = later_of(causes)
         members = tuple(dict.fromkeys(m for cause in causes for m in (*cause.first, *cause.later)))
         targets = {m: _targets(m) for m in members}
         every = frozenset().union(*targets.values())

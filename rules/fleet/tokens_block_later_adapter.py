@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule
-from adapterlint.lint.causes import by_type, worst
+from adapterlint.lint.causes import by_type, first_of, later_of, modules_of, worst
+from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import name_all, paths, they
 
-_EMBEDDING, _HEAD = "base_model.model.model.embed_tokens", "base_model.model.lm_head"
-_DELTA = "token_adapter.trainable_tokens_delta"
-_TOKENS = Patch(config={"trainable_token_indices": [60]}, tensors={f"{_EMBEDDING}.{_DELTA}": ("F32", (1, 16))})
-_HEAD_TOKENS = Patch(
-    config={"trainable_token_indices": {"lm_head": [60]}}, tensors={f"{_HEAD}.{_DELTA}": ("F32", (1, 16))}
-)
+_HEAD = "base_model.model.lm_head.token_adapter.trainable_tokens_delta"
+_TOKENS = with_tokens(60)
+_HEAD_TOKENS = Patch(config={"trainable_token_indices": {"lm_head": [60]}}, tensors={_HEAD: ("F32", (1, 16))})
 _ERROR = "`KeyError: '...token_adapter.trainable_tokens_delta'`"
 
 
@@ -50,7 +48,7 @@ def tokens_block_later_adapter(fleet: Fleet, simulation: FleetSimulation) -> Ite
         if circle:
             yield _finding(circle, "Load them into models of their own.", circle=True)
         if declared:
-            blocked = dict.fromkeys(m for cause in declared for m in cause.later)
+            blocked = later_of(declared)
             yield _finding(declared, f"Load {name_all(blocked)} first.")
         simple = [cause for cause in causes if cause not in declared and cause not in circle]
         if simple:
@@ -65,13 +63,13 @@ def tokens_block_later_adapter(fleet: Fleet, simulation: FleetSimulation) -> Ite
 
 def _last(causes: Sequence[Cause]) -> list[Member]:
     """Those with token rows, those with rows of more modules later."""
-    return sorted(dict.fromkeys(m for cause in causes for m in cause.first), key=lambda m: len(m.rows))
+    return sorted(first_of(causes), key=lambda m: len(m.rows))
 
 
 def _finding(causes: Sequence[Cause], remedy: str, *, circle: bool = False) -> Finding:
     blocking = _last(causes)
-    blocked = list(dict.fromkeys(m for cause in causes for m in cause.later))
-    names = list(dict.fromkeys(module for cause in causes for module in cause.modules))
+    blocked = list(later_of(causes))
+    names = modules_of(causes)
     modules = listed(names, word="modules")
     if circle:
         blocking = list(dict.fromkeys((*blocking, *blocked)))

@@ -12,9 +12,9 @@ from typer.testing import Result
 from adapterlint.adapter import load_adapter
 from adapterlint.api import check
 from adapterlint.base_names import base_key, hub_model
-from adapterlint.lint.engine import footprint_of
 from adapterlint.lint.example import Patch
 from adapterlint.lint.grouping import Fleets, form_fleets
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.settings import FleetSettings, Settings
 
 Write = Callable[..., Path]

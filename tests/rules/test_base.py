@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from adapterlint.lint.engine import Engine, Found, footprint_of
+from adapterlint.lint.engine import Engine, Found
 from adapterlint.lint.example import DROP, EMBEDDINGS, HIDDEN, RANK, VOCABULARY, Patch, base_of, with_tokens
 from adapterlint.lint.loader import load_rules
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.severity import Severity
 from strange import VALUES
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from adapterlint.adapter import load_adapter
-from adapterlint.lint.engine import Engine, footprint_of
+from adapterlint.lint.engine import Engine
 from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, as_patch
 from adapterlint.lint.loader import load_rules
 from adapterlint.peft.backtracking import ENDLESS, MAX_PLACES, endless_match, steps
 from adapterlint.peft.config_patterns import PatternUse, pattern_uses
 from adapterlint.peft.fields import fields_of
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH, Pattern
 from adapterlint.peft.releases import before, between

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from adapterlint.lint.engine import Engine, footprint_of
+from adapterlint.lint.engine import Engine
 from adapterlint.lint.example import Example, FleetPatch, Patch, base_of
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.page import page
 from adapterlint.lint.rule import Rule
+from adapterlint.peft.footprint import footprint_of
 
 RULES = load_rules()
 

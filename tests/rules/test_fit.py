@@ -14,9 +14,10 @@ import pytest
 
 from adapterlint import Finding, Severity
 from adapterlint.adapter import Adapter, load_adapter
-from adapterlint.lint.engine import Engine, footprint_of
+from adapterlint.lint.engine import Engine
 from adapterlint.lint.example import DROP, HIDDEN, VOCABULARY, Patch, safetensors_file
 from adapterlint.lint.loader import load_rules
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.sources.memory import MemoryFolder
 
 RULES = [r for r in load_rules() if r.family == "FIT"]

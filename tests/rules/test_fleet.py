@@ -9,10 +9,11 @@ import pytest
 from recorded import adapters_of, bases, recorded
 
 from adapterlint.base import Base
-from adapterlint.lint.engine import Engine, Found, footprint_of
-from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, Shape, as_patch, base_of
+from adapterlint.lint.engine import Engine, Found
+from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, Shape, as_patch, base_of, with_tokens
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.loader import load_rules
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.severity import Severity
 from strange import VALUES
 
@@ -55,12 +56,6 @@ EMBEDDING = "base_model.model.model.embed_tokens"
 HEAD = Patch(config={"modules_to_save": ["lm_head"]}, tensors={"base_model.model.lm_head.weight": ("F32", (64, 16))})
 SCORE = {"base_model.model.score.weight": ("F32", (2, 16))}
 CLASSIFIER = Patch(config={"task_type": "SEQ_CLS"}, tensors=SCORE)
-
-
-def tokens(*indices: int) -> Patch:
-    rows: Shape = ("F32", (len(indices), 16))
-    name = f"{EMBEDDING}.token_adapter.trainable_tokens_delta"
-    return Patch(config={"trainable_token_indices": [*indices]}, tensors={name: rows})
 
 
 # ---------------------------------------------------------------------------------------------------- recorded fleets
@@ -172,7 +167,7 @@ def test_modules_with_the_same_owners_are_one_finding() -> None:
 
 
 def test_a_token_overlap_names_the_tokens_and_everybody_who_is_refused() -> None:
-    (found,) = check({"a": tokens(1, 2), "b": tokens(2, 3), "c": tokens(40)})
+    (found,) = check({"a": with_tokens(1, 2), "b": with_tokens(2, 3), "c": with_tokens(40)})
     assert found.rule.code == "FLT102"
     assert "`2` in `a` and `b`" in found.finding.message
     assert len(found.finding.adapters) == 3
@@ -242,17 +237,17 @@ def test_the_order_that_works_is_told() -> None:
             "base_model.model.lm_head.token_adapter.trainable_tokens_delta": ("F32", (1, 16)),
         },
     )
-    found = [one for one in check({"both": both, "one": tokens(2), "plain": {}}) if one.rule.code == "FLT112"]
+    found = [one for one in check({"both": both, "one": with_tokens(2), "plain": {}}) if one.rule.code == "FLT112"]
     assert [one.finding.help for one in found] == [
         "Load `one` and `both` last, in this order. To save, name these in `selected_adapters`: the others cannot be "
         "saved from a model with token rows."
     ]
-    assert "FLT112" not in codes(check({"plain": {}, "one": tokens(2), "both": both}, ordered=True))
-    assert "FLT112" in errors(check({"plain": {}, "both": both, "one": tokens(2)}, ordered=True))
+    assert "FLT112" not in codes(check({"plain": {}, "one": with_tokens(2), "both": both}, ordered=True))
+    assert "FLT112" in errors(check({"plain": {}, "both": both, "one": with_tokens(2)}, ordered=True))
 
 
 def test_adapters_with_rows_of_the_same_modules_can_follow_each_other() -> None:
-    assert codes(check({"a": tokens(1), "b": tokens(2)})) == {"FLT103"}
+    assert codes(check({"a": with_tokens(1), "b": with_tokens(2)})) == {"FLT103"}
 
 
 def test_a_whole_module_around_a_tuned_one_is_wrong_first_and_refused_second() -> None:
@@ -323,8 +318,8 @@ KEYS = (
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("value", VALUES, ids=lambda v: repr(v)[:20])
 def test_a_value_of_any_type_is_read_without_a_crash(key: str, value: Any) -> None:
-    strange = Patch(config={key: value}, tensors={**HEAD.tensors, **tokens(1).tensors})
-    fleet = {"strange": strange, "again": strange, "head": HEAD, "tokens": tokens(1, 2), "labels": CLASSIFIER}
+    strange = Patch(config={key: value}, tensors={**HEAD.tensors, **with_tokens(1).tensors})
+    fleet = {"strange": strange, "again": strange, "head": HEAD, "tokens": with_tokens(1, 2), "labels": CLASSIFIER}
     check(fleet)
     check(fleet, activate=(("strange", "head", "tokens"),), ordered=True)
 

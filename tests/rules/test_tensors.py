@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from adapterlint import Finding, Severity
-from adapterlint.lint.engine import Engine, footprint_of
+from adapterlint.lint.engine import Engine
 from adapterlint.lint.example import DROP, GOOD_TENSORS, Patch, Shape, safetensors_file
 from adapterlint.lint.example_pickle import pickle_file
 from adapterlint.lint.loader import load_rules
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.methods import METHODS
 
 RULES = [r for r in load_rules() if r.family == "TEN"]

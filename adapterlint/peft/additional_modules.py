@@ -10,9 +10,10 @@ from typing import Any
 
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import TokenLayer, TokenWrapper, Whole, find, walk
+from adapterlint.peft.modules import find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.wrappers import TokenLayer, TokenWrapper, Whole
 
 
 def add_auxiliaries(model: Model, adapter: str, config: OpenedConfig, *, outside: bool = False) -> None:
@@ -90,23 +91,21 @@ def _tied_layers(model: Model, config: OpenedConfig, layers: dict[str, Any]) -> 
     return (set() if mismatch else set(keys) & tied), mismatch
 
 
-def tie_token_layers(model: Model, adapter: str, config: OpenedConfig) -> None:
+def tie_token_layers(model: Model, adapter: str) -> None:
     """What `TrainableTokensModel.inject_adapter` does for a tied model."""
     module = model.embedding
     if not (model.tied and isinstance(module, TokenLayer)):
         return
-    tied = model.tied_modules()
+    tied = tuple(model.tied_modules())
     for path, _ in walk(model.root, duplicates=True):
-        if not path.endswith(tuple(tied)) or not tied:
+        if not path.endswith(tied):
             continue
         parent = find(model.root, path.rpartition(".")[0])
         target = find(model.root, path)
         if parent is None or target is None:
             raise Undecided
         if isinstance(target, TokenLayer):
-            if model.versions.peft >= (0, 19):
-                parent.children[path.rpartition(".")[2]] = TokenLayer(target.base, adapter, module)
-                model.root.changed()
-            continue
-        parent.children[path.rpartition(".")[2]] = TokenLayer(target, adapter, module)
-        model.root.changed()
+            if model.versions.peft < (0, 19):
+                continue
+            target = target.base
+        model.root.put(parent, path.rpartition(".")[2], TokenLayer(target, adapter, module))

@@ -10,21 +10,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapterlint.base.tree import Kind
-from adapterlint.peft.modules import (
+from adapterlint.peft.modules import Module, Param, Root, find, walk
+from adapterlint.peft.refused import Refused
+from adapterlint.peft.versions import Versions
+from adapterlint.peft.wrappers import (
     Auxiliary,
-    Module,
-    Param,
-    Root,
     TokenLayer,
     TokenWrapper,
     Tuner,
     Whole,
-    find,
+    attributes_of,
     unwrapped,
-    walk,
+    weight_of,
 )
-from adapterlint.peft.refused import Refused
-from adapterlint.peft.versions import Versions
 
 FORBIDDEN = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 
@@ -54,28 +52,20 @@ class Wrapping:
         if "" in tails:
             raise Refused("TypeError", f"{Whole.label} cannot be applied to modules of type <class 'NoneType'>")
         for path, parent, grandparent, target, name in self._matching(tails):
-            if isinstance(grandparent, Whole) and self.versions.peft >= (0, 19):
-                self._update_whole(grandparent, tied)
-            elif isinstance(target, Whole):
-                self._update_whole(target, tied)
-            else:
-                wrapper = Whole(target, self.adapter)
-                wrapper.brittle = self.versions.peft == (0, 18)
-                update_whole(wrapper, self.adapter, tied)
-                _check(wrapper, target, path)
-                self._place(wrapper, parent, name)
+            around = isinstance(grandparent, Whole) and self.versions.peft >= (0, 19)
+            self.one(parent, grandparent if around and grandparent else target, name, path, tied=tied)
 
-    def _update_whole(self, wrapper: Whole, tied: Module | None) -> None:
-        update_whole(wrapper, self.adapter, tied)
-        self.root.changed()
-
-    def one(self, parent: Module, target: Module, name: str, path: str) -> None:
-        """Wrap one module that is found already."""
+    def one(self, parent: Module, target: Module, name: str, path: str, *, tied: Module | None = None) -> None:
+        """Wrap one module that is found already, or add to what wraps it."""
+        if isinstance(target, Whole):
+            _update_whole(target, self.adapter, tied)
+            self.root.changed()
+            return
         wrapper = Whole(target, self.adapter)
-        update_whole(wrapper, self.adapter, None)
+        wrapper.brittle = self.versions.peft == (0, 18)
+        _update_whole(wrapper, self.adapter, tied)
         _check(wrapper, target, path)
-        parent.children[name] = wrapper
-        self.root.changed()
+        self._place(wrapper, parent, name)
 
     def tokens(self, entries: Sequence[str], indices: Any, *, tied: TokenLayer | None = None) -> None:
         """Wrap modules for token rows; PEFT insists that there is one."""
@@ -132,8 +122,7 @@ class Wrapping:
 
     def _place(self, wrapper: Auxiliary, parent: Module, name: str) -> None:
         set_active(wrapper, [self.adapter] if self.activate else [])
-        parent.children[name] = wrapper
-        self.root.changed()
+        self.root.put(parent, name, wrapper)
 
 
 def _inside_tuner(adapter: str) -> Refused:
@@ -158,7 +147,7 @@ def _class(module: Module) -> str:
     return f"torch.nn.modules.container.{module.type}" if module.type in FORBIDDEN else module.type
 
 
-def update_whole(wrapper: Whole, adapter: str, tied: Module | None) -> None:
+def _update_whole(wrapper: Whole, adapter: str, tied: Module | None) -> None:
     """Give an adapter its own copy of a module, unless it has one."""
     wrapper.adapters.add(adapter)
     if adapter in wrapper.copies:
@@ -171,17 +160,6 @@ def update_whole(wrapper: Whole, adapter: str, tied: Module | None) -> None:
         wrapper.copies[adapter] = copy
 
 
-def weight_of(module: Module) -> Param | None:
-    """What the attribute `weight` gives."""
-    if isinstance(module, Tuner | TokenLayer):
-        return weight_of(module.base)
-    if isinstance(module, Whole):
-        return weight_of(module.current)
-    if isinstance(module, TokenWrapper):
-        return weight_of(module.layer)
-    return module.params.get("weight")
-
-
 def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, path: str, versions: Versions) -> None:
     """`TrainableTokensLayer.update_layer`: take the rows of an adapter from the base."""
     if tied:
@@ -191,7 +169,7 @@ def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, pa
     weight = weight_of(base)
     if weight is None:
         raise Refused("AttributeError", f"'{base.type}' object has no attribute 'weight'", module=path)
-    base = _attributes_of(base)
+    base = attributes_of(base)
     if base.kind is not Kind.EMBEDDING and versions.peft >= (0, 16):
         needed = "in_features" if versions.peft >= (0, 18) else "embedding_dim"
         if needed == "embedding_dim" or base.kind not in (Kind.LINEAR, Kind.UNKNOWN):
@@ -206,17 +184,6 @@ def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, pa
     width = weight.shape[1:] if weight.shape else None
     layer.indices[adapter] = indices
     layer.deltas[adapter] = Param((count, *width) if width is not None else None, ("rows", weight.value, str(indices)))
-
-
-def _attributes_of(module: Module) -> Module:
-    """The module that answers for a wrapper; active token rows answer for their weight alone."""
-    while True:
-        if isinstance(module, Whole):
-            module = module.current
-        elif isinstance(module, TokenWrapper) and (module.disabled or not module.active):
-            module = module.layer.base
-        else:
-            return module
 
 
 def set_active(wrapper: Auxiliary, names: Sequence[str]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Auxiliary, TokenWrapper, Tuner, Whole, walk
+from adapterlint.peft.modules import walk
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.weights import Loaded
+from adapterlint.peft.wrappers import Auxiliary, TokenWrapper, Tuner, Whole
 
 KINDS = {
     # what PEFT refuses
@@ -127,8 +128,7 @@ def _tied_split(model: Model, name: str) -> Iterator[Event]:
         return
     owned = {path for path, wrapper in auxiliaries(model.root) if name in wrapper.adapters}
     for group in model.tree.tied:
-        modules = {parameter.rpartition(".")[0] for parameter in group} - {model.tree.input_embeddings or ""}
-        ends = modules | {model.tree.input_embeddings or ""}
+        ends = {parameter.rpartition(".")[0] for parameter in group} | {model.tree.input_embeddings or ""}
         if owned & ends and not owned >= {end for end in ends if not end.endswith("shared")}:
             yield Event("tied-embeddings-split", sorted(owned & ends)[0], (name,))
 

@@ -6,22 +6,23 @@ Follows `BaseTuner.inject_adapter` (`peft/tuners/tuners_utils.py`), the `_create
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.additional_modules import add_auxiliaries
-from adapterlint.peft.auxiliary import Wrapping, switch, update_rows, update_whole
-from adapterlint.peft.matching import Targets
+from adapterlint.peft.auxiliary import Wrapping, switch, update_rows
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Module, Param, TokenLayer, Tuner, Whole, find, unwrapped, walk
+from adapterlint.peft.modules import Module, Transposed, find, walk
 from adapterlint.peft.moe import convert_config
 from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.preparation import check_config, check_tied, expand_targets, matches_whole, prepare_targets
+from adapterlint.peft.patterns import pattern
+from adapterlint.peft.preparation import check_config, check_tied, expand_targets, prepare_targets, targets_of
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.replication import replicate_layers
 from adapterlint.peft.tuner_layers import LAYERS, parameters_at
 from adapterlint.peft.tuner_parameters import Site
+from adapterlint.peft.wrappers import TokenLayer, Tuner, Whole, unwrapped
 
 _MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
 
@@ -40,6 +41,7 @@ class Injection:
         self.adapter = adapter
         self.config = config
         self.versions = model.versions
+        self._draw = model.random()
 
     def run(self) -> None:
         """Inject.
@@ -68,7 +70,7 @@ class Injection:
             raise self._nothing_matched()
         self.model.targeted = True
         self._warn_about_patterns()
-        self._set_tuner(self.model.active)
+        set_adapters(self.model, self.model.active)
         self._check_bias()
         if since >= (0, 16):
             add_auxiliaries(self.model, self.adapter, self.config)
@@ -81,12 +83,12 @@ class Injection:
         """Wrap every target module; whether there was any."""
         since = self.versions.peft
         saved = self.config.get("modules_to_save") or ()
-        targets = Targets(self.config, last_index=since < (0, 20), saved=tuple(saved) if since >= (0, 16) else ())
+        targets = targets_of(self.model, self.config)
         self._excluded = self._unmatched = 0
         self._tied_targets: list[str] = []
         tie = frozenset(self.config.get("target_modules_to_tie") or ())
         undecided = self.config.get("target_modules") is None
-        early = tuple(saved) if since < (0, 16) and self.config.get("modules_to_save") is not None else ()
+        early = tuple(saved) if since < (0, 16) else ()
         found = False
         for path in self._candidates():
             if early and path.endswith(early):
@@ -108,7 +110,7 @@ class Injection:
         """The names that may be targets, as they are before the first is wrapped."""
         if self._dummy:
             return
-        below: tuple[str, ...] = ()
+        below = ""
         inner = self.versions.peft < (0, 16)
         for path, module in walk(self.model.root):
             if not path or (below and path.startswith(below)):
@@ -116,17 +118,13 @@ class Injection:
             yield path
             if isinstance(module, Tuner | TokenLayer):
                 if not inner:
-                    below = (*below[-1:], f"{path}.") if below and path.startswith(below[-1]) else (f"{path}.",)
+                    below = f"{path}."
                 else:
                     yield from (f"{path}.{name}" for name, _ in module.inner_names())
 
     def _wrap_early(self, path: str) -> None:
         """0.15 wraps `modules_to_save` among the targets."""
         parent, target, name = self._submodules(path)
-        if isinstance(target, Whole):
-            update_whole(target, self.adapter, None)
-            self.model.root.changed()
-            return
         wrapping = Wrapping(self.model.root, "", self.adapter, activate=True, versions=self.versions)
         wrapping.one(parent, target, name, path)
 
@@ -157,7 +155,7 @@ class Injection:
         layer = target if same and isinstance(target, Tuner) else self._new_layer(target, key, parameter)
         found = self.model.in_file.get(_stripped(path), {})
         partial = self.model.tree.partial
-        site = Site(unwrapped(target), key, self.config, self.model.random(), layer, self.versions, found, partial)
+        site = Site(unwrapped(target), key, self.config, self._draw, layer, self.versions, found, partial)
         if self.config.peft_type == "VERA" and self.model.shared:
             self._share_projections(site)
         tuned = parameters_at(site)
@@ -165,8 +163,7 @@ class Injection:
             self._tie_parameters(tuned)
         layer.adapters[self.adapter] = tuned
         if layer is not target:
-            parent.children[name] = layer
-            self.model.root.changed()
+            self.model.root.put(parent, name, layer)
 
     def _check_parameters(self) -> None:
         """Before 0.20 one adapter of a model may target parameters."""
@@ -196,7 +193,7 @@ class Injection:
 
     def _is_feedforward(self, key: str) -> bool:
         modules = self.config.get("feedforward_modules") or ()
-        return matches_whole(modules, key) if isinstance(modules, str) else key.endswith(tuple(modules))
+        return pattern(modules).matches(key) is True if isinstance(modules, str) else key.endswith(tuple(modules))
 
     def _tie_parameters(self, tuned: Any) -> None:
         """The transposed LoRA of the embedding for a head that is tied to it."""
@@ -240,8 +237,7 @@ class Injection:
             return
         layer = TokenLayer(target, self.adapter)
         update_rows(layer, self.adapter, indices, tied=False, path=path, versions=self.versions)
-        parent.children[name] = layer
-        self.model.root.changed()
+        self.model.root.put(parent, name, layer)
 
     def _check_mamba(self, name: str) -> None:
         types = _MAMBA if self.versions.peft >= (0, 20) else _MAMBA - {"nemotron_h"}
@@ -313,12 +309,6 @@ class Injection:
 
     # -------------------------------------------------------------------------------------------- activation
 
-    def _set_tuner(self, names: Iterable[str]) -> None:
-        """`self.set_adapter(self.active_adapters)`."""
-        if self.versions.peft >= (0, 18):
-            switch(self.model.root, list(names), self.versions)
-        set_tuners(self.model.root, list(names), self.config.peft_type)
-
     def _check_bias(self) -> None:
         """`_mark_only_adapters_as_trainable` knows three kinds of bias."""
         for name in self.model.active:
@@ -341,27 +331,12 @@ def check_name(name: str) -> None:
         raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
 
 
-class Transposed(Param):
-    """A transposed view of another parameter."""
-
-    __slots__ = ("of",)
-
-    def __init__(self, of: Param) -> None:
-        self.of = of
-
-    @property
-    def shape(self) -> Any:  # type: ignore[override]
-        """The shape of the other, turned."""
-        return self.of.shape[::-1] if self.of.shape is not None else None
-
-    @property
-    def value(self) -> Any:
-        """Where the data of the other comes from."""
-        return self.of.value
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self.of.value = value
+def set_adapters(model: Model, names: Sequence[str]) -> None:
+    """`BaseTuner.set_adapter`, which before 0.18 left auxiliary modules as they were."""
+    if model.versions.peft >= (0, 18):
+        switch(model.root, names, model.versions)
+    set_tuners(model.root, list(names), model.peft_type or "")
+    model.active = list(names)
 
 
 def set_tuners(root: Module, names: list[str], method: str) -> None:

@@ -15,14 +15,15 @@ from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.injection import Injection, check_name
-from adapterlint.peft.matching import IMPLICIT_HEADS, Targets
+from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Param, unwrapped, walk
+from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig, open_config
-from adapterlint.peft.preparation import expand_targets, prepare_targets
+from adapterlint.peft.preparation import expand_targets, prepare_targets, targets_of
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.weights import Loaded, load_tensors
+from adapterlint.peft.wrappers import unwrapped
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
 _LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
@@ -93,13 +94,7 @@ def _create(model: Model, name: str, config: OpenedConfig) -> None:
     try:
         if early:
             _add_head(model, config)
-        model.configs[name] = config
-        if config.prompt_learning:
-            if config.task_type is None:
-                pass  # PeftModel itself takes prompts of no task
-            _set_up_prompt(model, name, config)
-        else:
-            _inject(model, name, config)
+        _put(model, name, config)
         if model.versions.peft < (0, 16):
             add_auxiliaries(model, name, config, outside=True)
         if model.task in IMPLICIT_HEADS:
@@ -112,6 +107,15 @@ def _create(model: Model, name: str, config: OpenedConfig) -> None:
         model.peft_type = model.task = None
         model.configs.pop(name, None)
         raise
+
+
+def _put(model: Model, name: str, config: OpenedConfig) -> None:
+    """Put what an adapter consists of into the model; PeftModel itself takes prompts of no task."""
+    model.configs[name] = config
+    if config.prompt_learning:
+        _set_up_prompt(model, name, config)
+    else:
+        _inject(model, name, config)
 
 
 def _add_head(model: Model, config: OpenedConfig) -> None:
@@ -157,11 +161,7 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
         )
         raise Refused("ValueError", text, cause="mixed-peft-types")
     try:
-        model.configs[name] = config
-        if config.prompt_learning:
-            _set_up_prompt(model, name, config)
-        else:
-            _inject(model, name, config)
+        _put(model, name, config)
     except (Refused, Undecided):
         model.configs.pop(name, None)
         raise
@@ -179,7 +179,7 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
             raise Refused(refusal.error, refusal.text, cause="config")
     Injection(model, name, config).run()
     if config.peft_type == "TRAINABLE_TOKENS":
-        tie_token_layers(model, name, config)
+        tie_token_layers(model, name)
 
 
 def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
@@ -187,8 +187,7 @@ def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
     check_name(name)
     prepare_targets(model, config)
     expand_targets(model, config)
-    saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
-    matcher = Targets(config, last_index=model.versions.peft < (0, 20), saved=saved)
+    matcher = targets_of(model, config)
     shapes = []
     for path, module in walk(model.root):
         if matcher.verdict(path) and module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D):

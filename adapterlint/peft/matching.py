@@ -124,9 +124,8 @@ class Targets:
         """
         if self._simple:
             return module.endswith(self._tails) or module in (self._names or ())
-        if self.is_excluded(module) or self._saved.cover(module):
-            return None
-        return bool(self._matches(module))
+        out = self._is_out(module)
+        return None if out else bool(out is False and self._is_named(module))
 
     def why_not(self, module: str) -> str:
         """The key of the config that keeps a module from being a target, for one that is none."""
@@ -144,17 +143,21 @@ class Targets:
         return None if self._unknown_owner and not self._matches(module) else False
 
     def _matches(self, module: str) -> bool | None:
+        out = self._is_out(module)
+        found = False if out else self._is_named(module)
+        return None if found and out is None else found
+
+    def _is_out(self, module: str) -> bool | None:
         excluded = self.is_excluded(module)
         saved = False if excluded else self._saved.cover(module)
-        if excluded or saved:
-            return False
+        return True if excluded or saved else None if None in (excluded, saved) else False
+
+    def _is_named(self, module: str) -> bool | None:
         if self._names is None:
-            found = None if self._pattern is None else self._pattern.matches(module)
-        elif module in self._names:  # PEFT lets a full name pass `layers_to_transform`
-            found = True
-        else:
-            found = module.endswith(self._tails) and self._in_layers(module)
-        return None if found and None in (excluded, saved) else found
+            return None if self._pattern is None else self._pattern.matches(module)
+        if module in self._names:  # PEFT lets a full name pass `layers_to_transform`
+            return True
+        return module.endswith(self._tails) and self._in_layers(module)
 
     def is_excluded(self, module: str) -> bool | None:
         """Whether `exclude_modules` takes a module out; `None` if its pattern cannot be matched in time."""

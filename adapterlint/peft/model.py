@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
-from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
-from adapterlint.peft.modules import Auxiliary, Module, Param, TokenLayer, Tuner, build, find, walk
+from adapterlint.peft.modules import Module, Param, build, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner
 
 _GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
 _BASE_LAYER = re.compile(r"[^.]+\.base_layer\.")
@@ -141,10 +141,6 @@ class Model:
                 params.extend([(dot + name, param) for name, param in module.params.items()])
             self._outline = (self.root.version, params, wrappers)
         return self._outline[1], self._outline[2]
-
-    def model_config(self, key: str) -> Any:
-        """A value of the base's config."""
-        return self.tree.config.get(key)
 
 
 def _uncalled(tree: ModuleTree) -> frozenset[str]:

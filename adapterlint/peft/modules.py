@@ -1,4 +1,4 @@
-"""The modules of a symbolic model: what PEFT replaces in a base, and the parameters that are shared, copied and loaded.
+"""The modules of a symbolic model, and the parameters that are shared, copied and loaded.
 
 A parameter has no data but a value that says where its data comes from. Two modules compute the same if they are built
 of the same values; `None` is the value of a parameter as the base has it in this place.
@@ -10,7 +10,6 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
-from adapterlint.peft.refused import Refused
 
 Value = Hashable
 
@@ -28,6 +27,29 @@ class Param:
     def __init__(self, shape: Shape | None, value: Value = None) -> None:
         self.shape = shape
         self.value = value
+
+
+class Transposed(Param):
+    """A transposed view of another parameter."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Param) -> None:
+        self.of = of
+
+    @property
+    def shape(self) -> Any:  # type: ignore[override]
+        """The shape of the other, turned."""
+        return self.of.shape[::-1] if self.of.shape is not None else None
+
+    @property
+    def value(self) -> Any:
+        """Where the data of the other comes from."""
+        return self.of.value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.of.value = value
 
 
 class Module:
@@ -90,6 +112,11 @@ class Root(Module):
         self.version = 0
         self._walks: dict[tuple[str, bool], Walk] = {}
 
+    def put(self, parent: Module, name: str, module: Module) -> None:
+        """Put a module in the place of another one, somewhere below."""
+        parent.children[name] = module
+        self.changed()
+
     def changed(self) -> None:
         """Take note that a module was put in the place of another one, somewhere below."""
         self.version += 1
@@ -121,213 +148,6 @@ def copy_param(param: Param, memo: dict[int, Any]) -> Param:
         memo[id(param)] = Param(param.shape, param.value)
     found: Param = memo[id(param)]
     return found
-
-
-class Tuned:
-    """What one adapter has on one tuned module.
-
-    Args:
-        params: (Attribute of the layer, rest of the name) -> parameter: `("lora_A", ".weight")` is
-            `lora_A.<adapter>.weight` in the model.
-        neutral: The attributes without effect as long as all their parameters are as they were initialised.
-        traits: Whatever else the output depends on: scaling, variant.
-    """
-
-    __slots__ = ("guessed", "neutral", "params", "problem", "traits")
-
-    def __init__(self, params: dict[tuple[str, str], Param], neutral: frozenset[str], traits: Hashable = None) -> None:
-        self.params = params
-        self.neutral = neutral
-        self.traits = traits
-        self.problem: str | None = None  # the class of the error that a forward pass gives
-        self.guessed = False  # whether the parameters are no more than what the file has
-
-    def copy(self, memo: dict[int, Any]) -> Tuned:
-        """The same with parameters of its own."""
-        new = Tuned({key: copy_param(p, memo) for key, p in self.params.items()}, self.neutral, self.traits)
-        new.problem, new.guessed = self.problem, self.guessed
-        return new
-
-
-class Tuner(Module):
-    """A `BaseTunerLayer`: a module of the base with what adapters add to it.
-
-    Args:
-        base: What it wraps.
-        layer: The class of layer, such as `Linear` or `ParamWrapper`.
-        method: The PEFT type.
-    """
-
-    __slots__ = ("active", "adapters", "attributes", "disabled", "feedforward", "method", "parameter")
-
-    def __init__(self, base: Module, layer: str, method: str, adapter: str) -> None:
-        super().__init__(Kind.OTHER, layer)
-        self.children["base_layer"] = base
-        self.method = method
-        self.adapters: dict[str, Tuned] = {}
-        self.attributes: tuple[tuple[str, str], ...] = ()  # (attribute, class): what holds the parameters
-        self.active = [adapter]
-        self.disabled = False
-        self.feedforward = False
-        self.parameter = ""
-
-    @property
-    def base(self) -> Module:
-        """What it wraps."""
-        return self.children["base_layer"]
-
-    def inner_names(self) -> Iterator[tuple[str, bool]]:
-        """The containers of its parameters, and what is in them for each adapter."""
-        for attribute, type in self.attributes:
-            yield attribute, False
-            if type == "ModuleDict":
-                holds = {a for t in self.adapters.values() for a, _ in t.params}
-                yield from ((f"{attribute}.{name}", attribute in holds) for name in self.adapters)
-
-    def state(self) -> Iterator[tuple[str, Param]]:
-        """The parameters of all adapters."""
-        for name, tuned in self.adapters.items():
-            for (attribute, rest), param in tuned.params.items():
-                yield f"{attribute}.{name}{rest}", param
-
-    def _blank(self, memo: dict[int, Any]) -> Module:
-        new = Tuner(self.base, self.type, self.method, "")
-        new.adapters = {name: tuned.copy(memo) for name, tuned in self.adapters.items()}
-        new.attributes, new.active, new.disabled = self.attributes, list(self.active), self.disabled
-        new.feedforward, new.parameter = self.feedforward, self.parameter
-        return new
-
-
-class Auxiliary(Module):
-    """An `AuxiliaryTrainingWrapper`: a module that every adapter may bring in its own version."""
-
-    __slots__ = ("active", "adapters", "disabled")
-    label = ""
-
-    def __init__(self, type: str, adapter: str) -> None:
-        super().__init__(Kind.OTHER, type)
-        self.adapters: set[str] = set()
-        self.active: list[str] = [adapter]
-        self.disabled = False
-
-
-class Whole(Auxiliary):
-    """A `ModulesToSaveWrapper`: each adapter has a whole copy of the module."""
-
-    __slots__ = ("brittle",)
-    label = "modules_to_save"
-
-    def __init__(self, original: Module, adapter: str) -> None:
-        super().__init__("ModulesToSaveWrapper", adapter)
-        self.brittle = False
-        self.children["original_module"] = original
-        self.children["modules_to_save"] = Part("ModuleDict")
-        self.keywords_only = original.keywords_only
-
-    def check_attributes(self) -> None:
-        """In 0.18 a wrapper whose versions are all inactive cannot be asked for an attribute (fixed in 0.19)."""
-        if self.brittle and not (self.active or self.disabled):
-            raise Refused("IndexError", "list index out of range")
-
-    @property
-    def original(self) -> Module:
-        """The module of the base."""
-        return self.children["original_module"]
-
-    @property
-    def current(self) -> Module:
-        """The version that attributes are taken from."""
-        if self.disabled or not self.active or self.active[0] not in self.copies:
-            return self.original
-        return self.copies[self.active[0]]
-
-    @property
-    def copies(self) -> dict[str, Module]:
-        """Adapter -> its copy."""
-        return self.children["modules_to_save"].children
-
-    def child(self, name: str) -> Module | None:
-        """Its own, else what the active version has."""
-        if name in self.children:
-            return self.children[name]
-        self.check_attributes()
-        return self.current.child(name)
-
-    def _blank(self, memo: dict[int, Any]) -> Module:
-        new = Whole(self.original, "")
-        new.brittle = self.brittle
-        new.adapters, new.active, new.disabled = set(self.adapters), list(self.active), self.disabled
-        return new
-
-
-class TokenLayer(Module):
-    """A `TrainableTokensLayer`: an embedding of which each adapter replaces some rows.
-
-    Args:
-        tied: The layer whose rows it shares.
-    """
-
-    __slots__ = ("active", "deltas", "disabled", "graded", "indices", "tied")
-
-    def __init__(self, base: Module, adapter: str, tied: TokenLayer | None = None) -> None:
-        super().__init__(Kind.OTHER, "TrainableTokensLayer")
-        self.children["base_layer"] = base
-        self.tied = tied
-        self.deltas: dict[str, Param] = tied.deltas if tied else {}
-        self.indices: dict[str, Any] = tied.indices if tied else {}
-        self.active = [adapter]
-        self.disabled = False
-        self.graded = False  # whether torch follows its rows back to a weight in training, and does not copy them
-
-    @property
-    def base(self) -> Module:
-        """What it wraps."""
-        return self.children["base_layer"]
-
-    def inner_names(self) -> Iterator[tuple[str, bool]]:
-        """The containers of its rows."""
-        yield "trainable_tokens_delta", False
-        yield "trainable_tokens_original", False
-
-    def state(self) -> Iterator[tuple[str, Param]]:
-        """The rows of all adapters."""
-        for name, param in self.deltas.items():
-            yield f"trainable_tokens_delta.{name}", param
-
-    def _blank(self, memo: dict[int, Any]) -> Module:
-        if self.graded:
-            text = "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol"
-            raise Refused("RuntimeError", f"{text} at the moment.")
-        tied = memo.get(id(self.tied), self.tied)
-        new = TokenLayer(self.base, "", tied)
-        if tied is None:
-            new.deltas = {name: copy_param(p, memo) for name, p in self.deltas.items()}
-            new.indices = dict(self.indices)
-        new.active, new.disabled = list(self.active), self.disabled
-        return new
-
-
-class TokenWrapper(Auxiliary):
-    """A `TrainableTokensWrapper`: token rows as an auxiliary module."""
-
-    __slots__ = ()
-    label = "trainable_token_indices"
-
-    def __init__(self, layer: TokenLayer, adapter: str) -> None:
-        super().__init__("TrainableTokensWrapper", adapter)
-        self.children["token_adapter"] = layer
-
-    @property
-    def layer(self) -> TokenLayer:
-        """The layer that holds the rows."""
-        layer = self.children["token_adapter"]
-        assert isinstance(layer, TokenLayer)
-        return layer
-
-    def _blank(self, memo: dict[int, Any]) -> Module:
-        new = TokenWrapper(self.layer, "")
-        new.adapters, new.active, new.disabled = set(self.adapters), list(self.active), self.disabled
-        return new
 
 
 # What decoders and encoders of transformers call with keyword arguments alone.
@@ -391,11 +211,4 @@ def find(root: Module, path: str) -> Module | None:
     module: Module | None = root
     for name in path.split(".") if path else ():
         module = module.child(name) if module is not None else None
-    return module
-
-
-def unwrapped(module: Module) -> Module:
-    """`get_base_layer`: what tuner layers wrap."""
-    while isinstance(module, Tuner | TokenLayer):
-        module = module.base
     return module

@@ -61,11 +61,10 @@ class OpenedConfig(dict[str, Any]):
 
     def __init__(self, peft_type: str, values: dict[str, Any], release: str) -> None:
         self.peft_type = peft_type
-        self.ignored: list[str] = []
         known = {name: f for name, f in fields_of(peft_type).items() if in_range(release, f.since, f.until)}
         defaults = {name: f.default for name, f in known.items() if f.default is not MISSING}
         given = {key: value for key, value in values.items() if key in known}
-        self.ignored = [key for key in values if key not in known]
+        self.ignored: list[str] = [key for key in values if key not in known]
         super().__init__(defaults | given)
         for key in ("modules_to_save", "target_modules"):
             if isinstance(self.get(key), list):

@@ -12,7 +12,8 @@ from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Auxiliary, Module, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
+from adapterlint.peft.modules import Module
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
 Expression = tuple[tuple[str, Hashable], ...]
 
@@ -80,7 +81,7 @@ class Output:
             tuned = layer.adapters.get(name)
             if tuned is None:
                 continue
-            problem = tuned.problem or self._misfit(layer, name, tuned)
+            problem = tuned.problem or self._misfit(name, tuned)
             if problem is not None:
                 self._fail(problem, path)
             if not is_idle(tuned):
@@ -89,7 +90,7 @@ class Output:
                 added.append((layer.method, tuned.traits, values, shared))
         return (*base, (path, tuple(added))) if added else base
 
-    def _misfit(self, layer: Tuner, name: str, tuned: Tuned) -> str | None:
+    def _misfit(self, name: str, tuned: Tuned) -> str | None:
         """VeRA: a rank that is not that of the shared projections."""
         mine, shared = tuned.params.get(("vera_lambda_d", "")), self._shared.get("vera_A", {}).get(name)
         if mine is None or shared is None or not mine.shape or not shared.shape:

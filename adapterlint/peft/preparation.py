@@ -10,9 +10,10 @@ import re
 from typing import Any
 
 from adapterlint.peft.default_targets import default_targets
-from adapterlint.peft.matching import ALL_LINEAR, component_pattern
+from adapterlint.peft.matching import ALL_LINEAR, Components, Targets
 from adapterlint.peft.model import Model, all_linear
 from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.patterns import pattern
 from adapterlint.peft.refused import Refused
 
 EMBEDDING_NAMES = ("embed_tokens", "lm_head")
@@ -74,7 +75,7 @@ def check_tied(model: Model, config: OpenedConfig) -> None:
     to_save = any(_names_embedding(m, since) for m in set(saved))
     targets = config.get("target_modules")
     if isinstance(targets, str):
-        targeted = any(matches_whole(targets, name) for name in EMBEDDING_NAMES)
+        targeted = any(pattern(targets).matches(name) for name in EMBEDDING_NAMES)
     else:
         targeted = any(_names_embedding(m, since) for m in targets or ())
     tied = model.tied_modules()
@@ -161,18 +162,16 @@ def expand_targets(model: Model, config: OpenedConfig) -> None:
         config["target_modules"] = all_linear(model, config)
 
 
+def targets_of(model: Model, config: OpenedConfig) -> Targets:
+    """Which modules an adapter targets; since 0.16 none that it brings whole."""
+    saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
+    return Targets(config, last_index=model.versions.peft < (0, 20), saved=saved)
+
+
 def _without_tied(entries: list[str], tied: list[str]) -> list[str]:
     left = list(entries)
     for name in tied:
-        match = next((e for e in left if re.match(component_pattern(e), name)), None)
+        match = next((e for e in left if Components([e]).cover(name)), None)
         if match is not None:
             left.remove(match)
     return left
-
-
-def matches_whole(pattern: str, text: str) -> bool:
-    """`re.fullmatch`; a pattern that is none matches nothing."""
-    try:
-        return re.fullmatch(pattern, text) is not None
-    except re.error:
-        return False

@@ -28,8 +28,7 @@ def replicate_layers(model: Model, layer_map: Any) -> None:
     new = Module(parent.children[name].kind, "ModuleList")
     for place, index in enumerate(indices):
         new.children[str(place)] = _clone(layers[index])
-    parent.children[name] = new
-    model.root.changed()
+    model.root.put(parent, name, new)
     before = model.layers or tuple(range(len(layers)))
     model.layers = tuple(before[i] for i in indices)
 

@@ -10,15 +10,16 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
-from adapterlint.peft.injection import set_tuners
+from adapterlint.peft.injection import set_adapters, set_tuners
 from adapterlint.peft.loading import load
 from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, walk
+from adapterlint.peft.modules import walk
 from adapterlint.peft.outputs import Expression, Output
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
 
 # Values that nobody thought of make PEFT stumble too, somewhere; where is not worth a guess.
 UNDECIDABLE = (Undecided, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -269,10 +270,7 @@ def _activate(model: Model, names: Sequence[str]) -> None:
     """`model.base_model.set_adapter([...])`, which before 0.18 left auxiliary modules as they were."""
     if model.prompt_learning:  # the base is a model of transformers, which has a method of the same name
         raise Refused("ValueError", "No adapter loaded. Please load an adapter first.", cause="one-active-only")
-    if model.versions.peft >= (0, 18):
-        switch(model.root, names, model.versions)
-    set_tuners(model.root, list(names), model.peft_type or "")
-    model.active = list(names)
+    set_adapters(model, names)
 
 
 def prompt_error(model: Model) -> str | None:

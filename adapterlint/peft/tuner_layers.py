@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft import tuner_parameters as parameters
-from adapterlint.peft.modules import Auxiliary, Param, Tuned
+from adapterlint.peft.modules import Param
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.tuner_parameters import CONVOLUTIONS, Site
+from adapterlint.peft.wrappers import Auxiliary, Tuned
 
 LINEAR, GPT2, EMBEDDING = Kind.LINEAR, Kind.GPT2_CONV1D, Kind.EMBEDDING
 CONV1D, CONV2D, CONV3D = CONVOLUTIONS

@@ -13,10 +13,11 @@ from typing import Any
 from adapterlint.base.tree import Kind, Shape
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
-from adapterlint.peft.modules import Module, Param, Tuned, Tuner, Value, walk
+from adapterlint.peft.modules import Module, Param, Value, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
+from adapterlint.peft.wrappers import Tuned, Tuner
 
 LINEAR, GPT2, EMBEDDING = Kind.LINEAR, Kind.GPT2_CONV1D, Kind.EMBEDDING
 CONVOLUTIONS = (Kind.CONV1D, Kind.CONV2D, Kind.CONV3D)
@@ -91,6 +92,8 @@ def _shape(*shape: int | None) -> Shape | None:
 def lora(site: Site) -> Tuned:
     """LoRA and DoRA."""
     config, module = site.config, site.module
+    init = config.get("init_lora_weights")
+    decomposed = changes_base_on_loading(init)
     r = site.rank()
     alpha = site.pattern("alpha_pattern", config.get("lora_alpha"))
     traits = (r, alpha, bool(config.get("use_rslora")), bool(config.get("use_dora")), config.signature())
@@ -105,12 +108,10 @@ def lora(site: Site) -> Tuned:
     else:
         inputs, outputs = site.features
         # OLoRA does not turn the weight of a GPT-2 Conv1D, and neither factor fits then (`olora_init`).
-        turned = str(config.get("init_lora_weights")).lower() == "olora" and module.kind is GPT2
+        turned = str(init).lower() == "olora" and module.kind is GPT2
         rows, columns = (outputs, inputs) if turned else (inputs, outputs)
         # A decomposition has no more ranks than the weight.
-        rank = (
-            min(n for n in (r, inputs, outputs) if n) if changes_base_on_loading(config.get("init_lora_weights")) else r
-        )
+        rank = min(n for n in (r, inputs, outputs) if n) if decomposed else r
         params = {("lora_A", ".weight"): site.random(rank, rows), ("lora_B", ".weight"): site.constant(columns, rank)}
         neutral, magnitude = {"lora_B"}, (outputs,)
         if config.get("lora_bias"):
@@ -118,8 +119,7 @@ def lora(site: Site) -> Tuned:
     if config.get("use_dora"):
         params["lora_magnitude_vector", ".weight"] = site.constant(*magnitude)
         neutral.add("lora_magnitude_vector")
-    init = config.get("init_lora_weights")
-    if changes_base_on_loading(init) and module.kind in (LINEAR, GPT2):
+    if decomposed and module.kind in (LINEAR, GPT2):
         weight = module.params.get("weight")
         if weight is not None:
             weight.value = ("decomposed", weight.value, str(init), r, site.draw if "niter" in str(init) else None)

@@ -14,12 +14,12 @@ from adapterlint.base.tree import Shape
 from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Auxiliary, Module, Param, TokenLayer, TokenWrapper, Tuner, Whole, find, walk
+from adapterlint.peft.modules import Module, Param, find, walk
 from adapterlint.peft.moe import convert_tensors
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
 
-PREFIX = "base_model.model."
 MAGNITUDE = "lora_magnitude_vector"
 
 _CLASSES = {
@@ -38,9 +38,9 @@ class Loaded:
     """What became of the tensors of an adapter's file.
 
     Args:
-        unexpected: Names in the file of those that reached no parameter.
+        unexpected: Names, as in a file, of those that reached no parameter.
         missing: Names, as in a file, of parameters of the adapter that no tensor fills.
-        overwritten: Parameters of the base that were overwritten -> whether as one of a wrapped module.
+        overwritten: Parameters of the base that were overwritten.
     """
 
     unexpected: tuple[str, ...]
@@ -55,7 +55,7 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
         Refused: One is missing without which PEFT does not go on, or shapes differ; what fits is loaded then.
     """
     found = convert_tensors(model, config, tensors)
-    _rename_auxiliary(model, adapter, found, tensors)
+    _rename_auxiliary(model, adapter, found)
     if model.broken:
         raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")
     _check_family(config, found, model)
@@ -69,11 +69,11 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
         _resize(model, adapter, config)
     result = _load(model, adapter, config, found, own)
     if config.prompt_learning:
-        _load_prompt(model, adapter, config, found)
+        _load_prompt(model, adapter, found)
     return result
 
 
-def _rename_auxiliary(model: Model, adapter: str, found: _Tensors, tensors: Mapping[str, Shape]) -> None:
+def _rename_auxiliary(model: Model, adapter: str, found: _Tensors) -> None:
     """Every auxiliary module names the tensors that it must have; PEFT looks them up without asking."""
     for inner, wrapper in auxiliaries(model.root):
         path = f"{model.prefix}.{inner}"
@@ -236,19 +236,15 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         text = f"Error(s) in loading state_dict for PeftModel{_CLASSES.get(str(model.task), '')}:\n\t"
         text += "\n\t".join(mismatched)
         raise Refused("RuntimeError", text, module=_module_of(mismatched[0]), cause="size-mismatch")
-    unexpected = sorted({_shown(k, adapter, v[1]) for k, v in found.items() if k not in state})
+    unexpected = sorted({loose_key(k, adapter) for k in found.keys() - state.keys()})
     saved = saved_keys(model, adapter, config, own, state)
-    missing = sorted({loose_key(k, adapter) for k in state if k not in found} & saved)
+    missing = sorted({loose_key(k, adapter) for k in state.keys() - found.keys()} & saved)
     return Loaded(tuple(unexpected), tuple(missing), tuple(overwritten))
 
 
 def loose_key(key: str, adapter: str) -> str:
     """A name without the adapter's name wherever that stands."""
     return key.replace(f".{adapter}.", ".").removesuffix(f".{adapter}")
-
-
-def _shown(key: str, adapter: str, origin: tuple[str, ...]) -> str:
-    return loose_key(key, adapter)
 
 
 def _is_projection(param: Param, shape: Shape) -> bool:
@@ -271,7 +267,7 @@ def _module_of(message: str) -> str:
     return match[1] if match else ""
 
 
-def _load_prompt(model: Model, adapter: str, config: OpenedConfig, found: _Tensors) -> None:
+def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:
     if "prompt_embeddings" not in found:
         raise Refused("KeyError", "'prompt_embeddings'", cause="prompt-missing")
     for name, param in model.prompts[adapter].items():

@@ -13,9 +13,10 @@ from adapterlint.adapter import Adapter
 from adapterlint.lint.example import Patch, base_of
 from adapterlint.peft.loading import load
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Tuner, Whole, find
+from adapterlint.peft.modules import find
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.versions import Versions
+from adapterlint.peft.wrappers import Tuner, Whole
 from adapterlint.simulation import Simulation, simulate
 
 SAMPLE = [fleet for fleet in recorded() if is_simulated(fleet)][::4]

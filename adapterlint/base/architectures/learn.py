@@ -7,11 +7,12 @@ is an explanation; where there is none, the table says what the default config g
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from adapterlint.base.architectures.candidates import candidates, is_number
 from adapterlint.base.expressions import Index, Missing, feature, number
 
 MAX_FEATURES = 60
@@ -148,13 +149,13 @@ class Learner:
         own: dict[str, Any] = {}
         for build, _ in samples:
             for cause in causes:
-                if _is_number(value := build.values.get(cause)) or isinstance(value, list):
+                if is_number(value := build.values.get(cause)) or isinstance(value, list):
                     own.setdefault(cause, value)
         if not own or len(own) > MAX_CAUSES:
             return None
         checks = sorted(range(len(values)), key=lambda n: not samples[n][0].changed)
         checks = _distinct(checks, samples, values, list(own))
-        for expression in _numbers(own, list(own), depth):
+        for expression in candidates(own, list(own), depth):
             if all(_number(expression, *samples[n]) == values[n] for n in checks):
                 return expression
         return None
@@ -259,99 +260,5 @@ def _near(a: str, b: str) -> bool:
     return a.rpartition(".")[0] == b.rpartition(".")[0]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _numbers(values: Mapping[str, Any], causes: list[str], depth: int) -> Iterator[Any]:
-    """Expressions over the causes, the simplest first."""
-    ints = [c for c in causes if _is_number(values.get(c))]
-    levels = list(reversed(range(depth)))
-    atoms: list[Any] = list(ints)
-    for cause in causes:
-        if isinstance(values.get(cause), list):
-            atoms += [["at", cause, level] for level in levels]
-            atoms += [["at", cause, level, 1] for level in levels]
-            atoms += [["at", cause, level, -1] for level in levels]
-            atoms += [["len", cause], ["sum", cause]]
-    yield from atoms
-    for atom in atoms:
-        for k in (2, 3, 4, 5, 6, 8, 9, 16):
-            yield ["*", k, atom]
-        for k in (1, 2, 3, 4, 8):
-            yield ["+", atom, k]
-            yield ["-", atom, k]
-        for k in (2, 4, 3, 8):
-            yield ["/", atom, k]
-        for level in levels:
-            yield ["*", atom, ["pow2", level]]
-            yield ["*", 2, ["*", atom, ["pow2", level]]]
-            yield ["*", 3, ["*", atom, ["pow2", level]]]
-            yield ["*", 4, ["*", atom, ["pow2", level]]]
-            yield ["*", 8, ["*", atom, ["pow2", level]]]
-        yield ["-", ["*", 2, atom], 1]
-        yield ["+", ["*", 2, atom], 1]
-        yield ["*", atom, atom]
-    pairs: list[Any] = []
-    for a, b in combinations(atoms, 2):
-        pairs += [["*", a, b], ["+", a, b], ["/", a, b], ["/", b, a], ["-", a, b], ["-", b, a]]
-    yield from pairs
-    for p in pairs:
-        for k in (2, 3, 4):
-            yield ["*", k, p]
-        yield ["/", p, 2]
-        yield ["+", p, 1]
-        yield ["+", p, 2]
-        for level in levels:
-            yield ["*", p, ["pow2", level]]
-    for a, b in combinations(atoms, 2):
-        for ratio in (["/", a, b], ["/", b, a]):
-            squared = ["*", ratio, ratio]
-            yield squared
-            yield ["+", squared, 1]
-            yield ["+", squared, 2]
-        for k in (2, 3, 4):
-            yield ["+", a, ["*", k, b]]
-            yield ["+", b, ["*", k, a]]
-        yield ["*", a, ["*", b, b]]
-        yield ["*", b, ["*", a, a]]
-        yield ["*", ["/", a, b], b]
-        yield ["*", ["/", b, a], a]
-        for x, y in ((a, b), (b, a)):
-            yield ["+", ["*", x, ["/", y, x]], ["*", 2, x]]
-            yield ["+", y, ["*", 2, ["/", y, x]]]
-            yield ["+", ["*", y, y], x]
-    if len(atoms) > 6:
-        return
-    for a in atoms:
-        for b, c in combinations([x for x in atoms if x != a], 2):
-            for x, y in ((b, c), (c, b)):
-                yield ["*", a, ["*", x, y]]
-                yield ["*", a, ["/", x, y]]
-                yield ["/", ["*", a, x], y]
-                yield ["*", a, ["+", x, y]]
-                yield ["+", a, ["*", x, y]]
-                yield ["+", a, ["+", x, y]]
-                yield ["*", a, ["+", x, ["*", 2, y]]]
-                yield ["+", a, ["*", 2, ["*", x, y]]]
-                yield ["+", ["*", 2, a], ["*", x, y]]
-                yield ["+", ["*", 2, a], ["*", 2, ["*", x, y]]]
-                yield ["*", ["/", a, x], ["+", x, ["*", 2, y]]]
-                yield ["*", 2, ["*", a, ["/", x, y]]]
-    if len(atoms) > 4:
-        return
-    for a, b, c, d in (p for four in combinations(atoms, 4) for p in _orders(four)):
-        yield ["+", ["*", a, b], ["*", c, d]]
-        yield ["*", a, ["+", b, ["*", c, d]]]
-        yield ["+", ["*", a, b], ["+", c, d]]
-        yield ["*", ["+", a, b], ["+", c, d]]
-
-
-def _orders(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    from itertools import permutations
-
-    return permutations(items)

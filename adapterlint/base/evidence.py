@@ -12,7 +12,7 @@ import msgspec
 from adapterlint.adapter import Unreadable
 from adapterlint.base.tree import Shape
 from adapterlint.files.byte_reader import ByteReader
-from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, parse_json
+from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, JsonText, Span, parse_json
 from adapterlint.files.safetensors_header import HeaderError, read_header
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
 from adapterlint.formats import MODEL_CONFIG
@@ -73,7 +73,7 @@ class _Reader:
 
     def weights(self, names: Iterable[str]) -> dict[str, Shape | None] | None:
         for file, index in WEIGHTS:
-            single = next((n for n in (file, f"{file}.header") if n in names), None)
+            single = _there(file, names)
             if single is not None and (found := self.tensors(single)) is not None:
                 return found
             if index in names and (found := self.shards(index, names)) is not None:
@@ -98,7 +98,7 @@ class _Reader:
         files = dict.fromkeys(mapping[name] for name in tensors)
         missing = []
         for file in list(files)[:MAX_SHARDS]:
-            there = next((n for n in (file, f"{file}.header") if n in names), None)
+            there = _there(file, names)
             if there is None:
                 missing.append(file)
                 continue
@@ -137,22 +137,28 @@ class _Reader:
         return None
 
     def json(self, name: str) -> dict[str, Any] | None:
-        file = inside(self.source.path, name)
         try:
             document = parse_json(self.source.read(name, MAX_JSON_BYTES + 1))
         except JsonError as error:
-            self.problems.append(Unreadable(file, error.kind, error.message, error.span))
+            self.note(name, error.kind, error.message, error.span)
         except SourceError as error:
             self.note(name, "io", error.message)
         else:
             if isinstance(document.value, dict):
                 return document.value
             message = f"It holds {shown(document.value)}, not an object"
-            self.problems.append(Unreadable(file, "not-object", message, document.span(""), document))
+            self.note(name, "not-object", message, document.span(""), document)
         return None
 
-    def note(self, name: str, kind: str, message: str) -> None:
-        self.problems.append(Unreadable(inside(self.source.path, name), kind, message))
+    def note(
+        self, name: str, kind: str, message: str, span: Span | None = None, document: JsonText | None = None
+    ) -> None:
+        self.problems.append(Unreadable(inside(self.source.path, name), kind, message, span, document))
+
+
+def _there(file: str, names: Iterable[str]) -> str | None:
+    """A file, or the bare header that stands for it."""
+    return next((n for n in (file, f"{file}.header") if n in names), None)
 
 
 def _safetensors(name: str, reader: ByteReader) -> dict[str, Shape | None]:

@@ -1,7 +1,7 @@
 """The small language of the table: what is in a model, counted and measured by the values of its config.
 
 A number is an int, the name of a config value, or `[operator, ...]`; a condition is a list of features whose values
-are looked up in a mapping. The standard library is enough, since the script that writes the table uses it too.
+are looked up in a mapping.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 MAX_NUMBER = 1 << 40  # a size beyond it is no size of a model
 MAX_NESTED_CONFIGS = 4  # `thinker_config.text_config.…`
 LABELS = "num_labels"
+ABSENT = -1  # the number of no node
+STAR = "*"  # ends the name of a module that a list has once for each index
 
 Plain = bool | int | str | None
 Index = tuple[tuple[int, int], ...]  # of each list around a module, outermost first: index and length
@@ -57,9 +59,7 @@ def _number(expression: Any, values: Mapping[str, Any], index: Index) -> float:
         return _real(_OPERATORS[operator](a, b))
     if operator == "pow2":
         return 1 << _position(index, rest[0])
-    value = values.get(rest[0])
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise Missing(rest[0])
+    value = _list(values.get(rest[0]))
     if operator == "len":
         return len(value)
     if operator == "sum":
@@ -93,6 +93,12 @@ def _position(index: Index, level: int) -> int:
     if level >= len(index):
         raise Missing("index")
     return index[level][0]
+
+
+def _list(value: Any) -> Sequence[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Missing(str(type(value)))
+    return value
 
 
 def _item(value: Sequence[Any], position: int) -> Any:
@@ -129,11 +135,9 @@ def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index =
     if operator == "mod":  # (i + c) % attr == attr or 0
         remainder = _int(values.get(rest[3])) if isinstance(rest[3], str) else rest[3]
         return bool((position + rest[2]) % _positive(_int(value)) == remainder)
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise Missing(rest[1])
     if operator == "in":
-        return position in value
-    return _plain(_item(value, position))  # "at"
+        return position in _list(value)
+    return _plain(_item(_list(value), position))  # "at"
 
 
 def _positive(value: int) -> int:
@@ -164,3 +168,34 @@ def decide(choice: Mapping[str, Any], values: Mapping[str, Any], index: Index = 
         if row == key and all(type(a) is type(b) for a, b in zip(row, key, strict=True)):
             return label
     raise Missing("no row")
+
+
+def default_of(choice: Mapping[str, Any], index: Index) -> Any:
+    """What the default config has at a place: as the first row of a choice says, unless it says so itself.
+
+    Indices beyond those of the default config have what the last of them has.
+    """
+    default = choice["d"] if "d" in choice else choice["m"][0][-1]
+    if isinstance(default, list):
+        return default[min(index[-1][0], len(default) - 1)] if index else default[0]
+    if isinstance(default, dict):
+        return default.get(".".join(str(i) for i, _ in index), next(iter(default.values())))
+    return default
+
+
+def settled(choice: Mapping[str, Any], values: Mapping[str, Any], index: Index = ()) -> Any:
+    """The label that a choice has for a config, that of the default config where this one does not decide it."""
+    try:
+        return decide(choice, values, index)
+    except Missing:
+        return default_of(choice, index)
+
+
+def options(choice: Any) -> list[Any]:
+    """Every label that a choice may have, those of its rows first."""
+    if isinstance(choice, int):
+        return [choice]
+    found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
+    default = choice.get("d", [])
+    found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
+    return list(dict.fromkeys(found))

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapterlint.base.expressions import Index, Missing, decide, number
+from adapterlint.base.expressions import ABSENT, STAR, Index, Missing, decide, default_of, number, options, settled
 from adapterlint.base.parts import Part, Scope
-from adapterlint.base.shared import STAR, Shared, default_of
+from adapterlint.base.shared import Shared
 from adapterlint.base.table import RELEASES, activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 from adapterlint.base.trie import Trie, count, trie
 
 MAX_NODES = 120_000  # DeepSeek-V3 in release 4 has 75,000
 MAX_ITEMS = 4096  # of one list of modules
-ABSENT = -1
 
 # "c" is for all that is none of the others: with modules and without parameters it is a container.
 KINDS: Mapping[str, Kind] = {
@@ -103,22 +102,21 @@ class Grower:
         if path in self.parts and not inside:
             self._part(path, there, certain)
             return
-        spec = self.entry.nodes[ref]
-        size = len(spec)
+        cls, letter, own, own_buffers, children = self.entry.nodes[ref]
         tensors = there if isinstance(there, dict) else None
-        parameters = self._tensors(spec[2], index, tensors, spec[1]) if size > 2 and spec[2] else {}
-        buffers = self._tensors(spec[3], index, tensors, "") if size > 3 and spec[3] else {}
+        parameters = self._tensors(own, index, tensors, letter)
+        buffers = self._tensors(own_buffers, index, tensors, "")
         if len(self.nodes) >= MAX_NODES:
             raise TooManyModules(path)
-        kind = KINDS[spec[1]]
-        if kind is Kind.CONTAINER and (parameters or size <= 4):
+        kind = KINDS[letter]
+        if kind is Kind.CONTAINER and (parameters or not children):
             kind = Kind.OTHER
-        self.nodes[path] = Node(path, kind, spec[0], parameters, buffers, certain)
-        if size <= 4:
+        self.nodes[path] = Node(path, kind, cls, parameters, buffers, certain)
+        if not children:
             return
         count = len(self.nodes)
         below = f"{path}." if path else ""
-        for child in spec[4]:
+        for child in children:
             if child[0][-1] == STAR:
                 self._items(child, below, index, tensors, certain)
                 continue
@@ -130,7 +128,7 @@ class Grower:
                 inner = tensors.get(child[0]) if tensors is not None else None
                 self._node(found, below + child[0], index, inner, certain and sure)
         if kind is Kind.CONTAINER and len(self.nodes) == count:
-            self.nodes[path] = Node(path, Kind.OTHER, spec[0], parameters, buffers, certain)
+            self.nodes[path] = Node(path, Kind.OTHER, cls, parameters, buffers, certain)
 
     def _activation(self, choice: Mapping[str, Any], path: str, certain: bool) -> None:
         """A module without parameters whose class a config value names."""
@@ -184,8 +182,9 @@ class Grower:
         if there is None:
             return (default, False) if decided is None else (decided, sure or "f" in choice)
         inner = there.get(name)
-        scores = {ref: self._score(ref, inner) for ref in dict.fromkeys([*_options(choice), default])}
-        winners = [ref for ref, score in scores.items() if score == max(scores.values())]
+        scores = {ref: self._score(ref, inner) for ref in dict.fromkeys([*options(choice), default])}
+        best = max(scores.values())
+        winners = [ref for ref, score in scores.items() if score == best]
         # A head that the checkpoint lacks, or nothing to go by.
         if decided is not None and (decided in winners or (inner is None and there is self.root)):
             return decided, True
@@ -199,19 +198,19 @@ class Grower:
         return hits - misses
 
     def _matched(self, ref: int, there: Any) -> tuple[int, int]:
-        spec = self.entry.nodes[ref]
-        own = {**(spec[2] if len(spec) > 2 else {}), **(spec[3] if len(spec) > 3 else {})}
-        required = sum(1 for s in own.values() if isinstance(s, list) or s is None)
-        if not isinstance(there, dict):
-            return 0, required
-        if self.packed and spec[1] == "l":  # quantised: its tensors have names of their own
-            return required, 0
         key = (id(self.entry), ref, id(there))
         if key in self._scores:
             return self._scores[key]
-        children = {c[0]: c[1] for c in spec[4]} if len(spec) > 4 else {}
-        hits = sum(1 for n in own if n in there)
-        misses = sum(1 for n, s in own.items() if n not in there and (isinstance(s, list) or s is None))
+        _, kind, parameters, buffers, below = self.entry.nodes[ref]
+        own = {**parameters, **buffers}
+        required = [name for name, sizes in own.items() if not isinstance(sizes, dict)]
+        if not isinstance(there, dict):
+            return 0, len(required)
+        if self.packed and kind == "l":  # quantised: its tensors have names of their own
+            return len(required), 0
+        children = {child[0]: child[1] for child in below}
+        hits = sum(name in there for name in own)
+        misses = sum(name not in there for name in required)
         for name, inner in there.items():
             if name in own:
                 continue
@@ -221,7 +220,7 @@ class Grower:
             if choice is None:
                 misses += count(inner)
                 continue
-            best = max((self._matched(r, inner) for r in _options(choice) if r != ABSENT), key=lambda p: p[0] - p[1])
+            best = max((self._matched(r, inner) for r in options(choice) if r != ABSENT), key=lambda p: p[0] - p[1])
             hits, misses = hits + best[0], misses + best[1]
         for name, choice in children.items():
             if name[-1] != STAR and name not in there and isinstance(choice, int):
@@ -251,10 +250,7 @@ class Grower:
         """Whether a module has a parameter that not every model of the class has."""
         if there:
             return name in there
-        try:
-            return bool(decide(choice, self.values, index))
-        except Missing:
-            return bool(default_of(choice, index))
+        return bool(settled(choice, self.values, index))
 
     def _shape(self, sizes: Any, index: Index) -> Shape | None:
         if sizes is None:
@@ -270,12 +266,3 @@ class Grower:
         if expression is None:
             raise Missing("not known")
         return number(expression, self.values, index)
-
-
-def _options(choice: Any) -> list[int]:
-    if isinstance(choice, int):
-        return [choice]
-    default = choice.get("d", [])
-    found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
-    found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
-    return list(dict.fromkeys(found))

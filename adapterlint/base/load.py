@@ -31,7 +31,7 @@ _ANY_HEAD = ("CAUSAL_LM", "SEQ_2_SEQ_LM", "FEATURE_EXTRACTION")
 class Base:
     """A base model as far as its files tell it.
 
-    Two bases with the same config and the same tensors are equal, wherever they lie.
+    Two bases of one name with the same config and the same tensors are equal.
 
     Args:
         name: Folder, as messages show it.
@@ -182,9 +182,7 @@ def _tree(base: Base, release: str, architecture: str | None, task_type: str | N
             return Grower(whole, parts, release, tensors, packed=packed, pickled=pickled).grow(base.config, base.name)
         except TooManyModules:
             pass
-    if tensors is None:
-        return tree_of_tensors({}, architecture=name, **known)
-    return tree_of_tensors(tensors, architecture=name, **known)
+    return tree_of_tensors(tensors or {}, architecture=name, **known)
 
 
 def _class_name(base: Base, release: str, task_type: str | None) -> str | None:
@@ -215,14 +213,10 @@ def _with_prefix(tensors: Mapping[str, Shape | None], entry: table.Entry) -> Map
 
 
 def _names(entry: table.Entry, ref: int) -> set[str]:
-    node = entry.nodes[ref]
-    own = {name for tensors in node[2:4] for name in tensors}
-    return own | {child[0] for child in (node[4] if len(node) > 4 else ())}
+    _, _, parameters, buffers, children = entry.nodes[ref]
+    return {*parameters, *buffers, *(child[0] for child in children)}
 
 
 def _names_below(entry: table.Entry, name: str) -> set[str]:
-    node = entry.nodes[entry.root]
-    for child in node[4] if len(node) > 4 else ():
-        if child[0] == name and isinstance(child[1], int):
-            return _names(entry, child[1])
-    return set()
+    choice = next((child[1] for child in entry.nodes[entry.root][4] if child[0] == name), None)
+    return _names(entry, choice) if isinstance(choice, int) else set()

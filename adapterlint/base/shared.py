@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapterlint.base.expressions import Index, Missing, decide
+from adapterlint.base.expressions import STAR, settled
 from adapterlint.base.parts import Part, Scope
 from adapterlint.base.tree import Node
 from adapterlint.base.trie import Trie
-
-STAR = "*"  # ends the name of a module that a list has once for each index
 
 
 class Shared:
@@ -51,12 +49,7 @@ class Shared:
         return path
 
     def _is_on(self, choice: Any, scope: Scope) -> bool:
-        if isinstance(choice, bool):
-            return choice
-        try:
-            return bool(decide(choice, scope.values))
-        except Missing:
-            return bool(default_of(choice, ()))
+        return choice if isinstance(choice, bool) else bool(settled(choice, scope.values))
 
     def aliases(self) -> dict[str, str]:
         """Path of a module -> the path where the same module stands first."""
@@ -134,10 +127,7 @@ class Shared:
         """Where the embeddings of one end are (`input`, `output`)."""
         choice = self.whole.entry.data.get(key)
         if isinstance(choice, dict):
-            try:
-                choice = decide(choice, self.whole.values)
-            except Missing:
-                choice = default_of(choice, ())
+            choice = settled(choice, self.whole.values)
         path = self._moved(choice) if isinstance(choice, str) else None
         return path if path in self.nodes else None
 
@@ -145,16 +135,3 @@ class Shared:
 def joined(path: str, name: str) -> str:
     """A path below another, which is empty for the model itself."""
     return f"{path}.{name}" if path else name
-
-
-def default_of(choice: Mapping[str, Any], index: Index) -> Any:
-    """What the default config has at a place: as the first row of a choice says, unless it says so itself.
-
-    Indices beyond those of the default config have what the last of them has.
-    """
-    default = choice["d"] if "d" in choice else choice["m"][0][-1]
-    if isinstance(default, list):
-        return default[min(index[-1][0], len(default) - 1)] if index else default[0]
-    if isinstance(default, dict):
-        return default.get(".".join(str(i) for i, _ in index), next(iter(default.values())))
-    return default

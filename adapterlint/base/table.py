@@ -7,7 +7,7 @@ one line a class, and only the line that is asked for is parsed. `architectures/
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import accumulate
@@ -32,7 +32,7 @@ class Entry:
     Args:
         name: The class.
         model_type: `model_type` of its config.
-        nodes: Its modules: `[class, kind, parameters, buffers, children]`, each of the latter three left out if empty.
+        nodes: Its modules: `[class, kind, parameters, buffers, children]`.
         root: Which node is the model itself.
         data: Everything else: `tied`, `alias`, `input`, `output`, defaults `d` and other names `a` of config values,
             `p` the base model prefix, `w` the names that tensors have in a checkpoint.
@@ -66,13 +66,11 @@ class _Index:
 
     Args:
         types: Model type -> its member, the offset and length in it, lines by class, classes by task.
-        classes: Class -> model types that have it.
         activations: Release -> name of an activation in a config -> the class of its module.
         members: Where each member begins, and where the last one ends.
     """
 
     types: Mapping[str, tuple[int, int, int, Mapping[str, Any], Mapping[str, Any]]]
-    classes: Mapping[str, list[str]]
     activations: Mapping[str, Mapping[str, str]]
     members: list[int]
 
@@ -85,12 +83,17 @@ def release_of(transformers: str) -> str:
 
 def entry(model_type: str | None, name: str, release: str) -> Entry | None:
     """The entry of a class; of another release if this one does not have it, `None` if none has."""
-    types = [model_type] if model_type in _index().types else []
-    for known in [*types, *_index().classes.get(name, ())]:
+    for known in _types(model_type, name):
         lines = family(known).classes.get(name)  # type: ignore[union-attr]
         if lines:
             return _entry(known, lines.get(release, next(iter(lines.values()))))
     return None
+
+
+def _types(model_type: str | None, name: str) -> Iterator[str]:
+    if model_type is not None and model_type in _index().types:
+        yield model_type
+    yield from _types_by_class().get(name, ())
 
 
 @kept(_MAX_FAMILIES)
@@ -113,7 +116,7 @@ def family(model_type: str) -> Family | None:
 @kept(_MAX_ENTRIES)
 def tasks_of(name: str, release: str) -> tuple[str, ...]:
     """The tasks for which a class is what the auto class builds."""
-    families = [family(model_type) for model_type in _index().classes.get(name, ())]
+    families = [family(model_type) for model_type in _types_by_class().get(name, ())]
     return tuple(t for f in families if f for t, c in f.tasks.get(release, {}).items() if c == name)
 
 
@@ -132,6 +135,8 @@ def _entry(model_type: str, line: int) -> Entry:
     known = family(model_type)
     assert known is not None
     read = msgspec.json.decode(known.lines[line])
+    for node in read["n"]:
+        node += [{}, {}, []][len(node) - 2 :]  # what the table leaves out
     return Entry(read.pop("c"), model_type, read.pop("n"), read.pop("r"), read)
 
 
@@ -152,8 +157,14 @@ def _index() -> _Index:
     start = len(MAGIC) + LENGTH_BYTES
     end = start + int.from_bytes(data[len(MAGIC) : start], "little")
     read = msgspec.json.decode(zlib.decompress(data[start:end]))
+    return _Index(read["types"], read["activations"], list(accumulate(read["members"], initial=end)))
+
+
+@kept(1)
+def _types_by_class() -> Mapping[str, list[str]]:
+    """Class -> model types that have it."""
     classes: dict[str, list[str]] = {}
-    for model_type, place in read["types"].items():
+    for model_type, place in _index().types.items():
         for name in place[3]:
             classes.setdefault(name, []).append(model_type)
-    return _Index(read["types"], classes, read["activations"], list(accumulate(read["members"], initial=end)))
+    return classes

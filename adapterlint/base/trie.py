@@ -29,6 +29,6 @@ def trie(tensors: Mapping[str, Shape | None]) -> Trie:
 
 def count(there: Any) -> int:
     """The number of tensors at and below a place."""
-    if there is None or not isinstance(there, dict):
+    if not isinstance(there, dict):
         return 0 if there is None else 1
-    return sum(1 if not isinstance(inner, dict) else count(inner) for inner in there.values())
+    return sum(count(inner) if isinstance(inner, dict) else 1 for inner in there.values())

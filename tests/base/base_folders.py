@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,9 +41,7 @@ def safetensors(tensors: Mapping[str, Sequence[int]]) -> bytes:
     entries = {}
     position = 0
     for name, shape in tensors.items():
-        size = 4
-        for n in shape:
-            size *= n
+        size = 4 * math.prod(shape)
         entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [position, position + size]}
         position += size
     text = json.dumps(entries).encode()

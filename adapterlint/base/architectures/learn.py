@@ -82,7 +82,7 @@ class Learner:
         return None
 
     def _rule(self, samples: Samples, labels: Sequence[Any], causes: list[str]) -> dict[str, Any] | None:
-        depth = max((len(index) for _, index in samples), default=0)
+        depth = _depth(samples)
         features = list(_features(samples[0][0].values, causes, depth, self.sizes))[:MAX_FEATURES]
         columns = []
         for f in features:
@@ -119,7 +119,7 @@ class Learner:
         if len(set(counts)) > 1:
             return self.number(samples, counts)
         names = dict(self.unprobed)
-        if not any(build.changed is None or build.changed & self.sizes for build, _ in samples):
+        if not self._sized(samples):
             names |= {n: samples[0][0].values[n] for n in self.sizes if _is_int(samples[0][0].values.get(n))}
         equal = [name for name, value in names.items() if value == counts[0] > 1]
         layers = [name for name in equal if "layers" in name or "depth" in name]
@@ -145,7 +145,7 @@ class Learner:
     def _number(self, samples: Samples, values: Sequence[int], causes: list[str]) -> Any:
         if len(set(values)) == 1 and (constant := self._constant(samples, values[0], causes)) is not None:
             return constant
-        depth = max((len(index) for _, index in samples), default=0)
+        depth = _depth(samples)
         own: dict[str, Any] = {}
         for build, _ in samples:
             for cause in causes:
@@ -166,8 +166,11 @@ class Learner:
             return value
         if causes or any(v > 1 and value % v == 0 for v in self.unprobed.values()):
             return None
-        tried = any(build.changed is None or build.changed & self.sizes for build, _ in samples)
-        return value if tried or not self.sizes else None
+        return value if self._sized(samples) or not self.sizes else None
+
+    def _sized(self, samples: Samples) -> bool:
+        """Whether a value that gives a size was changed in one of the builds."""
+        return any(build.changed is None or build.changed & self.sizes for build, _ in samples)
 
 
 def _distinct(order: list[int], samples: Samples, values: Sequence[int], causes: list[str]) -> list[int]:
@@ -253,6 +256,11 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int, sizes: f
     for cause in causes:
         if isinstance(values.get(cause), int | None):
             yield ["v", cause]
+
+
+def _depth(samples: Samples) -> int:
+    """How many lists of layers the samples stand in."""
+    return max((len(index) for _, index in samples), default=0)
 
 
 def _near(a: str, b: str) -> bool:

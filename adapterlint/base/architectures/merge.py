@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapterlint.base.architectures.learn import Build, Learner, Samples
-from adapterlint.base.expressions import Index
-
-ABSENT = -1
-STAR = "*"
+from adapterlint.base.expressions import ABSENT, STAR, Index, options
 
 
 class Merger:
@@ -92,7 +89,7 @@ class Merger:
         found = self.learner.choice(samples, [nodes[k] for k in keys])
         if isinstance(found, dict) and all(s is not None and _is_bare(s) for s in seen):
             name = self.learner.activation(samples, [s.type for s in seen])
-            return {"a": name, "d": _first(found["d"])} if name else found
+            return {"a": name, "d": options({"d": found["d"]})[0]} if name else found
         return found
 
 
@@ -103,13 +100,6 @@ def _kind(seen: Any) -> str:
 
 def _is_bare(seen: Any) -> bool:
     return not seen.children and not seen.parameters and not seen.buffers
-
-
-def _first(default: Any) -> Any:
-    values = (
-        default if isinstance(default, list) else list(default.values()) if isinstance(default, dict) else [default]
-    )
-    return values[0]
 
 
 def _list_prefix(seen: Sequence[Any]) -> str | None:
@@ -165,12 +155,7 @@ def _children_of(node: Sequence[Any]) -> Sequence[Any]:
 
 def refs(choice: Any) -> list[int]:
     """Every node of a choice."""
-    if isinstance(choice, int):
-        return [choice] if choice != ABSENT else []
-    found = [row[-1] for row in choice.get("m", ())] + choice.get("o", [])
-    default = choice["d"]
-    found += default if isinstance(default, list) else default.values() if isinstance(default, dict) else [default]
-    return [r for r in dict.fromkeys(found) if r != ABSENT]
+    return [ref for ref in options(choice) if ref != ABSENT]
 
 
 def pairs(

@@ -214,12 +214,12 @@ def activations() -> dict[str, str]:
 
 # What PEFT calls the tasks, and the mappings that the auto classes for them use.
 TASKS = {
-    "CAUSAL_LM": ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",),
-    "SEQ_2_SEQ_LM": ("MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",),
-    "SEQ_CLS": ("MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",),
-    "TOKEN_CLS": ("MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",),
-    "QUESTION_ANS": ("MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",),
-    "FEATURE_EXTRACTION": ("MODEL_MAPPING_NAMES",),
+    "CAUSAL_LM": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "SEQ_2_SEQ_LM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
+    "SEQ_CLS": "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    "TOKEN_CLS": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+    "QUESTION_ANS": "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
+    "FEATURE_EXTRACTION": "MODEL_MAPPING_NAMES",
 }
 
 
@@ -228,10 +228,9 @@ def tasks() -> dict[str, dict[str, str]]:
     from transformers.models.auto import modeling_auto
 
     found: dict[str, dict[str, str]] = {}
-    for task, names in TASKS.items():
-        for name in names:
-            for model_type, cls in getattr(modeling_auto, name, {}).items():
-                found.setdefault(model_type, {})[task] = cls if isinstance(cls, str) else cls[0]
+    for task, name in TASKS.items():
+        for model_type, cls in getattr(modeling_auto, name, {}).items():
+            found.setdefault(model_type, {})[task] = cls if isinstance(cls, str) else cls[0]
     return found
 
 

@@ -12,8 +12,8 @@ from adapterlint.base.architectures.probes import as_dict, leaves
 class Priors:
     """The values that shaped the classes of each model type; a nested config is one of another model type."""
 
-    def __init__(self, known: Mapping[str, set[str]] | None = None) -> None:
-        self.known: dict[str, set[str]] = {k: set(v) for k, v in (known or {}).items()}
+    def __init__(self) -> None:
+        self.known: dict[str, set[str]] = {}
 
     def add(self, model_type: str, influential: set[str]) -> None:
         """Remember what shaped a class."""

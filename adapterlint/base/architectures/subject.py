@@ -104,7 +104,6 @@ class Subject:
         """
         self.prior = prior
         default = as_dict(default_config(self.model_type))
-        self.default = default
         self.flat_default = dict(flat(default))
         self.values = reduced(self.config_class, default)
         try:

@@ -47,9 +47,9 @@ class Node:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ModuleTree:
-    """A base model.
+    """A base model; two trees are equal if they are the same one, which makes it cheap to keep what follows from it.
 
     Args:
         nodes: Path -> module, the model itself (`""`) first, in the order of `named_modules(remove_duplicate=False)`.

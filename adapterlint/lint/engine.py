@@ -18,8 +18,9 @@ from adapterlint.lint.rule import Finding, Rule
 from adapterlint.lint.simulated import AdapterSimulation, FleetSimulation
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.partial import partial_base
+from adapterlint.peft.quick import alone
 from adapterlint.peft.releases import NEWEST, in_range, newest_patch
-from adapterlint.peft.simulate import Alone, alone
+from adapterlint.peft.simulate import Alone
 from adapterlint.peft.versions import FIRST_SIMULATED, Versions, usual_transformers
 from adapterlint.place import Place
 from adapterlint.words import printable, redacted, shortened

@@ -69,8 +69,7 @@ class Trials:
         sorts = sorts[:MAX_SIGNATURES]
         self._condensed = condense(self.tree, [those[0].adapter for _, those in sorts])
         tree, found = self._condensed.tree, []
-        for inert, those in sorts:
-            adapter = self._condensed.adapter(those[0].adapter)
+        for (inert, those), adapter in zip(sorts, self._condensed.adapters, strict=True):
             lone = alone(adapter, ALONE, tree, self.versions)
             if lone.error is None:
                 found.append(Group(those, adapter, lone, inert, tree.partial))

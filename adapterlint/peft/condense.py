@@ -1,136 +1,240 @@
-"""One layer for many: a base and adapters without the layers in which nothing is different from the first one.
+"""One layer for many: a base and adapters with one layer of each sort in place of all that are alike.
 
-What PEFT does with adapters that treat all layers of a base alike, it does in each of them; so one of them tells it,
-in a fraction of the time. Where a config or a file makes a difference between layers, they are all kept.
+What PEFT does with layers that are alike in the base and in all adapters, it does in each of them; so one of them tells
+it, in a fraction of the time. Where a config or a name may tell layers apart by their numbers, they are all kept.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 from adapterlint.adapter import Adapter
-from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
+from adapterlint.caches import kept
+from adapterlint.files.safetensors_header import Tensor
+from adapterlint.peft.patterns import pattern
 
-# Keys whose values name modules, and keys that count layers.
-_NAMES = [
-    "alpha_pattern",
-    "exclude_modules",
-    "feedforward_modules",
-    "modules_to_save",
-    "rank_pattern",
-    "target_modules",
-    "target_parameters",
-    "trainable_token_indices",
-]
-_LAYERS = ("layer_replication", "layers_pattern", "layers_to_transform", "adapter_layers")
-_NUMBER = re.compile(r"(?:^|[^\w])\d|\\d")  # that may be that of a layer
-MIN_LAYERS = 3  # of a list that is worth it
+T = TypeVar("T")
+Sorts = Mapping[str, str]  # number of a layer -> that of the first layer of its sort
+
+MAX_TREES = 32
+
+# Keys that choose layers by number, and keys whose values name modules.
+_LAYERS = ("adapter_layers", "layer_replication", "layers_pattern", "layers_to_transform")
+_NAMES = (
+    *("alpha_pattern", "exclude_modules", "feedforward_modules", "modules_to_save", "rank_pattern", "target_modules"),
+    *("target_parameters", "trainable_token_indices"),
+)
+_EXPRESSIONS = ("exclude_modules", "target_modules")  # a string is a regular expression for the whole path
+_PLAIN = re.compile(r"(?:(?!\d+(?:\.|$))[\w-]+(?:\.|$))+")  # a name that is in all layers or in none
+_PREFIXES = ("base_model.model.", "base_model.", "")  # of tensors in a file
 
 
 @dataclass(frozen=True, slots=True)
 class Condensed:
-    """A base of which some lists of layers have one layer left.
+    """A base with some of its layers, and adapters without the tensors of the others.
 
     Args:
         tree: The base.
-        lists: Path of such a list -> how many layers there were.
+        adapters: The adapters, in the order in which they were given.
+        lists: Path of a list of layers of which some were left out -> the sorts of its layers.
     """
 
     tree: ModuleTree
-    lists: Mapping[str, int] = field(default_factory=dict)
+    adapters: tuple[Adapter, ...]
+    lists: Mapping[str, Sorts] = field(default_factory=dict)
 
-    def adapter(self, adapter: Adapter) -> Adapter:
-        """An adapter without the tensors of layers that are gone."""
-        if not self.lists or adapter.header is None:
-            return adapter
-        tensors = {name: t for name, t in adapter.header.tensors.items() if _layer(name, self.lists)[1] in (None, 0)}
-        return replace(adapter, header=replace(adapter.header, tensors=tensors))
+    def names_a_layer(self, text: str) -> bool:
+        """Whether a text speaks of a layer that may stand for others."""
+        return any(f"{path}." in text for path in self.lists)
 
-    def modules(self, module: str) -> tuple[str, ...]:
-        """The modules that one stands for."""
-        path, number, rest = _layer(f"{module}.", self.lists)
-        if number is None:
-            return (module,)
-        tail = f".{rest}".removesuffix(".")
-        return tuple(f"{path}.{i}{tail}" for i in range(self.lists[path]))
+    def modules(self, path: str) -> tuple[str, ...]:
+        """The modules, or parameters, that one stands for."""
+        return tuple(self.spread((path,)))
+
+    def spread(self, paths: Iterable[str]) -> Iterator[str]:
+        """Paths in all layers, for paths in those that are there; an order by layers stays one."""
+        return self.spread_by(paths, lambda path: path, lambda _, path: path)
+
+    def spread_by(
+        self,
+        items: Iterable[T],
+        path_of: Callable[[T], str],
+        put: Callable[[T, str], T],
+        group: Callable[[T], Hashable] = lambda _: None,
+    ) -> Iterator[T]:
+        """The same for whatever has a path.
+
+        Args:
+            path_of: The path of an item.
+            put: An item with another path.
+            group: What neighbours have in common that go from layer to layer together.
+        """
+        split = ((item, *_split(path_of(item), self.lists)) for item in items)
+        for (path, _), those in groupby(split, lambda one: (one[2], group(one[0]))):
+            if not path:
+                yield from (item for item, *_ in those)
+                continue
+            layers: dict[str, list[tuple[T, str, str]]] = {}
+            for item, head, _, number, rest in those:
+                layers.setdefault(number, []).append((item, head, rest))
+            for number, sort in self.lists[path].items():
+                yield from (put(item, f"{head}{path}.{number}{rest}") for item, head, rest in layers.get(sort, ()))
 
 
-def condense(tree: ModuleTree, adapters: Sequence[Adapter]) -> Condensed:
-    """Leave out the layers that are like the first one of their list, in the base and in all of some adapters."""
-    if any(_counts_layers(adapter.config.values) for adapter in adapters if adapter.config is not None):
-        return Condensed(tree)
-    lists = _lists(tree)
-    for adapter in adapters:
-        if adapter.header is not None and lists:
-            lists = _alike(adapter.header.tensors, lists)
+def condense(tree: ModuleTree, adapters: Iterable[Adapter], names: Iterable[str] = ()) -> Condensed:
+    """Leave out every layer that is like one before it, in the base and in all of some adapters.
+
+    Args:
+        names: What the adapters are called in the model.
+    """
+    given = tuple(adapters)
+    layers: dict[str, dict[str, list[Hashable]]]
+    layers = {path: {n: [sort] for n, sort in sorts.items()} for path, sorts in _repeated(tree).items()}
+    numbers = any(part.isdecimal() for name in names for part in name.split("."))
+    configs = [adapter.config.values for adapter in given if adapter.config is not None]
+    if not layers or numbers or any(_tells_layers_apart(values) for values in configs):
+        return Condensed(tree, given)
+    for expression in (values[key] for values in configs for key in _EXPRESSIONS if isinstance(values.get(key), str)):
+        for path, sorts in _matched(expression, tree).items():
+            for number, sort in sorts.items():
+                layers[path][number].append(sort)
+    placed = [_placed(a.header.tensors, layers) if a.header is not None else {} for a in given]
+    for places in placed:
+        for path, found in places.items():
+            if found.keys() <= layers[path].keys():
+                for number, parts in layers[path].items():
+                    parts.append(frozenset(found[number].values()) if number in found else None)
+            else:
+                layers[path] = {}  # tensors of layers that are not there, or of another list of this name
+    lists = {path: _sorts(found) for path, found in layers.items()}
+    lists = {path: sorts for path, sorts in lists.items() if len(set(sorts.values())) < len(sorts)}
     if not lists:
-        return Condensed(tree)
-    nodes = {path: node for path, node in tree.nodes.items() if _layer(f"{path}.", lists)[1] in (None, 0)}
-    return Condensed(replace(tree, nodes=nodes), lists)
+        return Condensed(tree, given)
+    shorter = tuple(_shortened(adapter, places, lists) for adapter, places in zip(given, placed, strict=True))
+    return Condensed(
+        _without(tree, tuple((path, tuple(sorts.items())) for path, sorts in lists.items())), shorter, lists
+    )
 
 
-def _counts_layers(values: Mapping[str, Any]) -> bool:
-    """Whether a config may mean some layers and not others."""
-    if any(values.get(key) is not None for key in _LAYERS):
+def _shortened(adapter: Adapter, places: Mapping[str, _Places], lists: Mapping[str, Sorts]) -> Adapter:
+    gone = {
+        name for path, sorts in lists.items() for n, at in places.get(path, {}).items() if sorts[n] != n for name in at
+    }
+    if adapter.header is None or not gone:
+        return adapter
+    tensors = {name: tensor for name, tensor in adapter.header.tensors.items() if name not in gone}
+    return replace(adapter, header=replace(adapter.header, tensors=tensors))
+
+
+def _sorts(layers: Mapping[str, list[Hashable]]) -> Sorts:
+    """For each layer the first one that has the same parts."""
+    first: dict[Hashable, str] = {}
+    return {number: first.setdefault(tuple(parts), number) for number, parts in layers.items()}
+
+
+def _tells_layers_apart(values: Mapping[str, Any]) -> bool:
+    """Whether a config may mean some layers and not others, but for its regular expressions."""
+    if any(values.get(key) is not None for key in _LAYERS) or isinstance(values.get("modules_to_save"), str):
         return True
-    return any(_NUMBER.search(name) for key in _NAMES for name in _strings(values.get(key)))
+    return not all(_PLAIN.fullmatch(name) for key in _NAMES for name in _strings(key, values.get(key)))
 
 
-def _strings(value: Any) -> Iterable[str]:
+def _strings(key: str, value: Any) -> Iterable[str]:
     if isinstance(value, str):
-        return (value,)
+        return () if key in _EXPRESSIONS else (value,)
     return (name for name in value if isinstance(name, str)) if isinstance(value, list | dict) else ()
 
 
-def _lists(tree: ModuleTree) -> dict[str, int]:
-    """The outermost lists of layers that are all alike -> how many there are."""
-    found: dict[str, int] = {}
-    below: dict[str, dict[str, list[Any]]] = {}
-    outer = ""
+# ----------------------------------------------------------------------------------------------------------- the base
+
+
+@kept(MAX_TREES)
+def _repeated(tree: ModuleTree) -> Mapping[str, Sorts]:
+    """The outermost lists of layers, without those of which a part is shared with others."""
     special = {*tree.aliases, *tree.aliases.values(), *(name for group in tree.tied for name in group)}
+    found: dict[str, Sorts] = {}
+    for path, nodes in _outermost_lists(tree).items():
+        layers: dict[str, list[Hashable]] = {}
+        for node in nodes:
+            number, _, rest = node.path[len(path) + 1 :].partition(".")
+            own = (tuple(node.parameters.items()), tuple(node.buffers.items()))
+            layers.setdefault(number, []).append((rest, node.kind, node.type, node.certain, own))
+        if all(map(str.isdecimal, layers)) and not any(name.startswith(f"{path}.") for name in special):
+            found[path] = _sorts(layers)
+    return {path: sorts for path, sorts in found.items() if len(set(sorts.values())) < len(sorts)}
+
+
+def _outermost_lists(tree: ModuleTree) -> dict[str, list[Node]]:
+    """Path of a list that is in no other one -> the modules in it."""
+    found: dict[str, list[Node]] = {}
+    inside: list[Node] = []
+    outer = None
     for path, node in tree.nodes.items():
-        if outer and path.startswith(outer):
-            number, _, rest = path[len(outer) :].partition(".")
-            shape = (rest, node.kind, tuple(node.parameters.items()), tuple(node.buffers.items()))
-            below[outer[:-1]].setdefault(number, []).append(shape)
+        if outer is not None and path.startswith(outer):
+            inside.append(node)
         elif node.kind is Kind.LIST:
             outer = f"{path}."
-            below[path] = {}
-    for path, layers in below.items():
-        names = [str(i) for i in range(len(layers))]
-        if len(layers) < MIN_LAYERS or list(layers) != names or any(name.startswith(f"{path}.") for name in special):
-            continue
-        if all(layer == layers["0"] for layer in layers.values()):
-            found[path] = len(layers)
+            inside = found[path] = []
     return found
 
 
-def _alike(tensors: Mapping[str, Any], lists: Mapping[str, int]) -> dict[str, int]:
-    """The lists of which a file has the same tensors in every layer, or none."""
-    found: dict[str, dict[int, dict[str, Any]]] = {path: {} for path in lists}
-    for name, tensor in tensors.items():
-        path, number, rest = _layer(name, lists)
-        if number is not None:
-            found[path].setdefault(number, {})[rest] = tensor.shape
+@kept(256)
+def _matched(expression: str, tree: ModuleTree) -> Mapping[str, Sorts]:
+    """The sorts of layers by what a regular expression matches in them."""
+    found = pattern(expression)
+    places = _placed(dict.fromkeys(tree.nodes), _repeated(tree))
     return {
-        path: count
-        for path, count in lists.items()
-        if not found[path]
-        or (len(found[path]) == count and all(layer == found[path].get(0) for layer in found[path].values()))
+        path: _sorts({n: [found.matches(name) for name in names] for n, names in layers.items()})
+        for path, layers in places.items()
     }
 
 
-def _layer(name: str, lists: Mapping[str, int]) -> tuple[str, int | None, str]:
-    """The list that a name stands in, the number of its layer, and what follows."""
+@kept(MAX_TREES)
+def _without(tree: ModuleTree, lists: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> ModuleTree:
+    """A base with the first layer only of each sort."""
+    gone = tuple(f"{path}.{number}" for path, sorts in lists for number, sort in sorts if number != sort)
+    whole, dotted = frozenset(gone), tuple(f"{path}." for path in gone)
+    nodes = {path: n for path, n in tree.nodes.items() if path not in whole and not path.startswith(dotted)}
+    return replace(tree, nodes=nodes)
+
+
+# -------------------------------------------------------------------------------------------------------------- names
+
+# Number of a layer -> name -> what is before and behind it, and the shape.
+_Places = dict[str, dict[str, tuple[str, str, Shape | None]]]
+
+
+def _placed(tensors: Mapping[str, Tensor | None], lists: Iterable[str]) -> dict[str, _Places]:
+    """List -> what names stand in its layers; those in another list that is called the same are in none of them."""
+    found: dict[str, _Places] = {}
     for path in lists:
-        at = name.find(f"{path}.")
-        if at > 0 and name[at - 1] != ".":
-            continue
-        if at >= 0:
-            number, _, rest = name[at + len(path) + 1 :].partition(".")
-            if number.isdecimal() and len(number) < 6:
-                return path, int(number), rest
-    return "", None, name
+        places: _Places = {}
+        dotted = f"{path}."
+        for name, tensor in tensors.items():
+            head, there, tail = name.partition(dotted)
+            if not there or (head not in _PREFIXES and not head.endswith(".")):
+                continue
+            number, _, rest = tail.partition(".")
+            if head not in _PREFIXES:
+                number = ""
+            if number not in places:
+                places[number] = {}
+            places[number][name] = (head, rest, tensor.shape if tensor is not None else None)
+        if places:
+            found[path] = places
+    return found
+
+
+def _split(path: str, lists: Iterable[str]) -> tuple[str, str, str, str]:
+    """What is before the list in which a path stands, the list, the number of the layer, and what is behind it."""
+    for found in lists:
+        head, there, tail = path.partition(f"{found}.")
+        if there and head in _PREFIXES:
+            number, dot, rest = tail.partition(".")
+            return head, found, number, dot + rest
+    return "", "", "", ""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from adapterlint.peft.fields import MISSING, fields_of
+from adapterlint.peft.fields import defaults_of, fields_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.releases import RELEASES, in_range
 
@@ -81,14 +81,14 @@ class _Config(dict[str, Any]):
     def __init__(self, peft_type: str, values: Mapping[str, Any]) -> None:
         super().__init__(values)
         self.peft_type = peft_type
+        self._defaults = defaults_of(peft_type)
 
     def __missing__(self, key: str) -> Any:
-        field = fields_of(self.peft_type).get(key)
-        return None if field is None or field.default is MISSING else field.default
+        return self._defaults.get(key)
 
     def given(self) -> frozenset[str]:
         """The keys whose value is not the default."""
-        return frozenset(key for key, value in self.items() if value != self.__missing__(key))
+        return frozenset(key for key, value in self.items() if value != self._defaults.get(key))
 
     def at(self, path: str) -> Any:
         """The value of a key, or of a key in a nested config (`eva_config.rho`), where a missing one is `None`."""

@@ -62,6 +62,12 @@ def fields_of(peft_type: str) -> Mapping[str, Field]:
     return _fields_of(peft_type) if peft_type in _table() else _NONE
 
 
+@functools.cache
+def defaults_of(peft_type: str) -> Mapping[str, Any]:
+    """The defaults of the keys that a type had in any release, of those keys that have one."""
+    return {name: field.default for name, field in fields_of(peft_type).items() if field.default is not MISSING}
+
+
 def types_with(key: str) -> Mapping[str, Field]:
     """The PEFT types that have a key in some release, with what they say about it; in alphabetical order."""
     return _types().get(key, _NONE)

@@ -5,7 +5,9 @@ Follows `peft/config.py` and the `__post_init__` of the config classes, 0.15 to 
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.peft.constructors import refusals
@@ -61,18 +63,18 @@ class OpenedConfig(dict[str, Any]):
 
     def __init__(self, peft_type: str, values: dict[str, Any], release: str) -> None:
         self.peft_type = peft_type
-        known = {name: f for name, f in fields_of(peft_type).items() if in_range(release, f.since, f.until)}
-        defaults = {name: f.default for name, f in known.items() if f.default is not MISSING}
-        given = {key: value for key, value in values.items() if key in known}
+        known, defaults = _known(peft_type, release)
         self.ignored: list[str] = [key for key in values if key not in known]
-        super().__init__(defaults | given)
+        super().__init__(defaults)
+        self.update({key: value for key, value in values.items() if key in known})
         for key in ("modules_to_save", "target_modules"):
             if isinstance(self.get(key), list):
                 self[key] = list(self[key])
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key."""
-        return super().get(key, default)
+    if TYPE_CHECKING:  # values are of any type
+
+        def get(self, key: str, default: Any = None) -> Any:
+            """The value of a key."""
 
     @property
     def prompt_learning(self) -> bool:
@@ -88,6 +90,13 @@ class OpenedConfig(dict[str, Any]):
     def signature(self) -> tuple[str, ...]:
         """The variants of the method that change what it computes."""
         return tuple(k for k in ("use_qalora", "use_bdlora", "kasa_config", "alora_invocation_tokens") if self.get(k))
+
+
+@functools.cache
+def _known(peft_type: str, release: str) -> tuple[frozenset[str], Mapping[str, Any]]:
+    """The keys that a type has in a release, and the defaults of those that have one."""
+    known = {name: f for name, f in fields_of(peft_type).items() if in_range(release, f.since, f.until)}
+    return frozenset(known), {name: f.default for name, f in known.items() if f.default is not MISSING}
 
 
 def open_config(adapter: Adapter, release: str) -> OpenedConfig:

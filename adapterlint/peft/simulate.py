@@ -116,13 +116,23 @@ def simulate_fleet(
         activate: Sets of names for `model.base_model.set_adapter([...])`.
         known: Adapters alone, if they were simulated before.
     """
-    lone = {name: (known or {}).get(name) or alone(a, name, tree, versions) for name, a in adapters.items()}
     run = _Run(Model(tree, versions))
-    steps = [run.load(adapter, name) for name, adapter in adapters.items()]
+    steps: list[Step] = []
+    lone: dict[str, Alone] = dict(known or {})
+    for name, adapter in adapters.items():
+        steps.append(run.load(adapter, name))
+        if name not in lone:  # the first one is alone so far
+            lone[name] = run.alone(steps[0]) if len(steps) == 1 else alone(adapter, name, tree, versions)
     faithful = {name: run.faithful(name, lone[name]) for name in adapters}
     base = run.base()
     steps += [run.activate(tuple(names)) for names in activate]
-    return Simulated(versions, tuple(steps), lone, faithful, base)
+    return Simulated(versions, tuple(steps), {name: lone[name] for name in adapters}, faithful, base)
+
+
+def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
+    """Load an adapter into a fresh base."""
+    run = _Run(Model(tree, versions))
+    return run.alone(run.load(adapter, name))
 
 
 class _Run:
@@ -131,14 +141,15 @@ class _Run:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.decided = True
-        self.loaded: list[str] = []
+        self.loaded: dict[str, Loaded] = {}
+        self.output: Output  # after the last step
 
     def load(self, adapter: Adapter, name: str) -> Step:
         model = self.model
         if not self.decided:
             return Step("load", (name,), "unknown")
         try:
-            loaded = load(model, adapter, name)
+            loaded = self.loaded[name] = load(model, adapter, name)
         except Refused as error:
             if is_unsure(model, error):
                 self.decided = False
@@ -149,11 +160,30 @@ class _Run:
         except UNDECIDABLE:
             self.decided = False
             return Step("load", (name,), "unknown")
-        self.loaded.append(name)
         events = tuple(after_load(model, name, loaded))
         verdict: Verdict = "warns" if model.warnings else "ok"
         state = auxiliary_state(model)
         return Step("load", (name,), verdict, None, tuple(model.warnings), state, self._forward(), events)
+
+    def alone(self, first: Step) -> Alone:
+        """What the first load of this run says of its adapter."""
+        if first.verdict == "unknown":
+            return Alone(known=False)
+        if first.error is not None:
+            return Alone(error=first.error, events=first.events, warnings=first.warnings)
+        model, loaded = self.model, self.loaded[first.adapters[0]]
+        whole, tokens, tuned = _footprint(model)
+        return Alone(
+            whole=whole,
+            tokens=tokens,
+            tuned=tuned,
+            loaded=None if model.prompt_learning or has_guesses(model) else loaded,
+            overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
+            forward=self.output.error or prompt_error(model),
+            expression=self.output.expression,
+            events=first.events,
+            warnings=first.warnings,
+        )
 
     def activate(self, names: tuple[str, ...]) -> Step:
         model = self.model
@@ -185,38 +215,13 @@ class _Run:
         output = Output(self.model, disabled=True)
         for _, wrapper in auxiliaries(self.model.root):
             disable(wrapper, False)
-        switch_to(self.model, self.loaded[0])
+        switch_to(self.model, next(iter(self.loaded)))
         return error or output.error or ("no" if output.expression else "yes")
 
     def _forward(self) -> str | None:
-        error = Output(self.model).error or prompt_error(self.model)
+        self.output = Output(self.model)
+        error = self.output.error or prompt_error(self.model)
         return None if error == UNDECIDED else error or "ok"
-
-
-def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
-    """Load an adapter into a fresh base."""
-    model = Model(tree, versions)
-    try:
-        loaded = load(model, adapter, name)
-    except Refused as error:
-        if is_unsure(model, error):
-            return Alone(known=False)
-        return Alone(error=error, events=tuple(after_refusal(model, error, name)), warnings=tuple(model.warnings))
-    except UNDECIDABLE:
-        return Alone(known=False)
-    whole, tokens, tuned = _footprint(model)
-    output = Output(model)
-    return Alone(
-        whole=whole,
-        tokens=tokens,
-        tuned=tuned,
-        loaded=None if model.prompt_learning or has_guesses(model) else loaded,
-        overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
-        forward=output.error or prompt_error(model),
-        expression=output.expression,
-        events=tuple(after_load(model, name, loaded)),
-        warnings=tuple(model.warnings),
-    )
 
 
 # Refusals that rest on modules that are there, or on adapters alone; others may be due to what a partial tree lacks.

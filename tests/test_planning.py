@@ -134,3 +134,18 @@ def test_the_search_for_sets_is_bounded_and_says_so() -> None:
     found, complete = largest_sets(names, Pairs(tuple((name,) for name in names), apart), ("ok", "untried"))
     assert not complete
     assert all(len(one.slots) == 15 for one in found)
+
+
+def test_the_error_of_an_adapter_that_fits_no_layer_names_all_layers() -> None:
+    """Layers that are alike are planned as one, and told as they are."""
+    base = base_of(Patch(base={"num_hidden_layers": 4}))
+    assert base is not None
+    tensors: dict[str, Any] = {"*": DROP}
+    for layer in range(4):
+        prefix = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        tensors |= {f"{prefix}.lora_A.weight": ("F32", (8, 16)), f"{prefix}.lora_B.weight": ("F32", (16, 8))}
+    broken = Patch(config={"r": 4, "target_modules": ["q_proj"]}, tensors=tensors)
+    found = plan(FleetPatch({"a": broken}, base={}).adapters(), base.tree("4.56.2"), Versions.of("0.21.2", "4.56.2"))
+    error = found.left["a"].error
+    assert error is not None
+    assert [error.text.count(f"layers.{layer}.self_attn.q_proj.lora_A") for layer in range(4)] == [1, 1, 1, 1]

@@ -54,7 +54,7 @@ def _step(step: Step, condensed: Condensed) -> Step:
     auxiliary = step.auxiliary
     if auxiliary is not None:
         auxiliary = dict(condensed.spread_by(auxiliary.items(), lambda one: one[0], lambda one, path: (path, one[1])))
-    return replace(step, auxiliary=auxiliary, events=_events(step.events, condensed))
+    return replace(step, auxiliary=auxiliary, events=events_of(step.events, condensed))
 
 
 def _alone(lone: Alone, condensed: Condensed) -> Alone:
@@ -73,11 +73,12 @@ def _alone(lone: Alone, condensed: Condensed) -> Alone:
         tuned=tuple(sorted(condensed.spread(lone.tuned))),
         loaded=loaded,
         overwrites=tuple(condensed.spread(lone.overwrites)),
-        events=_events(lone.events, condensed),
+        events=events_of(lone.events, condensed),
     )
 
 
-def _events(events: Iterable[Event], condensed: Condensed) -> tuple[Event, ...]:
+def events_of(events: Iterable[Event], condensed: Condensed) -> tuple[Event, ...]:
+    """Events in all layers, for events in those that were looked at."""
     found = condensed.spread_by(events, lambda event: event.module, _with_module, lambda event: event.kind)
     return tuple(found)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
-from adapterlint.peft.simulate import Alone, Simulated, Step, alone
+from adapterlint.peft.condense import Condensed, condense
+from adapterlint.peft.quick import events_of
+from adapterlint.peft.simulate import Alone, Simulated, Step, alone, simulate_fleet
 from adapterlint.peft.versions import Versions
 from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy, loads
 from adapterlint.planning.pairs import Outcome, Pair, Pairs, try_pairs
@@ -55,6 +57,12 @@ def plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) 
         adapters: Name -> adapter.
         tree: The base.
     """
+    condensed = condense(tree, adapters.values(), adapters)
+    found = _plan(dict(zip(adapters, condensed.adapters, strict=True)), condensed.tree, versions)
+    return _in_all_layers(found, condensed, adapters, tree) if condensed.lists else found
+
+
+def _plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) -> Plan:
     lone = {name: alone(adapter, name, tree, versions) for name, adapter in adapters.items()}
     left = {name: LeftOut(True, None) for name, one in lone.items() if not one.known}
     decided = {name: adapter for name, adapter in adapters.items() if name not in left}
@@ -63,6 +71,30 @@ def plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) 
     order = _order(search, left)
     simulated, together, accepted, bounded = _sets(search, order)
     return Plan(order, left, search.tries, search.everything, simulated, lone, pairs, together, accepted, bounded)
+
+
+def _in_all_layers(plan: Plan, condensed: Condensed, adapters: Mapping[str, Adapter], tree: ModuleTree) -> Plan:
+    """A plan that was made with one layer of each sort, with the modules of all layers that they stand for."""
+
+    def whole(name: str, why: LeftOut) -> LeftOut:
+        error = why.error
+        if error is not None and "\n" in error.text and condensed.names_a_layer(error.text):  # a line for each tensor
+            before = () if why.alone else (why.blocker,) if why.blocker else plan.order
+            chosen = {one: adapters[one] for one in (*before, name)}
+            error = simulate_fleet(chosen, tree, plan.simulated.versions).steps[-1].error
+        return replace(why, error=error, events=events_of(why.events, condensed))
+
+    pairs = {
+        key: replace(pair, reasons=tuple(replace(r, modules=tuple(condensed.spread(r.modules))) for r in pair.reasons))
+        for key, pair in plan.pairs.found.items()
+    }
+    steps = tuple(replace(step, events=events_of(step.events, condensed)) for step in plan.simulated.steps)
+    return replace(
+        plan,
+        left={name: whole(name, why) for name, why in plan.left.items()},
+        pairs=Pairs(plan.pairs.groups, pairs, plan.pairs.untried),
+        simulated=replace(plan.simulated, steps=steps),
+    )
 
 
 def _order(search: Search, left: dict[str, LeftOut]) -> Order:

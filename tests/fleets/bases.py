@@ -28,6 +28,11 @@ TASKS = {
     "Seq2SeqLM": "SEQ_2_SEQ_LM",
     "TextEncoding": "FEATURE_EXTRACTION",
     "ImageClassification": None,
+    "MaskedLM": None,
+    "SpeechSeq2Seq": "SEQ_2_SEQ_LM",
+    "AudioClassification": None,
+    "ImageTextToText": "CAUSAL_LM",
+    "Model": "FEATURE_EXTRACTION",
 }
 
 
@@ -96,7 +101,7 @@ def _base(config: str, auto: str = "CausalLM", **changes: Any) -> Base:
     return Base(config, auto, changes)
 
 
-BASES: dict[str, Base] = {
+FIRST: dict[str, Base] = {
     "llama": _base("Llama", num_hidden_layers=3, **UNTIED),
     "llama-tied": _base("Llama", **TIED),
     "llama-cls": _base("Llama", "SequenceClassification", **LABELS),
@@ -149,24 +154,114 @@ BASES: dict[str, Base] = {
     "olmoe": _base("Olmoe", num_experts=2, num_experts_per_tok=2),
 }
 
+VISION = {"hidden_size": HIDDEN, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+PICTURES = VISION | {"image_size": 8, "patch_size": 4}
+TEXT = {"vocab_size": VOCABULARY, "num_key_value_heads": 2, "max_position_embeddings": 80} | VISION
+SPEECH = {
+    "conv_dim": [8, 8], "conv_stride": [2, 2], "conv_kernel": [3, 3], "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2, "classifier_proj_size": 8,
+}  # fmt: skip
+DEEPSEEK = MOE | {
+    "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1,
+    "kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8, "head_dim": 4,
+}  # fmt: skip
+
+SECOND: dict[str, Base] = {
+    "mpt": _base("Mpt", d_model=HIDDEN, n_layers=2, n_heads=2, max_seq_len=80),
+    "gpt-bigcode": _base("GPTBigCode", **GPT),
+    "codegen": _base("CodeGen", rotary_dim=4, n_embd=32, n_head=4, n_layer=2, n_positions=80),
+    "gpt-neo": _base("GPTNeo", num_layers=2, num_heads=2, attention_types=[[["global"], 2]]),
+    "persimmon": _base("Persimmon"),
+    "glm": _base("Glm", head_dim=8),
+    "glm4": _base("Glm4", head_dim=8),
+    "granite": _base("Granite", num_hidden_layers=3, **TIED),
+    "granitemoe": _base("GraniteMoe", num_local_experts=2, num_experts_per_tok=2),
+    "deepseek-v3": _base("DeepseekV3", **DEEPSEEK),
+    "phimoe": _base("Phimoe", num_local_experts=2, sliding_window=None),
+    "nemotron": _base("Nemotron"),
+    "olmo": _base("Olmo"),
+    "cohere2": _base("Cohere2", num_hidden_layers=3),
+    "smollm3": _base("SmolLM3", num_hidden_layers=3, pad_token_id=PADDING),
+    "gpt-oss": _base("GptOss", head_dim=8, num_local_experts=4, num_experts_per_tok=2),
+    "qwen3-cls": _base("Qwen3", "SequenceClassification", head_dim=8, **LABELS),
+    "mixtral-cls": _base("Mixtral", "SequenceClassification", num_local_experts=2, **LABELS),
+    "phi3-tok": _base("Phi3", "TokenClassification", num_labels=4),
+    "llama-model": _base("Llama", "Model", num_hidden_layers=4),
+    "mamba2": _base("Mamba2", state_size=4, num_heads=4, head_dim=8, n_groups=1, chunk_size=8),
+    "jamba": _base("Jamba", num_experts=2, mamba_d_state=4, mamba_dt_rank=2, use_mamba_kernels=False,
+                   attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1),
+    "xglm": _base("XGLM", d_model=HIDDEN, ffn_dim=32, num_layers=2, attention_heads=2, init_std=0.1),
+    "biogpt": _base("BioGpt"),
+    "ctrl": _base("CTRL", dff=32, **GPT),
+    "bert-lm": _base("Bert", "MaskedLM"),
+    "bert-decoder": _base("Bert", is_decoder=True),
+    "bert-model": _base("Bert", "Model"),
+    "xlm-roberta": _base("XLMRoberta", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "roberta-lm": _base("Roberta", "MaskedLM", max_position_embeddings=96),
+    "modernbert": _base("ModernBert", "SequenceClassification", num_hidden_layers=2, cls_token_id=1, sep_token_id=2,
+                        **LABELS),
+    "deberta-v1": _base("Deberta", "TokenClassification", num_labels=5),
+    "mpnet": _base("MPNet", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "camembert-tok": _base("Camembert", "TokenClassification", max_position_embeddings=96, num_labels=5),
+    "electra-tok": _base("Electra", "TokenClassification", embedding_size=8, num_labels=4),
+    "albert-qa": _base("Albert", "QuestionAnswering", embedding_size=8),
+    "distilbert-qa": _base("DistilBert", "QuestionAnswering", dim=HIDDEN, hidden_dim=32, n_layers=2, n_heads=2),
+    "convbert": _base("ConvBert", "SequenceClassification", embedding_size=HIDDEN, num_attention_heads=4, **LABELS),
+    "squeezebert": _base("SqueezeBert", "SequenceClassification", embedding_size=HIDDEN, **LABELS),
+    "pegasus": _base("Pegasus", "Seq2SeqLM", **ENCODER_DECODER),
+    "m2m": _base("M2M100", "Seq2SeqLM", **ENCODER_DECODER),
+    "blenderbot": _base("Blenderbot", "Seq2SeqLM", **ENCODER_DECODER),
+    "bart-cls": _base("Bart", "SequenceClassification", **ENCODER_DECODER, **LABELS),
+    "umt5": _base("UMT5", "Seq2SeqLM", **T5),
+    "t5-cls": _base("T5", "SequenceClassification", **T5, **LABELS),
+    "t5-gated": _base("T5", "Seq2SeqLM", feed_forward_proj="gated-gelu", **UNTIED, **T5),
+    "whisper": _base("Whisper", "SpeechSeq2Seq", num_mel_bins=8, max_source_positions=8, max_target_positions=80,
+                     suppress_tokens=None, begin_suppress_tokens=None, **ENCODER_DECODER),
+    "wav2vec2": _base("Wav2Vec2", "AudioClassification", **SPEECH, **LABELS),
+    "clip-text": _base("CLIPText", "TextEncoding", projection_dim=HIDDEN),
+    "dinov2": _base("Dinov2", "ImageClassification", image_size=8, patch_size=4, **LABELS),
+    "beit": _base("Beit", "ImageClassification", image_size=8, patch_size=4, **LABELS),
+    "resnet": _base("ResNet", "ImageClassification", embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], **LABELS),
+    "convnext": _base("ConvNext", "ImageClassification", hidden_sizes=[8, 16], depths=[1, 1], num_stages=2,
+                      patch_size=2, **LABELS),
+    "llava": _base("Llava", "ImageTextToText", vision_config={"model_type": "clip_vision_model", **PICTURES},
+                   text_config={"model_type": "llama", **TEXT}, image_token_index=62),
+    "qwen2-vl": _base(
+        "Qwen2VL", "ImageTextToText", image_token_id=60, video_token_id=61, vision_start_token_id=58,
+        text_config={**TEXT, "rope_scaling": {"type": "default", "mrope_section": [1, 1, 2]}},
+        vision_config={"depth": 2, "embed_dim": HIDDEN, "hidden_size": HIDDEN, "num_heads": 2, "patch_size": 4},
+    ),
+    "gemma3-vl": _base("Gemma3", "ImageTextToText", text_config={**TEXT, "head_dim": 8},
+                       vision_config={"model_type": "siglip_vision_model", **PICTURES}, mm_tokens_per_image=4),
+}  # fmt: skip
+"""Other architectures and heads than `FIRST`."""
+
+BASES = FIRST | SECOND
+GROUPS = {"first": FIRST, "second": SECOND}
+
 
 def build(name: str) -> nn.Module:
     """The base ``name``, in evaluation mode; leaves torch's generator in a state that follows from the name."""
     base = BASES[name]
     config = getattr(transformers, f"{base.config}Config")(**(SIZES | dict(base.changes)))
     torch.manual_seed(zlib.crc32(name.encode()))
-    auto = getattr(transformers, f"AutoModelFor{base.auto}")
+    auto = getattr(transformers, "AutoModel" if base.auto == "Model" else f"AutoModelFor{base.auto}")
     model: nn.Module = auto.from_config(config).eval()
     return model
 
 
 def batch(name: str) -> dict[str, torch.Tensor]:
     """An input of two rows for the base ``name``: every index below `TOKENS`, and some above."""
-    if BASES[name].auto == "ImageClassification":
+    auto = BASES[name].auto
+    if auto == "ImageClassification":
         return {"pixel_values": torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8).sin()}
+    if auto == "AudioClassification":
+        return {"input_values": torch.linspace(-9, 9, 2 * 200).reshape(2, 200).sin()}
     ids = torch.tensor([[9, 3, 0, 5, 6, 7, 13, 8, 4, 10, 11, 12, 14, 15, 1, 2], [*range(32, 46), 20, 2]])
+    if auto == "SpeechSeq2Seq":
+        return {"input_features": torch.linspace(-9, 9, 2 * 8 * 16).reshape(2, 8, 16).sin(), "decoder_input_ids": ids}
     given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if BASES[name].auto == "Seq2SeqLM":
+    if auto == "Seq2SeqLM":
         given["decoder_input_ids"] = ids[:, :8].clone()
     return given
 

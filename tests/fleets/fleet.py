@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import transformers
-from bases import BASES, build, sites
+from bases import GROUPS, build, sites
 from damage import Saved, apply
 from recipes import Draw, random_config
 from safetensors.torch import load_file, save_file
@@ -31,14 +31,16 @@ ODD_NAMES = ("default", "lora", "0", "1", "v1.0", "weight", "base_model", "modul
 ATTEMPTS = 30
 
 
-def make_fleet(out: Path, number: int, seed: int) -> bool:
+def make_fleet(out: Path, number: int, seed: int, group: str, mix: str) -> bool:
     """Write the fleet ``number`` of a seed; False if no adapter could be made for one of its places."""
     rng = random.Random(f"{seed}/{number}")
-    base, wide = rng.choice(list(BASES)), rng.random() < 1 / 3
+    base, wide = rng.choice(list(GROUPS[group])), rng.random() < 1 / 3
+    if mix == "usual" and wide:
+        mix = "wide"
     folder = out / f"{number:04d}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    draw = Draw(rng, base, wide=wide)
+    draw = Draw(rng, base, mix=mix)
     names = _names(rng, base, rng.choice([2, 2, 2, 3]))
     method, damaged = draw.method(), {}
     for position, name in enumerate(names):
@@ -49,7 +51,7 @@ def make_fleet(out: Path, number: int, seed: int) -> bool:
             return False
         if rng.random() < 0.4 and (kind := _damage(folder / name, rng)):
             damaged[name] = kind
-    fleet = {"base": base, "adapters": names, "mutations": damaged, "made_with": peft.__version__, "wide": wide}
+    fleet = {"base": base, "adapters": names, "mutations": damaged, "made_with": peft.__version__, "mix": mix}
     (folder / "fleet.json").write_text(json.dumps(fleet))
     return True
 

@@ -1,7 +1,7 @@
 """Random configs of adapters: what a base offers, what a method knows, a draw of chances.
 
-Two mixes: the *usual* one is what people publish (LoRA mostly); the *wide* one has every method that trains on a CPU
-and options that are seldom used.
+Three mixes: the *usual* one is what people publish (LoRA mostly); the *wide* one has more methods, and options that are
+seldom used; the *rare* one has the methods of 2025 and 2026, each as often as the others, and the same options.
 """
 
 from __future__ import annotations
@@ -25,17 +25,24 @@ WIDE = {
     "LN_TUNING": 1, "FOURIERFT": 2, "VBLORA": 2, "RANDLORA": 2, "C3A": 2, "MISS": 2, "BONE": 2, "SHIRA": 2, "ROAD": 2,
     "WAVEFT": 2, "DELORA": 2, "OSF": 2, "POLY": 1, "GRALORA": 1, "MULTITASK_PROMPT_TUNING": 1, "ADAPTION_PROMPT": 2,
 }  # fmt: skip
+RARE = dict.fromkeys(
+    ["ADAMSS", "ADAPTION_PROMPT", "BEFT", "C3A", "CPT", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA"]
+    + ["HIRA", "LILY", "MISS", "OSF", "PEANUT", "PSOFT", "PVERA", "RANDLORA", "ROAD", "SHADOW", "SHIRA", "SUPERTUNING"]
+    + ["TINYLORA", "UNILORA", "VBLORA", "VERA", "WAVEFT"],
+    1,
+)
+MIXES = {"usual": USUAL, "wide": WIDE, "rare": RARE}
 
 
 class Draw:
     """Chances of one adapter: a generator of random numbers, a base, and how wide to choose."""
 
-    def __init__(self, rng: random.Random, base: str, *, wide: bool) -> None:
-        self.rng, self.base, self.wide = rng, base, wide
+    def __init__(self, rng: random.Random, base: str, *, mix: str) -> None:
+        self.rng, self.base, self.mix, self.wide = rng, base, mix, mix != "usual"
         self.sites: Sites = sites(base)
 
     def method(self) -> str:
-        mix = {kind: weight for kind, weight in (WIDE if self.wide else USUAL).items() if kind in PeftType.__members__}
+        mix = {kind: weight for kind, weight in MIXES[self.mix].items() if kind in PeftType.__members__}
         return self.rng.choices(list(mix), list(mix.values()))[0]
 
     def chance(self, usual: float, wide: float | None = None) -> bool:
@@ -148,7 +155,7 @@ def _lora(draw: Draw) -> Fields:
         fields["init_lora_weights"] = draw.rng.choice(["pissa", "olora", "gaussian", "orthogonal", "pissa_niter_2"])
     if draw.sites.experts and draw.chance(0.4, 0.5):
         fields["target_parameters"] = draw.some(draw.sites.experts, 2)
-    if draw.base in ("llama", "mistral", "bert-tok", "falcon") and draw.chance(0.03, 0.2):
+    if draw.base in REPLICATED and draw.chance(0.03, 0.2):
         fields["layer_replication"] = draw.rng.choice([[[0, 2], [0, 2]], [[0, 2], [1, 2]], [[0, 1], [0, 2]]])
     if draw.chance(0.03, 0.1) and draw.sites.containers:
         container = draw.rng.choice(draw.sites.containers)
@@ -195,12 +202,17 @@ def _vera(draw: Draw) -> Fields:
     }
 
 
+REPLICATED = ("llama", "mistral", "bert-tok", "falcon", "llama-model", "bert-lm", "granite")
 SPECIAL: dict[str, Callable[[Draw], Fields]] = {
     "TRAINABLE_TOKENS": _tokens,
     "PROMPT_TUNING": _prompt,
     "PREFIX_TUNING": _prompt,
     "P_TUNING": _prompt,
     "MULTITASK_PROMPT_TUNING": _prompt,
+    "CPT": lambda draw: {
+        "task_type": draw.task() or BASES[draw.base].task, "num_virtual_tokens": 3, "cpt_token_ids": [1, 2, 3],
+        "cpt_mask": [1, 1, 1], "cpt_tokens_type_mask": [1, 2, 3],
+    },
     "ADAPTION_PROMPT": lambda draw: {"adapter_len": 2, "adapter_layers": draw.rng.choice([1, 2])},
 }
 OPTIONS: dict[str, Callable[[Draw], Fields]] = {
@@ -226,5 +238,17 @@ OPTIONS: dict[str, Callable[[Draw], Fields]] = {
     "DELORA": lambda draw: {"r": 2},
     "OSF": lambda draw: {"effective_rank": draw.rng.choice([None, 4])},
     "GRALORA": lambda draw: {"r": 4, "gralora_k": 2},
+    "SHADOW": lambda draw: {"r": 2, "target_modules": draw.targets() if draw.chance(0.1) else None},
+    "ADAMSS": lambda draw: {"r": 4, "num_subspaces": 2, "subspace_rank": draw.rng.choice([1, 2])},
+    "TINYLORA": lambda draw: {"r": 2, "u": 4, "weight_tying": draw.rng.choice([0.0, 0.0, 0.5, 1.0])},
+    "UNILORA": lambda draw: {"r": 2, "theta_d_length": draw.rng.choice([16, 32]), "save_indices": draw.chance(0.1)},
+    "PVERA": _vera,
+    "FROD": lambda draw: {
+        "sparse_rate": 0.1, "save_projection": draw.chance(0.15), "progressbar": False,
+        "projection_prng_key": draw.rng.choice([0, 0, 7]),
+    },
+    "SUPERTUNING": lambda draw: {"r": draw.rng.choice([None, 2]), "sparsity": 0.9},
+    "PSOFT": lambda draw: {"r": 4, "psoft_orth": draw.rng.random() < 0.7, "psoft_mag_b": draw.rng.random() < 0.7},
+    "DEFT": lambda draw: {"r": 2, "para": draw.chance(0.2), "decomposition_method": draw.rng.choice(["relu", "qr"])},
     "POLY": lambda draw: {"r": 2, "n_tasks": 2, "n_skills": 2},
 }  # fmt: skip

@@ -34,7 +34,8 @@ def folders_of(out: Path) -> list[Path]:
 def make(args: argparse.Namespace) -> None:
     from fleet import make_fleet
 
-    made = [make_fleet(args.out, number, args.seed) for number in range(args.first, args.first + args.count)]
+    numbers = range(args.first, args.first + args.count)
+    made = [make_fleet(args.out, number, args.seed, args.group, args.mix) for number in numbers]
     print(f"{sum(made)} of {len(made)} fleets made")
 
 
@@ -75,11 +76,11 @@ def pack(args: argparse.Namespace) -> None:
 
 
 def bases(args: argparse.Namespace) -> None:
-    from bases import BASES, build
+    from bases import GROUPS, build
     from fleet import header
 
     lines = []
-    for name in BASES:
+    for name in GROUPS[args.group]:
         with tempfile.TemporaryDirectory() as folder:
             build(name).save_pretrained(folder)
             config = json.loads(Path(folder, "config.json").read_text())
@@ -96,6 +97,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first fleet")
+    parser.add_argument("--group", default="first", help="which bases: first or second")
+    parser.add_argument("--mix", default="usual", help="usual (one in three wide) or rare: which adapters")
     parser.add_argument("--share", default="0/1", help="judge every N-th fleet, from this one on: 1/2")
     parser.add_argument("--again", action="store_true", help="judge again, and say which truths differ")
     args = parser.parse_args()

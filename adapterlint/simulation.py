@@ -13,10 +13,11 @@ from adapterlint.base import Base, find_base, load_base
 from adapterlint.base.tree import ModuleTree
 from adapterlint.errors import AdapterlintError
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.quick import simulate_fleet
 from adapterlint.peft.releases import NEWEST, newest_patch
-from adapterlint.peft.simulate import UNDECIDED, Alone, Simulated, Step
+from adapterlint.peft.simulate import Alone, Simulated, Step
 from adapterlint.peft.versions import TRANSFORMERS, Versions
 
 

@@ -44,8 +44,7 @@ def add_auxiliaries(model: Model, adapter: str, config: OpenedConfig, *, outside
 
 def _add_tokens(model: Model, adapter: str, config: OpenedConfig, wrapping: Wrapping) -> None:
     given = config["trainable_token_indices"]
-    embedding = model.tree.input_embeddings
-    layers = given if isinstance(given, dict) else {embedding or "embed_tokens": given}
+    layers = given if isinstance(given, dict) else {model.embedding_name or "embed_tokens": given}
     saved = model.saved if model.versions.peft < (0, 16) else set(config.get("modules_to_save") or ())
     for name in layers:
         if name in saved:
@@ -56,8 +55,10 @@ def _add_tokens(model: Model, adapter: str, config: OpenedConfig, wrapping: Wrap
     for name, indices in layers.items():
         if name not in skipped:
             wrapping.tokens([name], indices)
+    if not model.tied:
+        return
     module = model.embedding
-    if not (model.tied and isinstance(module, TokenWrapper)) or mismatch:
+    if not isinstance(module, TokenWrapper) or mismatch:
         return
     names = model.tied_modules()
     if not names:

@@ -110,9 +110,17 @@ class Wrapping:
                 yield inner, parent, grandparent, target, name
             for name, holds in module.inner_names():
                 if f".{name}".endswith(tails):
-                    self._wrap_inner(f"{path}.{name}", "." in name, holds)
+                    self._wrap_inner(path, name, holds)
 
-    def _wrap_inner(self, path: str, of_adapter: bool, holds: bool) -> None:
+    def _wrap_inner(self, layer: str, name: str, holds: bool) -> None:
+        path, of_adapter = f"{layer}.{name}", "." in name
+        inner = layer[len(self.prefix) + 1 :] if self.prefix else layer
+        find(self.root, inner)  # a wrapper on the way may refuse to answer
+        around = find(self.root, inner.rpartition(".")[0])
+        if not of_adapter and isinstance(around, Whole) and self.versions.peft >= (0, 19):
+            _update_whole(around, self.adapter, None)
+            self.root.changed()
+            return
         if not of_adapter:
             text = f"{Whole.label} cannot be applied to modules of type <class 'torch.nn.modules.container.ModuleDict'>"
             raise Refused("TypeError", text, module=path)
@@ -165,7 +173,9 @@ def update_rows(layer: TokenLayer, adapter: str, indices: Any, *, tied: bool, pa
     if tied:
         return
     base = unwrapped(layer)
-    layer.graded = versions.peft < (0, 18) and isinstance(base, Whole)
+    # Copies of earlier adapters are frozen by the time that layers are made; the adapter's own one is not.
+    own = isinstance(base, Whole) and adapter in base.copies and base.active == [adapter]
+    layer.graded = layer.graded or (versions.peft < (0, 18) and own)
     weight = weight_of(base)
     if weight is None:
         raise Refused("AttributeError", f"'{base.type}' object has no attribute 'weight'", module=path)

@@ -18,11 +18,12 @@ from adapterlint.peft.moe import convert_config
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import pattern
 from adapterlint.peft.preparation import check_config, check_tied, expand_targets, prepare_targets, targets_of
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.projections import registered_projections, share_projections
+from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
 from adapterlint.peft.tuner_layers import LAYERS, parameters_at
 from adapterlint.peft.tuner_parameters import Site
-from adapterlint.peft.wrappers import TokenLayer, Tuner, Whole, unwrapped
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner, Whole, attributes_of, unwrapped
 
 _MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
 
@@ -155,10 +156,17 @@ class Injection:
         layer = target if same and isinstance(target, Tuner) else self._new_layer(target, key, parameter)
         found = self.model.in_file.get(_stripped(path), {})
         partial = self.model.tree.partial
-        site = Site(unwrapped(target), key, self.config, self._draw, layer, self.versions, found, partial)
-        if self.config.peft_type == "VERA" and self.model.shared:
-            self._share_projections(site)
+        module = unwrapped(target)
+        if layer is target:  # `update_layer` asks nothing of what it wraps
+            while isinstance(module, Auxiliary):
+                module = unwrapped(attributes_of(module, tokens=True))
+        site = Site(module, key, self.config, self._draw, layer, self.versions, found, partial)
+        if self.model.shared:
+            share_projections(self.model, self.adapter, site)
         tuned = parameters_at(site)
+        if tuned is None:
+            return
+        tuned.params |= registered_projections(self.model, self.adapter, self.config)
         if path in self._tied_targets:
             self._tie_parameters(tuned)
         layer.adapters[self.adapter] = tuned
@@ -206,29 +214,6 @@ class Injection:
             if mine in tuned.params and theirs in of.params:
                 # `.t()` is a view: what is loaded into one is in the other.
                 tuned.params[mine] = Transposed(of.params[theirs])
-
-    def _share_projections(self, site: Site) -> None:
-        """VeRA's projections: the first adapter makes them, later ones take its own."""
-        first_a, first_b = self.model.shared["vera_A"], self.model.shared["vera_B"]
-        if self.adapter in first_a:
-            return
-        a, b = next(iter(first_a.values())), next(iter(first_b.values()))
-        inputs, outputs = site.features
-        r = self.config.get("r")
-        if a.shape is None or b.shape is None or inputs is None or outputs is None:
-            raise Undecided
-        for name, has, needs in (
-            ("vera_A", a.shape[1], inputs),
-            ("vera_B", b.shape[0], outputs),
-            ("vera_A", a.shape[0], r),
-            ("vera_B", b.shape[1], r),
-        ):
-            if has < needs:
-                text = (
-                    f"{name} has a size of {has} but {needs} or greater is required; this probably happened because ..."
-                )
-                raise Refused("ValueError", text, module=site.key, cause="shared-projections")
-        first_a[self.adapter], first_b[self.adapter] = a, b
 
     def _create_tokens(self, parent: Module, target: Module, name: str, path: str) -> None:
         indices = self.config.get("token_indices")
@@ -318,17 +303,6 @@ class Injection:
             known = bias in ("none", "all", None, own, "lora_only")
             if not known and not (self.versions.peft >= (0, 18) and isinstance(bias, str) and bias.endswith("_only")):
                 raise Refused("NotImplementedError", f"Requested bias: {bias}, is not implemented.", cause="config")
-
-
-def check_name(name: str) -> None:
-    """torch does not take every name for a module.
-
-    Raises:
-        Refused: It does not take this one.
-    """
-    if "." in name or not name:
-        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
-        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")
 
 
 def set_adapters(model: Model, names: Sequence[str]) -> None:

@@ -9,21 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.adapter import Adapter
-from adapterlint.base.tree import Kind, Shape
+from adapterlint.base.tree import Shape
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.injection import Injection, check_name
+from adapterlint.peft.injection import Injection
 from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Param, walk
+from adapterlint.peft.modules import Param
 from adapterlint.peft.opened import OpenedConfig, open_config
-from adapterlint.peft.preparation import expand_targets, prepare_targets, targets_of
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.projections import make_projections
+from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.weights import Loaded, load_tensors
-from adapterlint.peft.wrappers import unwrapped
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
 _LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
@@ -61,7 +60,7 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
 
 
 # Methods whose adapters share what is not simulated, and methods that are not simulated at all.
-_SHARING = frozenset({"FROD", "PVERA", "RANDLORA"})
+_SHARING = frozenset({"FROD"})
 _UNKNOWN = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
 
 
@@ -172,38 +171,14 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
     if config.peft_type in _UNKNOWN or (config.peft_type in _SHARING and len(model.configs) > 1):
         raise Undecided
-    if config.peft_type == "VERA" and not model.shared and not model.tree.partial:
-        _make_projections(model, name, config)
+    if not model.shared and not model.tree.partial:
+        make_projections(model, name, config)
     for refusal in refusals(config.peft_type, config, release=model.release):
         if refusal.where == "injection":
             raise Refused(refusal.error, refusal.text, cause="config")
     Injection(model, name, config).run()
     if config.peft_type == "TRAINABLE_TOKENS":
         tie_token_layers(model, name)
-
-
-def _make_projections(model: Model, name: str, config: OpenedConfig) -> None:
-    """VeRA's `_find_dim` and the projections of the first adapter, as large as its largest target."""
-    check_name(name)
-    prepare_targets(model, config)
-    expand_targets(model, config)
-    matcher = targets_of(model, config)
-    shapes = []
-    for path, module in walk(model.root):
-        if matcher.verdict(path) and module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D):
-            weight = unwrapped(module).params.get("weight")
-            shape = weight.shape if weight is not None else None
-            if shape is None:
-                raise Undecided
-            shapes.append(shape if module.kind is Kind.LINEAR else shape[::-1])
-    if not shapes:
-        text = "No layers types compatible with VeRA were found. Please check `peft_config.target_modules`."
-        raise Refused("ValueError", text, cause="no-targets")
-    outputs, inputs = max(s[0] for s in shapes), max(s[1] for s in shapes)
-    r, seed = config.get("r"), config.get("projection_prng_key")
-    # Both come from one stream of random numbers, and more rows of B do not change the first ones.
-    for attribute, shape in (("vera_A", (r, inputs)), ("vera_B", (outputs, r))):
-        model.shared[attribute] = {name: Param(shape, ("projection", attribute, seed, r, inputs))}
 
 
 def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
@@ -226,7 +201,7 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     if virtual is None:
         raise Refused("TypeError", "unsupported operand type(s) for *: 'NoneType' and 'int'", cause="config")
     if kind in ("PREFIX_TUNING", "CARTRIDGE"):
-        _fit_heads(config, base)
+        _fit_heads(config, base, heads_are_told=model.versions.peft >= (0, 18))
         shape = (virtual, config["num_layers"] * 2 * config["token_dim"])
     else:
         shape = (virtual * submodules, config["token_dim"])
@@ -240,12 +215,16 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
         add_auxiliaries(model, name, config)
 
 
-def _fit_heads(config: OpenedConfig, base: Mapping[str, Any]) -> None:
-    """A prefix has the width of keys and values, of which grouped attention has fewer than heads."""
+def _fit_heads(config: OpenedConfig, base: Mapping[str, Any], *, heads_are_told: bool) -> None:
+    """A prefix has the width of keys and values, of which grouped attention has fewer than heads.
+
+    Args:
+        heads_are_told: Whether PEFT takes the size of a head from the base's config, as it does since 0.18.
+    """
     kv = base.get("num_key_value_heads")
     if kv is None:
         return
-    dim = base.get("head_dim") or config["token_dim"] // config["num_attention_heads"]
+    dim = (base.get("head_dim") if heads_are_told else None) or config["token_dim"] // config["num_attention_heads"]
     config["token_dim"], config["num_attention_heads"] = dim * kv, kv
 
 

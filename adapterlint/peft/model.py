@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Mapping
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
+from adapterlint.peft.calls import is_listed
 from adapterlint.peft.modules import Module, Param, build, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
@@ -27,7 +28,7 @@ class Model:
         self.tree = tree
         self.versions = versions
         self.release = ".".join(map(str, versions.peft))
-        self.root = build(tree)
+        self.root = build(tree, versions.transformers)
         self.configs: dict[str, OpenedConfig] = {}
         self.peft_type: str | None = None  # of the first adapter
         self.task: str | None = None  # the same: decides the class of the PeftModel
@@ -73,6 +74,14 @@ class Model:
         path = self.tree.input_embeddings
         return find(self.root, path) if path is not None else None
 
+    @property
+    def embedding_name(self) -> str | None:
+        """The path that this has now: inside of a copy, if a module around it is saved whole."""
+        path, module = self.tree.input_embeddings, self.embedding
+        if path is None or module is None or "." not in path:
+            return path
+        return next((name for name, other in walk(self.root) if other is module), path)
+
     def random(self) -> Hashable:
         """What random numbers depend on: how many adapters were loaded before."""
         return ("draw", self.loads, tuple(self.configs)) if self.loads > 1 else ("draw",)
@@ -103,6 +112,8 @@ class Model:
         With transformers 5 it looks for tensors of the embedding, and does not find those of a wrapped one.
         """
         if self.versions.peft >= (0, 20) and self.tree.config and not self.tied:
+            return []
+        if is_listed("no_tied", self.versions.transformers, self.tree.architecture):
             return []
         pairs = [(name, group[0]) for group in self.tree.tied for name in group[1:]]
         head, embedding = self.tree.output_embeddings, self.tree.input_embeddings

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
+from adapterlint.peft.calls import by_keywords
 
 Value = Hashable
 
@@ -150,12 +151,8 @@ def copy_param(param: Param, memo: dict[int, Any]) -> Param:
     return found
 
 
-# What decoders and encoders of transformers call with keyword arguments alone.
-_KEYWORDS_ONLY = frozenset({"self_attn", "encoder_attn"})
-
-
-def build(tree: ModuleTree) -> Root:
-    """The modules of a base as torch would build them."""
+def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
+    """The modules of a base as torch would build them, under a release of transformers."""
     shared: dict[str, Param] = {}
     shapes = {f"{n.path}.{p}" if n.path else p: s for n in tree.nodes.values() for p, s in n.parameters.items()}
     for group in tree.tied:
@@ -169,7 +166,9 @@ def build(tree: ModuleTree) -> Root:
         else:
             kind = Module if path else Root
             module = kind(node.kind, node.type or "Module")
-            module.keywords_only = path.rpartition(".")[2] in _KEYWORDS_ONLY
+            above, _, own = path.rpartition(".")
+            caller = tree.nodes[above].type if above else tree.architecture
+            module.keywords_only = by_keywords(transformers, caller, own)
             dot = f"{path}." if path else ""
             for name, shape in node.parameters.items():
                 module.params[name] = shared.get(dot + name) or Param(shape)

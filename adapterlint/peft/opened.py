@@ -48,7 +48,8 @@ _STRING = frozenset(
 REFUSED_WITH_STRING = {"layers_to_transform": _STRING | {"ADALORA", "DELORA"}, "layers_pattern": _STRING}
 """Key -> types that refuse it beside a `target_modules` that is a string."""
 
-_TASKS_UNCHECKED = frozenset({"C3A", "CPT", "RANDLORA", "TRAINABLE_TOKENS"})  # before 0.18
+# Release from which a type checks its task; the others do since 0.14.
+_TASKS_CHECKED = {**dict.fromkeys(("C3A", "CPT", "TRAINABLE_TOKENS"), "0.18"), "RANDLORA": "0.20"}
 TASK_TYPES = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
 
 
@@ -122,7 +123,7 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
         raise Undecided
     opened = OpenedConfig(method.name, config.values, release)
     task = opened.get("task_type")
-    since = "0.18" if method.name in _TASKS_UNCHECKED else "0.14"
+    since = _TASKS_CHECKED.get(method.name, "0.14")
     if task is not None and task not in TASK_TYPES and in_range(release, since, None):
         raise Refused(
             "ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config"

@@ -70,6 +70,12 @@ class Output:
 
     def _of_tuner(self, layer: Tuner, path: str) -> Expression:
         base = self._of(layer.base, path)
+        if layer.base.type.endswith("Router") and layer.base.kind is Kind.LINEAR:
+            # It gives more than one tensor: a layer of transformers 5 that is a linear one by its class only.
+            if layer.method != "LORA":
+                self._fail(UNDECIDED, path)
+            elif layer.active and not (self._disabled or layer.disabled):
+                self._fail("AttributeError", path)
         if self._disabled or layer.disabled:
             return base
         if isinstance(layer.base, TokenWrapper) and any(_is_dora(layer.adapters.get(name)) for name in layer.active):
@@ -91,11 +97,12 @@ class Output:
         return (*base, (path, tuple(added))) if added else base
 
     def _misfit(self, name: str, tuned: Tuned) -> str | None:
-        """VeRA: a rank that is not that of the shared projections."""
-        mine, shared = tuned.params.get(("vera_lambda_d", "")), self._shared.get("vera_A", {}).get(name)
-        if mine is None or shared is None or not mine.shape or not shared.shape:
-            return None
-        return "RuntimeError" if mine.shape[0] != shared.shape[0] else None
+        """Of a method with shared projections: a rank that is not theirs."""
+        for attribute, projection in _RANKS:
+            mine, shared = tuned.params.get((attribute, "")), self._shared.get(projection, {}).get(name)
+            if mine is not None and shared is not None and mine.shape and shared.shape:
+                return "RuntimeError" if mine.shape[0] != shared.shape[0] else None
+        return None
 
     def _of_norm(self, layer: Tuner, path: str, base: Expression) -> Expression:
         """LN tuning runs the copy of the one active adapter, and has no other way."""
@@ -135,6 +142,8 @@ class Output:
                 found.append((path, ("rows", str(layer.indices[name]), delta)))
         if "bias" in layer.base.params:  # `F.linear` gets the weight alone
             found.append((path, "no bias"))
+        if self._since < (0, 18) and layer.base.type in _SCALED:
+            found.append((path, "no scale"))
         return tuple(found)
 
     def _fail(self, error: str, path: str) -> None:
@@ -142,6 +151,11 @@ class Output:
             self.error, self.module = error, path
 
 
+# A parameter, and the projection that has as many rows.
+_RANKS = (("vera_lambda_d", "vera_A"), ("pvera_lambda_d", "pvera_A"), ("randlora_lambda", "randlora_A"))
+UNDECIDED = "undecided"  # whether a forward pass runs
+# Embeddings that multiply what they give, which token rows leave out before 0.18; others of their kind multiply by one.
+_SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
 _ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other factor does not matter
 
 

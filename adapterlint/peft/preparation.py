@@ -10,10 +10,10 @@ import re
 from typing import Any
 
 from adapterlint.peft.default_targets import default_targets
-from adapterlint.peft.matching import ALL_LINEAR, Components, Targets
+from adapterlint.peft.matching import ALL_LINEAR, Components, Targets, component_pattern
 from adapterlint.peft.model import Model, all_linear
 from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.patterns import pattern
+from adapterlint.peft.patterns import compile_error, pattern
 from adapterlint.peft.refused import Refused
 
 EMBEDDING_NAMES = ("embed_tokens", "lm_head")
@@ -75,6 +75,7 @@ def check_tied(model: Model, config: OpenedConfig) -> None:
     to_save = any(_names_embedding(m, since) for m in set(saved))
     targets = config.get("target_modules")
     if isinstance(targets, str):
+        check_patterns(config)
         targeted = any(pattern(targets).matches(name) for name in EMBEDDING_NAMES)
     else:
         targeted = any(_names_embedding(m, since) for m in targets or ())
@@ -162,9 +163,27 @@ def expand_targets(model: Model, config: OpenedConfig) -> None:
         config["target_modules"] = all_linear(model, config)
 
 
+def check_patterns(config: OpenedConfig, *others: str) -> None:
+    """Compile the patterns that modules are matched with.
+
+    Raises:
+        Refused: One does not compile.
+    """
+    texts = (config.get("exclude_modules"), *others, config.get("target_modules"))
+    for text in texts:
+        problem = compile_error(text) if isinstance(text, str) else None
+        if problem is not None:  # the class is called `PatternError` from Python 3.13 on
+            raise Refused("error", problem, cause="config")
+
+
 def targets_of(model: Model, config: OpenedConfig) -> Targets:
-    """Which modules an adapter targets; since 0.16 none that it brings whole."""
+    """Which modules an adapter targets; since 0.16 none that it brings whole.
+
+    Raises:
+        Refused: A pattern does not compile.
+    """
     saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
+    check_patterns(config, *map(component_pattern, saved))
     return Targets(config, last_index=model.versions.peft < (0, 20), saved=saved)
 
 

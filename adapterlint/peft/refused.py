@@ -25,3 +25,14 @@ class Refused(Exception):
 
 class Undecided(Exception):
     """The evidence, or what is known of PEFT, does not say what would happen."""
+
+
+def check_name(name: str) -> None:
+    """torch does not take every name for a module.
+
+    Raises:
+        Refused: It does not take this one.
+    """
+    if "." in name or not name:
+        kind = 'can\'t contain "."' if name else 'can\'t be empty string ""'
+        raise Refused("KeyError", f"module name {kind}, got: {name}", cause="name")

@@ -9,17 +9,19 @@ from typing import Literal
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
+from adapterlint.peft.calls import is_listed
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
 from adapterlint.peft.injection import set_adapters, set_tuners
 from adapterlint.peft.loading import load
 from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
-from adapterlint.peft.outputs import Expression, Output
+from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.outputs import UNDECIDED, Expression, Output
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
-from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, weight_of
 
 # Values that nobody thought of make PEFT stumble too, somewhere; where is not worth a guess.
 UNDECIDABLE = (Undecided, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -179,7 +181,7 @@ class _Run:
             tuned=tuned,
             loaded=None if model.prompt_learning or has_guesses(model) else loaded,
             overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
-            forward=self.output.error or prompt_error(model),
+            forward=_forward_error(model, self.output),
             expression=self.output.expression,
             events=first.events,
             warnings=first.warnings,
@@ -202,7 +204,7 @@ class _Run:
             return None
         switch_to(self.model, name)
         output = Output(self.model)
-        error = output.error or prompt_error(self.model)
+        error = _forward_error(self.model, output)
         if error is not None or lone.error is not None:
             return None if error == UNDECIDED else error
         return "yes" if output.expression == lone.expression else "no"
@@ -211,16 +213,17 @@ class _Run:
         """The base under `disable_adapter()`; afterwards everything is on again, and the first adapter active."""
         if not self.decided or not self.loaded:
             return None
-        error = disabling_error(self.model)
+        error = disabling_error(self.model) or (None if self.model.prompt_learning else keyword_error(self.model))
         output = Output(self.model, disabled=True)
         for _, wrapper in auxiliaries(self.model.root):
             disable(wrapper, False)
         switch_to(self.model, next(iter(self.loaded)))
-        return error or output.error or ("no" if output.expression else "yes")
+        error = error or output.error
+        return None if error == UNDECIDED else error or ("no" if output.expression else "yes")
 
     def _forward(self) -> str | None:
         self.output = Output(self.model)
-        error = self.output.error or prompt_error(self.model)
+        error = _forward_error(self.model, self.output)
         return None if error == UNDECIDED else error or "ok"
 
 
@@ -278,6 +281,17 @@ def _activate(model: Model, names: Sequence[str]) -> None:
     set_adapters(model, names)
 
 
+def _forward_error(model: Model, output: Output) -> str | None:
+    return keyword_error(model) or output.error or prompt_error(model)
+
+
+def keyword_error(model: Model) -> str | None:
+    """The error of a forward pass that hands on what the base does not take, as `PeftModelFor*` do with a task."""
+    if model.task is None or not (_is(model, "no_indices") or _is(model, "no_embeddings")):
+        return None
+    return "TypeError"
+
+
 def prompt_error(model: Model) -> str | None:
     """The error of a forward pass with a prompt.
 
@@ -291,18 +305,39 @@ def prompt_error(model: Model) -> str | None:
     if model.peft_type == "MULTITASK_PROMPT_TUNING":  # the same
         return "ValueError"
     config = model.configs.get(model.current)
-    if model.peft_type == "PREFIX_TUNING" and config is not None and not _takes_prefixes(model, config.task_type):
+    if config is None or not config.prompt_learning:
+        return None
+    if model.peft_type == "PREFIX_TUNING":
+        return _prefix_error(model, config)
+    if _is(model, "refuses_embeddings"):
+        return "NotImplementedError"
+    embedding = model.embedding
+    weight = weight_of(embedding) if embedding is not None else None
+    width, dim = weight.shape[1] if weight is not None and weight.shape else None, config.get("token_dim")
+    return "RuntimeError" if width is not None and width != dim else None
+
+
+def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
+    if _is(model, "no_prefix"):
+        return "ValueError"
+    if not _takes_prefixes(model, config.task_type):
         return UNDECIDED
-    two = config is not None and config.get("num_transformer_submodules") == 2
+    two = config.get("num_transformer_submodules") == 2
     old = model.versions.peft < (0, 18) and model.versions.transformers >= (4, 56)
-    return "AttributeError" if two and old and model.peft_type == "PREFIX_TUNING" else None
+    return "AttributeError" if two and old else None
 
 
-UNDECIDED = "undecided"  # whether a forward pass runs
+def _is(model: Model, kind: str) -> bool:
+    return is_listed(kind, model.versions.transformers, model.tree.architecture)
 
 
 def _takes_prefixes(model: Model, task: str | None) -> bool:
-    """Whether a base surely takes a prefix of keys and values: models that generate do, and some classifiers."""
+    """Whether a base surely takes a prefix of keys and values: models that generate do, and some classifiers.
+
+    Not if it keeps compressed ones, of other sizes than the config tells.
+    """
+    if "kv_lora_rank" in model.tree.config:
+        return False
     return (
         model.generates or task not in IMPLICIT_HEADS or model.tree.model_type in ("bert", "llama", "mistral", "qwen2")
     )

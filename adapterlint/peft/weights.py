@@ -21,6 +21,7 @@ from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
 
 MAGNITUDE = "lora_magnitude_vector"
+_NOT_ASKED = (".ranknum.", f".{MAGNITUDE}.", ".shira_indices.")  # what no key of a file has to fill
 
 _CLASSES = {
     "CAUSAL_LM": "ForCausalLM",
@@ -60,17 +61,24 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
         raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")
     _check_family(config, found, model)
     if config.peft_type == "SHIRA":  # PEFT asks every module for indices
-        for _, wrapper in auxiliaries(model.root):
-            if isinstance(wrapper, Whole):
-                wrapper.check_attributes()
+        _check_all(model)
     own = tuner_keys(model, adapter)
     found = _renamed(model, adapter, config, found, own)
     if config.peft_type == "ADALORA" and isinstance(config.get("rank_pattern"), dict):
         _resize(model, adapter, config)
     result = _load(model, adapter, config, found, own)
+    if config.peft_type == "OSF":  # it asks every module before it changes types
+        _check_all(model)
     if config.prompt_learning:
         _load_prompt(model, adapter, found)
     return result
+
+
+def _check_all(model: Model) -> None:
+    """Ask every module for an attribute."""
+    for _, wrapper in auxiliaries(model.root):
+        if isinstance(wrapper, Whole):
+            wrapper.check_attributes()
 
 
 def _rename_auxiliary(model: Model, adapter: str, found: _Tensors) -> None:
@@ -183,8 +191,9 @@ def saved_keys(
     """
     if config.prompt_learning:
         return {"prompt_embeddings"}
-    keys = [k for k in own if ".ranknum." not in k and f".{MAGNITUDE}." not in k]
-    found = {file_key(key, adapter) for key in keys if not key.startswith("base_model.vera_")}
+    keys = [k for k in own if not any(part in k for part in _NOT_ASKED)]
+    shared = tuple(f"base_model.{attribute}." for attribute in model.shared)
+    found = {file_key(key, adapter) for key in keys if not key.startswith(shared)}
     if config.get("save_projection"):
         found |= {f"base_model.{attribute}" for attribute in model.shared}
     for path, wrapper in auxiliaries(model.root):

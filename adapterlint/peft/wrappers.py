@@ -186,7 +186,7 @@ class TokenLayer(Module):
             yield f"trainable_tokens_delta.{name}", param
 
     def _blank(self, memo: dict[int, Any]) -> Module:
-        if self.graded:
+        if self.graded or (self.tied is not None and self.tied.graded):
             text = "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol"
             raise Refused("RuntimeError", f"{text} at the moment.")
         tied = memo.get(id(self.tied), self.tied)
@@ -237,12 +237,12 @@ def weight_of(module: Module) -> Param | None:
     return module.params.get("weight")
 
 
-def attributes_of(module: Module) -> Module:
-    """The module that answers for a wrapper; active token rows answer for their weight alone."""
+def attributes_of(module: Module, *, tokens: bool = False) -> Module:
+    """The module that answers for a wrapper; active token rows answer for their weight alone, unless `tokens`."""
     while True:
         if isinstance(module, Whole):
             module = module.current
-        elif isinstance(module, TokenWrapper) and (module.disabled or not module.active):
+        elif isinstance(module, TokenWrapper) and (tokens or module.disabled or not module.active):
             module = module.layer.base
         else:
             return module

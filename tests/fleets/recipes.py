@@ -26,9 +26,8 @@ WIDE = {
     "WAVEFT": 2, "DELORA": 2, "OSF": 2, "POLY": 1, "GRALORA": 1, "MULTITASK_PROMPT_TUNING": 1, "ADAPTION_PROMPT": 2,
 }  # fmt: skip
 RARE = dict.fromkeys(
-    ["ADAMSS", "ADAPTION_PROMPT", "BEFT", "C3A", "CPT", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA"]
-    + ["HIRA", "LILY", "MISS", "OSF", "PEANUT", "PSOFT", "PVERA", "RANDLORA", "ROAD", "SHADOW", "SHIRA", "SUPERTUNING"]
-    + ["TINYLORA", "UNILORA", "VBLORA", "VERA", "WAVEFT"],
+    """ADAMSS ADAPTION_PROMPT BEFT C3A CPT DEFT DELORA FOURIERFT FROD GLORA GRALORA HIRA LILY MISS OSF PEANUT PSOFT PVERA
+    RANDLORA ROAD SHADOW SHIRA SUPERTUNING TINYLORA UNILORA VBLORA VERA WAVEFT""".split(),
     1,
 )
 MIXES = {"usual": USUAL, "wide": WIDE, "rare": RARE}
@@ -210,8 +209,11 @@ SPECIAL: dict[str, Callable[[Draw], Fields]] = {
     "P_TUNING": _prompt,
     "MULTITASK_PROMPT_TUNING": _prompt,
     "CPT": lambda draw: {
-        "task_type": draw.task() or BASES[draw.base].task, "num_virtual_tokens": 3, "cpt_token_ids": [1, 2, 3],
-        "cpt_mask": [1, 1, 1], "cpt_tokens_type_mask": [1, 2, 3],
+        "task_type": draw.task() or BASES[draw.base].task,
+        "num_virtual_tokens": 3,
+        "cpt_token_ids": [1, 2, 3],
+        "cpt_mask": [1, 1, 1],
+        "cpt_tokens_type_mask": [1, 2, 3],
     },
     "ADAPTION_PROMPT": lambda draw: {"adapter_len": 2, "adapter_layers": draw.rng.choice([1, 2])},
 }

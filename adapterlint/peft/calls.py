@@ -1,0 +1,41 @@
+"""How classes of transformers call their modules, and what they take themselves, where PEFT stumbles over it.
+
+`calls.json` is read from the sources of transformers by `tests/peft/make_calls.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+_ALWAYS = frozenset({"self_attn", "encoder_attn"})  # decoders and encoders hand them keyword arguments alone
+
+
+def by_keywords(release: tuple[int, int], caller: str | None, name: str) -> bool:
+    """Whether a class calls one of its modules with keyword arguments alone.
+
+    Args:
+        release: Of transformers.
+        caller: The class of the module that has it, if that is known.
+        name: The module's own name.
+    """
+    return name in _ALWAYS or caller in _table(release[0])["keywords"].get(name, ())
+
+
+def is_listed(kind: str, release: tuple[int, int], architecture: str | None) -> bool:
+    """Whether a class is among those of a kind: the keys of `calls.json`."""
+    return architecture in _table(release[0])[kind]
+
+
+@functools.cache
+def _table(major: int) -> Mapping[str, Any]:
+    from importlib import resources  # imports slowly
+
+    every = json.loads(resources.files("adapterlint.peft").joinpath("calls.json").read_text("utf-8"))
+    table = every["4" if major < 5 else "5"]
+    keywords = {name: frozenset(classes.split()) for name, classes in table.pop("keywords").items()}
+    lists = {kind: frozenset(classes.split()) for kind, classes in table.items()}
+    return MappingProxyType({"keywords": keywords, **lists})

@@ -1,0 +1,158 @@
+"""Write `adapterlint/peft/calls.json`: how classes of transformers call their modules, and what they take themselves.
+
+    new/bin/python make_calls.py ../../adapterlint/peft/calls.json      transformers 5.23.0
+    old/bin/python make_calls.py ../../adapterlint/peft/calls.json      transformers 4.56.2
+
+Read from the sources of `transformers/models/*/modeling_*.py`; classes are separated by spaces:
+
+- `keywords`: name of a module -> classes that call `self.<name>(...)`, never with a positional argument;
+- `no_embeddings`: what PEFT calls with embeddings and has no parameter for them, nor any that takes the rest;
+- `no_indices`: the same for indices, of models that turn speech into text;
+- `refuses_embeddings`: classes whose `forward` raises `NotImplementedError` if it is given embeddings;
+- `no_tied`: classes that tie weights inside of them, and do not say so themselves (`_tied_weights_keys`);
+- `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers.models.auto import modeling_auto as auto
+
+ALWAYS = ("self_attn", "encoder_attn")  # called with keywords alone wherever they are
+HEADS = ("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "QUESTION_ANSWERING")
+TEXTS = (*HEADS, "CAUSAL_LM", "SEQ_TO_SEQ_CAUSAL_LM")
+Classes = dict[str, ast.ClassDef]
+
+
+def of_task(*tasks: str) -> set[str]:
+    return {name for task in tasks for name in getattr(auto, f"MODEL_FOR_{task}_MAPPING_NAMES").values()}
+
+
+def classes() -> Classes:
+    found: Classes = {}
+    root = Path(transformers.__file__).parent
+    for path in (root / "modeling_layers.py", *sorted(root.glob("models/*/modeling_*.py"))):
+        if not path.stem.startswith(("modeling_tf_", "modeling_flax_")):
+            found |= {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}
+    return found
+
+
+def method(known: Classes, cls: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    """A method of a class, or of one that it inherits from."""
+    for node in cls.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    for base in cls.bases:
+        parent = known.get(base.id) if isinstance(base, ast.Name) else None
+        if parent is not None and parent is not cls and (found := method(known, parent, name)) is not None:
+            return found
+    return None
+
+
+def has_attribute(known: Classes, cls: ast.ClassDef, name: str) -> bool:
+    """Whether the body of a class, or of one that it inherits from, gives an attribute a value that is not `None`."""
+    for node in cls.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            return not (isinstance(value, ast.Constant) and value.value is None)
+    parents = (known.get(base.id) for base in cls.bases if isinstance(base, ast.Name))
+    return any(has_attribute(known, parent, name) for parent in parents if parent is not None and parent is not cls)
+
+
+def own(node: ast.AST) -> str | None:
+    """The name of an attribute of `self`."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return None
+
+
+def modules(known: Classes, cls: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """Attributes that `__init__` gives a new object, and the class of it."""
+    for node in ast.walk(method(known, cls, "__init__") or ast.Module([], [])):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and (name := own(node.targets[0])):
+            yield name, ast.unparse(node.value.func)
+
+
+def calls(forward: ast.FunctionDef) -> dict[str, bool]:
+    """Name of an attribute that is called -> whether it is called with keywords alone."""
+    found: dict[str, bool] = {}
+    for node in ast.walk(forward):
+        if isinstance(node, ast.Call) and (name := own(node.func)):
+            found[name] = found.get(name, True) and bool(node.keywords) and not node.args
+    return found
+
+
+def parameters(forward: ast.FunctionDef | None) -> set[str]:
+    args = forward.args if forward else ast.arguments([], [], None, [], [], None, [])
+    rest = {"**"} if args.kwarg else set()
+    return {argument.arg for argument in (*args.args, *args.kwonlyargs)} | rest
+
+
+def learned() -> dict[str, Any]:
+    known = classes()
+    forwards = {name: method(known, cls, "forward") for name, cls in known.items()}
+    taken = {name: parameters(forward) for name, forward in forwards.items()}
+    keywords: dict[str, list[str]] = {}
+    for name, cls in sorted(known.items()):
+        inside, forward = dict(modules(known, cls)), forwards[name]
+        for attribute, alone in calls(forward).items() if forward else ():
+            if alone and attribute in inside and attribute not in ALWAYS:
+                keywords.setdefault(attribute, []).append(name)
+    base_models = set(auto.MODEL_MAPPING_NAMES["clip_text_model"].split())  # and its like
+    base_models |= {name for name in taken if name.endswith("TextModel") and "input_ids" in taken[name]}
+    texts = (of_task(*TEXTS) | base_models) & known.keys()
+    speech = of_task("SPEECH_SEQ_2_SEQ") & known.keys()
+    heads = of_task(*HEADS) & known.keys()
+
+    def without(name: str, parameter: str) -> bool:
+        """Whether a class has no such parameter, and takes no others, or hands them on beside one of that name."""
+        if name not in known or parameter in taken[name]:
+            return False
+        if "**" not in taken[name]:
+            return True
+        inside = dict(modules(known, known[name]))
+        for node in ast.walk(forwards[name] or ast.Pass()):
+            if isinstance(node, ast.Call) and (called := own(node.func)) and any(k.arg is None for k in node.keywords):
+                if any(k.arg == parameter for k in node.keywords) or without(inside.get(called, ""), parameter):
+                    return True
+        return False
+
+    def takes_prefix(name: str) -> bool:
+        inner = (cls for _, cls in modules(known, known[name]) if cls.endswith(("Model", "Transformer")))
+        return any("past_key_values" in taken.get(cls, ("past_key_values",)) for cls in (name, *inner))
+
+    def ties_inside(name: str) -> bool:
+        inside = (known[cls] for _, cls in modules(known, known[name]) if cls in known)
+        key = "_tied_weights_keys"
+        return not has_attribute(known, known[name], key) and any(has_attribute(known, cls, key) for cls in inside)
+
+    said = "Passing input embeddings is currently not supported"
+    return {
+        "keywords": {attribute: " ".join(names) for attribute, names in sorted(keywords.items())},
+        "no_embeddings": " ".join(n for n in sorted(texts) if without(n, "inputs_embeds")),
+        "no_indices": " ".join(n for n in sorted(speech) if without(n, "input_ids")),
+        "refuses_embeddings": " ".join(n for n in sorted(heads) if said in ast.unparse(forwards[n] or ast.Pass())),
+        "no_tied": " ".join(n for n in sorted(texts) if ties_inside(n)),
+        "no_prefix": " ".join(n for n in sorted(heads) if not takes_prefix(n)),
+    }
+
+
+def main() -> None:
+    target = Path(sys.argv[1])
+    found: dict[str, Any] = json.loads(target.read_text()) if target.exists() else {}
+    found[transformers.__version__.partition(".")[0]] = learned()
+    target.write_text(json.dumps(found, sort_keys=True, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main()

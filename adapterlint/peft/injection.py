@@ -35,13 +35,15 @@ class Injection:
         model: The model; whatever was done before something is refused, stays done.
         adapter: The adapter's name.
         config: Its config, which is changed as PEFT changes it.
+        late: What is raised once a layer has the two factors of LoRA.
     """
 
-    def __init__(self, model: Model, adapter: str, config: OpenedConfig) -> None:
+    def __init__(self, model: Model, adapter: str, config: OpenedConfig, late: Refused | None = None) -> None:
         self.model = model
         self.adapter = adapter
         self.config = config
         self.versions = model.versions
+        self._late = late
         self._draw = model.random()
 
     def run(self) -> None:
@@ -166,6 +168,8 @@ class Injection:
         tuned = parameters_at(site)
         if tuned is None:
             return
+        if self._late is not None and ("lora_A", ".weight") in tuned.params:
+            raise self._late
         tuned.params |= registered_projections(self.model, self.adapter, self.config)
         if path in self._tied_targets:
             self._tie_parameters(tuned)

@@ -173,10 +173,14 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
         raise Undecided
     if not model.shared and not model.tree.partial:
         make_projections(model, name, config)
+    late = None  # how factors are filled is looked at where there are factors
     for refusal in refusals(config.peft_type, config, release=model.release):
         if refusal.where == "injection":
-            raise Refused(refusal.error, refusal.text, cause="config")
-    Injection(model, name, config).run()
+            error = Refused(refusal.error, refusal.text, cause="config")
+            if refusal.pointer != "/init_lora_weights":
+                raise error
+            late = late or error
+    Injection(model, name, config, late).run()
     if config.peft_type == "TRAINABLE_TOKENS":
         tie_token_layers(model, name)
 

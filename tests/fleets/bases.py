@@ -234,7 +234,7 @@ SECOND: dict[str, Base] = {
     "gemma3-vl": _base("Gemma3", "ImageTextToText", text_config={**TEXT, "head_dim": 8},
                        vision_config={"model_type": "siglip_vision_model", **PICTURES}, mm_tokens_per_image=4),
 }  # fmt: skip
-"""Other architectures and heads than `FIRST`."""
+"""Other architectures and heads than `FIRST`; a fleet on `codegen` cannot be judged, whose forward pass fails."""
 
 BASES = FIRST | SECOND
 GROUPS = {"first": FIRST, "second": SECOND}

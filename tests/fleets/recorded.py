@@ -23,18 +23,20 @@ Facts = Iterator[tuple[str, str, Any]]  # facet, what it is about, value
 
 
 @cache
-def recorded() -> list[dict[str, Any]]:
-    with gzip.open(FLEETS / "fleets.jsonl.gz", "rt") as file:
-        return [json.loads(line) for line in file]
+def recorded(name: str = "fleets") -> list[dict[str, Any]]:
+    """The fleets of a file: `fleets`, `second` (other architectures) or `rare` (other methods too)."""
+    with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
+        fleets = [json.loads(line) for line in file]
+    return fleets if name == "fleets" else [fleet | {"id": f"{name}-{fleet['id']}"} for fleet in fleets]
 
 
 @cache
 def bases() -> Mapping[str, Base]:
     found = {}
-    with gzip.open(FLEETS / "bases.jsonl.gz", "rt") as file:
-        for line in file:
-            base = json.loads(line)
-            found[base["name"]] = load_base(folder(base["name"], "config.json", base["config"], base["tensors"]))
+    for name in ("bases", "bases_second"):
+        with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
+            for base in map(json.loads, file):
+                found[base["name"]] = load_base(folder(base["name"], "config.json", base["config"], base["tensors"]))
     return {name: base for name, base in found.items() if base is not None}
 
 

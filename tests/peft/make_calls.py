@@ -121,11 +121,12 @@ def learned() -> dict[str, Any]:
         if "**" not in taken[name]:
             return True
         inside = dict(modules(known, known[name]))
-        for node in ast.walk(forwards[name] or ast.Pass()):
-            if isinstance(node, ast.Call) and (called := own(node.func)) and any(k.arg is None for k in node.keywords):
-                if any(k.arg == parameter for k in node.keywords) or without(inside.get(called, ""), parameter):
-                    return True
-        return False
+        handed = [
+            (inside.get(called, ""), {keyword.arg for keyword in node.keywords})
+            for node in ast.walk(forwards[name] or ast.Pass())
+            if isinstance(node, ast.Call) and (called := own(node.func))
+        ]
+        return any(None in given and (parameter in given or without(inner, parameter)) for inner, given in handed)
 
     def takes_prefix(name: str) -> bool:
         inner = (cls for _, cls in modules(known, known[name]) if cls.endswith(("Model", "Transformer")))

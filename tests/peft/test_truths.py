@@ -9,28 +9,52 @@ from typing import Any
 import pytest
 from recorded import RELEASES, is_simulated, recorded, simulated, told
 
+VISION = "tunes a vision tower, which a batch without pictures does not run"
+EXPERTS = "experts that the table of architectures does not give to layers of Jamba, under release 4"
+UNTRAINED = "heads whose numbers in the file are those of the base, which a header does not tell, 0.15"
 KNOWN = {
     "0008": "an adapter called like a module of the base, 0.15",
     "0029": "MT5, whose head transformers 4 does not tie, with a config that transformers 5 wrote",
     "0062": "HRA on `dt_proj` of Mamba, whose weight transformers 5 reads without running the layer",
     "0114": "modules_to_save and token rows with names of tuner layers' own parts, 0.15",
-    "0127": "token rows that torch does not copy, up to 0.17: KeyError is said instead of RuntimeError",
-    "0197": "the same",
     "0169": "a refusal that is not decided, 0.15",
     "0071": "parts of DeBERTa that the table of architectures lacks",
     "0078": "the same",
     "0131": "the same",
     "0151": "an adapter called `lora`, whose name PEFT up to 0.17 mixes up with the prefix",
+    "second-0007": EXPERTS,
+    "second-0083": EXPERTS,
+    "second-0014": "BERT names one tied module in two ways, of which the tree has one",
+    "second-0031": VISION,
+    "rare-0009": VISION,
+    "rare-0020": VISION,
+    "second-0036": "two errors in one forward pass of Whisper, and a refusal that is not decided, 0.15",
+    "second-0042": "a refusal that is not decided, 0.15",
+    "second-0058": "a router of Phi-MoE under a layer that is not told how to take two outputs",
+    "rare-0015": "the same",
+    "second-0109": "a pooler, whose output is not what outputs are compared by",
+    "second-0112": "POLY up to 0.17, whose base is one level higher for `get_base_model`",
+    "second-0113": "prefixes of compressed keys and values",
+    "rare-0070": "tied embeddings of Qwen2-VL, of which transformers 4 and 5 write different configs",
 }
 """Fleets with facts that are told otherwise than PEFT does, and why."""
+SOURCES = ("fleets", "second", "rare")
 
 
+def judged(source: str, release: str) -> list[dict[str, Any]]:
+    """The fleets of a file to compare for a release: all of the first, every second one of the others."""
+    half = RELEASES.index(release) % 2 if source != "fleets" else 0
+    return recorded(source)[half :: 2 if source != "fleets" else 1]
+
+
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("release", RELEASES)
-def test_what_is_said_is_what_peft_did(release: str) -> None:
+def test_what_is_said_is_what_peft_did(release: str, source: str) -> None:
     wrong, unknown, agreed = Counter[str](), Counter[str](), Counter[str]()
     told_wrong: list[str] = []
     clean = 0
-    for fleet in recorded():
+    fleets = judged(source, release)
+    for fleet in fleets:
         truth = fleet["truth"][release]
         said = {(facet, what): value for facet, what, value in simulated(fleet, truth)}
         before = wrong.total() + unknown.total()
@@ -47,14 +71,17 @@ def test_what_is_said_is_what_peft_did(release: str) -> None:
                 if fleet["id"] not in KNOWN:
                     told_wrong.append(f"{fleet['id']} {facet} {what}: {value!r}, not {guess!r}")
         clean += wrong.total() + unknown.total() == before
-    assert told_wrong == []
     every = agreed + wrong + unknown
-    assert wrong.total() < 0.01 * every.total()
-    for facet, count in every.items():
-        assert wrong[facet] <= 0.015 * count, facet
+    assert told_wrong == []
+    assert min(every.values()) > 0
+    assert wrong.total() < (0.005 if source == "fleets" else 0.01) * every.total()
     # What is not decided is about methods that are not simulated, and about what their files lack.
-    assert agreed.total() > 0.97 * every.total()
-    assert clean > 0.85 * len(recorded())
+    assert agreed.total() > AGREED[source] * every.total()
+    assert clean > CLEAN[source] * len(fleets)
+
+
+AGREED = {"fleets": 0.985, "second": 0.985, "rare": 0.9}
+CLEAN = {"fleets": 0.94, "second": 0.9, "rare": 0.65}
 
 
 def _plain(value: Any) -> Any:

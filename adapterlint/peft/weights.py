@@ -6,7 +6,6 @@ Follows `set_peft_model_state_dict` and `get_peft_model_state_dict` (`peft/utils
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -225,17 +224,14 @@ def _resize(model: Model, adapter: str, config: OpenedConfig) -> None:
 
 def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> Loaded:
     state = model.state()
-    mismatched: list[str] = []
+    mismatched: dict[str, str] = {}
     overwritten: list[str] = []
     for key, param in state.items():
         if key not in found:
             continue
         shape, origin = found[key]
         if param.shape is not None and param.shape != shape:
-            mismatched.append(
-                f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the "
-                f"shape in current model is torch.Size({list(param.shape)})."
-            )
+            mismatched[key] = _mismatch(key, shape, param)
             continue
         if key not in own and f".{adapter}." not in key and not key.endswith(f".{adapter}"):
             overwritten.append(key)
@@ -243,8 +239,9 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
             param.value = None if _is_frozen(key, own) else ("file", adapter, origin)
     if mismatched:
         text = f"Error(s) in loading state_dict for PeftModel{_CLASSES.get(str(model.task), '')}:\n\t"
-        text += "\n\t".join(mismatched)
-        raise Refused("RuntimeError", text, module=_module_of(mismatched[0]), cause="size-mismatch")
+        text += "\n\t".join(mismatched.values())
+        module = next(iter(mismatched)).removeprefix(f"{model.prefix}.").rpartition(".")[0]
+        raise Refused("RuntimeError", text, module=module, cause="size-mismatch")
     unexpected = sorted({loose_key(k, adapter) for k in found.keys() - state.keys()})
     saved = saved_keys(model, adapter, config, own, state)
     missing = sorted({loose_key(k, adapter) for k in state.keys() - found.keys()} & saved)
@@ -268,12 +265,12 @@ def _is_frozen(key: str, own: Iterable[str]) -> bool:
     return bool(found) and any(name.startswith(f"{layer}.") for name in own)
 
 
-_PARAMETER = re.compile(r"size mismatch for (?:base_model\.(?:model\.)?)?(.*?)\.[^.:]+:")
-
-
-def _module_of(message: str) -> str:
-    match = _PARAMETER.match(message)
-    return match[1] if match else ""
+def _mismatch(key: str, shape: Shape, param: Param) -> str:
+    has = list(param.shape or ())
+    return (
+        f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the shape in "
+        f"current model is torch.Size({has})."
+    )
 
 
 def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:
@@ -284,10 +281,6 @@ def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:
             continue
         shape, origin = found[name]
         if param.shape is not None and param.shape != shape:
-            text = (
-                f"Error(s) in loading state_dict for the prompt:\n\tsize mismatch for {name}: copying a param with "
-                f"shape torch.Size({list(shape)}) from checkpoint, the shape in current model is "
-                f"torch.Size({list(param.shape)})."
-            )
+            text = f"Error(s) in loading state_dict for the prompt:\n\t{_mismatch(name, shape, param)}"
             raise Refused("RuntimeError", text, cause="size-mismatch")
         param.value = ("file", adapter, origin)

@@ -126,13 +126,12 @@ class Engine:
         return AdapterSimulation(found)
 
     def _rules_for(self, peft_type: str, inputs: Mapping[str, Any]) -> tuple[Rule, ...]:
-        """The rules that speak of a type and whose inputs all exist; there are few such cases in a run."""
+        """The rules that speak of a type and have all inputs that they need; there are few such cases in a run."""
         present = frozenset(name for name, value in inputs.items() if value is not None)
         rules = self._cases.get((peft_type, present))
         if rules is None:
-            rules = tuple(
-                r for r in self.rules if present.issuperset(r.inputs) and (r.types is None or peft_type in r.types)
-            )
+            known = [r for r in self.rules if present.issuperset(r.needs)]
+            rules = tuple(r for r in known if r.types is None or peft_type in r.types)
             self._cases[peft_type, present] = rules
         return rules
 

@@ -41,7 +41,7 @@ def target_not_in_base(
 
     Mostly the adapter belongs to another base. If it is the right one, write the names that its modules have there.
     """
-    if not is_known(base) or _is_told(config, footprint):
+    if not is_known(base) or _is_told(config, footprint, base):
         return
     if is_of_other_class(config.get("task_type"), list(footprint.tuned), base):
         return
@@ -55,13 +55,14 @@ def target_not_in_base(
         )
 
 
-def _is_told(config: Config, footprint: Footprint) -> bool:
-    """Whether a rule that knows no base tells it as an error."""
+def _is_told(config: Config, footprint: Footprint, base: ModuleTree) -> bool:
+    """Whether a rule about the form of the targets, or about the file, tells it as an error."""
     value, saved = config.get("target_modules"), config.strings("modules_to_save")
     if footprint.untargeted:
         rows = any(tokens.rows is not None for tokens in footprint.trainable_tokens.values())
         more = rows or footprint.modules_to_save or footprint.overwrites or footprint.biases or footprint.shared
-        return len(footprint.untargeted) == len(footprint.tuned) and not more
+        there = any(module in base.nodes for module in footprint.untargeted)
+        return there and len(footprint.untargeted) == len(footprint.tuned) and not more
     if isinstance(value, str):
         return not footprint.tuned and (not value or form_of_string(value) is not None)
     if not isinstance(value, list) or config.get("target_parameters"):

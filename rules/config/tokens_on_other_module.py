@@ -30,7 +30,6 @@ _ROWS: dict[str, Any] = {f"{_EMBEDDING}.token_adapter.trainable_tokens_delta": (
         ),
     ),
     good=Patch(config={"trainable_token_indices": [60, 61]}, tensors=_ROWS),
-    also=("module-to-save-without-tensors",),
     source="peft/utils/other.py, set_additional_trainable_modules",
     peft=">=0.15",
     types=("ADALORA", "LORA"),

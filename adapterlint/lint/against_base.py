@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from adapterlint.adapter import WeightsHeader
+from adapterlint.base import Base, Evidence
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.peft.footprint import Footprint
@@ -163,6 +164,11 @@ def has_no_targets(simulation: AdapterSimulation | None) -> bool:
     """Whether PEFT refuses the adapter in some release because no module of its base is a target."""
     lone = simulation.alone.values() if simulation is not None else ()
     return any(one.error is not None and one.error.cause == "no-targets" for one in lone)
+
+
+def before_5(base: ModuleTree) -> ModuleTree:
+    """The modules as transformers 4 called them, as far as the config tells."""
+    return Base(base.name, Evidence(base.config, None)).tree("4", architecture=base.architecture)
 
 
 def rows(base: ModuleTree) -> int | None:

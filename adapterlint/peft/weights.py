@@ -269,11 +269,13 @@ def _is_frozen(key: str, own: Iterable[str]) -> bool:
 
 
 _PARAMETER = re.compile(r"size mismatch for (?:base_model\.(?:model\.)?)?(.*?)\.[^.:]+:")
+_COPY = re.compile(r"\.modules_to_save\.[^.]+(?=\.|$)")
 
 
 def _module_of(message: str) -> str:
+    """The module's path in the base, without what PEFT puts around it."""
     match = _PARAMETER.match(message)
-    return match[1] if match else ""
+    return _COPY.sub("", match[1]) if match else ""
 
 
 def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:

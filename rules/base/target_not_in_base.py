@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.base.tree import Kind
-from adapterlint.lint.against_base import is_known, is_of_other_class, last, refusals
+from adapterlint.lint.against_base import before_5, is_known, is_of_other_class, last, refusals
 from adapterlint.lint.example import DROP
 from adapterlint.peft.matching import MAX_TARGETS, Components, Targets, names_module
 from adapterlint.peft.target_forms import form_of_entry, form_of_string
@@ -47,6 +47,8 @@ def target_not_in_base(
         return
     for refusal in refusals(simulation, "no-targets"):
         reason, key, remedy = _reason(config, base)
+        if key == "target_modules" and any(Targets(config).match(path) for path in before_5(base).nodes):
+            reason, remedy = f"{reason} since transformers 5", f"Load it with transformers 4, or rename. {_has(base)}"
         yield Finding(
             f"{reason}: PEFT raises {refusal.errors}",
             at=config.at(key) if key in config else config.at("peft_type"),

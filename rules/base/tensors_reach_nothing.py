@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from adapterlint import (
@@ -20,6 +19,7 @@ from adapterlint import (
     shown,
 )
 from adapterlint.lint.against_base import (
+    before_5,
     dropped_by,
     is_known,
     is_of_other_class,
@@ -88,11 +88,8 @@ def _remedy(modules: Sequence[str], footprint: Footprint, base: ModuleTree) -> s
     if change is not None:
         old, new = (shown(f"{PREFIX}{part}") for part in change)
         return f"All tensors fit if their names begin with {new} instead of {old}."
-    if any(_EXPERT.search(module) for module in modules):
-        return "Since transformers 5 the experts of a layer are one module: load it with transformers 4."
+    if any(module in before_5(base).nodes for module in modules):
+        return "They are called otherwise since transformers 5: load it with transformers 4."
     if any(last(module) == "experts" for module in modules):
         return "Before transformers 5 the experts of a layer were modules of their own: load it with transformers 5."
     return "Load the adapter into the base that it was trained on."
-
-
-_EXPERT = re.compile(r"\.experts\.\d+\.")

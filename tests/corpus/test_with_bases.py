@@ -89,10 +89,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "google/flan-t5-large": t5(1024, 2816, 24, 16),
     "google/flan-t5-xl": t5(2048, 5120, 24, 32),
     "meta-llama/Meta-Llama-3.1-8B": llama(4096, 32, 32, 8, 14336, 128256, tied=False, head=128),
-    "microsoft/phi-3-mini-4k-instruct": decoder(
-        "Phi3ForCausalLM", "phi3", (3072, 32, 32, 32, 8192, 32064), tied=False),
-    "xlm-roberta-base": bert(
-        "XLMRobertaForMaskedLM", "xlm-roberta", vocab_size=250002, max_position_embeddings=514, type_vocab_size=1),
     "yahma/llama-7b-hf": llama(4096, 32, 32, 32, 11008, 32000, tied=False, head=128),
     "yahma/llama-13b-hf": llama(5120, 40, 40, 40, 13824, 32000, tied=False, head=128),
     "meta-llama/Llama-3.2-1B": llama(2048, 16, 32, 8, 8192, 128256, tied=True, head=64),

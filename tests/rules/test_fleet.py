@@ -133,9 +133,11 @@ def test_orders_that_peft_refuses_are_errors_and_those_that_work_are_not(
 
 @pytest.mark.parametrize(
     ("release", "activations", "orders"),
-    [("0.18.1", 0.98, 0.94), ("0.21.2", 0.98, 0.90)],
+    [("0.18.1", 1, 0.93), ("0.21.2", 1, 0.89)],
 )
-def test_without_the_base_nearly_everything_is_told(release: str, activations: float, orders: float) -> None:
+def test_without_the_base_all_refused_sets_and_most_refused_orders_are_told(
+    release: str, activations: float, orders: float
+) -> None:
     """What stays unsaid are mostly rows of tied modules, and sizes of targets, which a base would tell."""
     counts = {"activation": [0, 0], "order": [0, 0]}
     for fleet in recorded():

@@ -87,9 +87,14 @@ def is_known(base: ModuleTree) -> bool:
     A class that only the task type of the adapter suggests is none that the adapter is surely loaded into; but a task
     with a head of its own needs the class that has it.
     """
+    headed = (base.architecture or "").endswith(HEADS)
+    return base.complete and not base.partial and (headed or not is_suggested(base))
+
+
+def is_suggested(base: ModuleTree) -> bool:
+    """Whether the base's config names another class than the one that adapters are taken to be loaded into."""
     own = base.config.get("architectures")
-    suggested = isinstance(own, list) and own and base.architecture not in own
-    return base.complete and not base.partial and (not suggested or (base.architecture or "").endswith(HEADS))
+    return isinstance(own, list) and bool(own) and base.architecture not in own
 
 
 def is_of_other_class(task_type: Any, modules: Sequence[str], base: ModuleTree) -> bool:

@@ -18,7 +18,7 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_known, is_sure, refusals
+from adapterlint.lint.against_base import is_known, is_suggested, is_sure, refusals
 from adapterlint.lint.example import HIDDEN
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import IMPLICIT, IMPLICIT_HEADS, names_module, saved_as, whole_modules
@@ -50,7 +50,8 @@ def module_to_save_incomplete(
     without its tensors. The ends of names count, not their components: `norm` is `input_layernorm` too.
 
     Find the tensors, or load the adapter into the base it was trained on. An entry that takes more modules than were
-    trained can be written longer (`model.norm`); one that was not trained can be taken out.
+    trained can be written longer (`model.norm`); one that was not trained can be taken out. It is a warning where the
+    base's config names a class without the head, and only the task type asks for one that has it.
     """
     if not is_known(base):
         return
@@ -66,6 +67,7 @@ def module_to_save_incomplete(
             f"{shown(refusal.error.text.strip(chr(39)))}: PEFT raises {refusal.errors}",
             at=_place(config, entry, saved),
             help=_remedy(entry, lacking, footprint, base),
+            severity=Severity.WARNING if entry in IMPLICIT and is_suggested(base) else None,
             peft=refusal.peft,
         )
 

@@ -61,19 +61,18 @@ def check(
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
     tally = _Tally(chosen)
-    bases = Bases(settings.base)
-    adapters = []
+    bases = Bases(settings.base, [fleet.base for fleet in settings.fleet if fleet.base])
     with _one_run():
-        for place in found.candidates:
-            adapter = load_adapter(place.source, weights=place.weights)
-            if adapter is None:
-                continue
-            touched = footprint_of(adapter)
-            adapters.append((adapter, touched))
-            tally.add(engine.check_adapter(adapter, touched, bases.of(adapter)), (adapter.path,))
+        read = (load_adapter(place.source, weights=place.weights) for place in found.candidates)
+        adapters = [(adapter, footprint_of(adapter)) for adapter in read if adapter is not None]
         absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
         known = [*adapters, *((a, footprint_of(a)) for a in absent)]
         fleets = form_fleets(known, settings.fleet, base=settings.base, activate=activate, order=order)
+        named = {fleet.name for fleet in settings.fleet if fleet.base}
+        declared = {m.path: fleet.base for fleet in fleets.fleets if fleet.name in named for m in fleet.members}
+        for adapter, touched in adapters:
+            base_model = bases.of(adapter, declared.get(adapter.path))
+            tally.add(engine.check_adapter(adapter, touched, base_model), (adapter.path,))
         for fleet in fleets.fleets:
             tally.add(engine.check_fleet(fleet, bases.of_fleet(fleet)), ())
     findings = (*tally.drawn, *map(draw_crash, engine.crashes))
@@ -81,7 +80,7 @@ def check(
         version=__version__,
         adapters=draw_adapters(adapters, fleets.by_path),
         findings=findings,
-        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems))),
+        problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
 

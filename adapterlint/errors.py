@@ -18,3 +18,7 @@ class AdapterlintError(Exception):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class PartlyKnown(AdapterlintError):
+    """Something that was not, or not wholly, read, and that a run can do without: it goes on with what it has."""

@@ -9,9 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from adapterlint.adapter import Adapter, load_adapter
-from adapterlint.base import Base, find_base, load_base
+from adapterlint.base import Base
 from adapterlint.base.tree import ModuleTree
 from adapterlint.errors import AdapterlintError
+from adapterlint.lint.bases import Bases
+from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
@@ -80,6 +82,13 @@ class SimulatedAdapter(_Frozen):
     faithful: str | None
 
 
+class SimulatedProblem(_Frozen):
+    """What could not be read of the base, in one sentence; the simulation goes on without it."""
+
+    place: str
+    message: str
+
+
 class Simulation(_Frozen):
     """What PEFT of a release does with adapters that are loaded in an order, and with sets that are activated then.
 
@@ -94,6 +103,7 @@ class Simulation(_Frozen):
     steps: list[SimulatedStep]
     adapters: dict[str, SimulatedAdapter]
     base_unchanged: str | None
+    problems: list[SimulatedProblem] = []
 
 
 def simulate(
@@ -131,10 +141,10 @@ def simulate(
         versions = Versions.of(peft, transformers)
     except ValueError as error:
         raise AdapterlintError(f"Not a release: {error}") from None
-    tree = tree_of(base, read, transformers)
+    tree, problems = tree_of(base, read, transformers)
     found = simulate_fleet(dict(zip(chosen, read, strict=True)), tree, versions, activate=sets)
     name = None if tree.partial else tree.name or None
-    return drawn(found, peft=newest_patch(peft), transformers=transformers, base=name)
+    return drawn(found, peft=newest_patch(peft), transformers=transformers, base=name, problems=problems)
 
 
 def _adapter(one: str | os.PathLike[str] | Adapter) -> Adapter:
@@ -148,31 +158,43 @@ def _adapter(one: str | os.PathLike[str] | Adapter) -> Adapter:
 
 def tree_of(
     base: str | os.PathLike[str] | Base | ModuleTree | None, adapters: Sequence[Adapter], transformers: str
-) -> ModuleTree:
+) -> tuple[ModuleTree, Sequence[AdapterlintError]]:
     """The modules of a base: the given one, what the adapters name, or no more than what their tensors are for.
+
+    Returns:
+        The modules, and what could not be read of the base.
 
     Raises:
         AdapterlintError: The given base cannot be read.
     """
     if isinstance(base, ModuleTree):
-        return base
+        return base, ()
+    given = os.fspath(base) if base is not None and not isinstance(base, Base) else None
+    bases = Bases(given)
+    known: Base | None = None
     if isinstance(base, Base):
-        return base.tree(transformers)
-    if base is not None:
-        found = load_base(base)
-        if found is None:
-            raise AdapterlintError("There is no base model", place=os.fspath(base))
-        return found.tree(transformers)
-    for adapter in adapters:
-        name = adapter.config.base_model if adapter.config is not None else None
-        folder = find_base(name, folder=adapter.path) if name else None
-        known = load_base(folder) if folder is not None else None
-        if known is not None:
-            return known.tree(transformers)
-    return partial_base(found for found in map(footprint_of, adapters) if found is not None)
+        known = base
+    elif given is not None:
+        known = bases.named(given, "")
+        if known is None:
+            raise bases.problems[0]
+    else:
+        known = next((one for adapter in adapters if (one := bases.of(adapter)) is not None), None)
+    touched = [(adapter.config, footprint_of(adapter)) for adapter in adapters]
+    if known is None:
+        return partial_base(found for _, found in touched if found is not None), bases.problems
+    loaded = [(config, found) for config, found in touched if config is not None and found is not None]
+    return tree_for(known, loaded, transformers), bases.problems
 
 
-def drawn(found: Simulated, *, peft: str, transformers: str, base: str | None) -> Simulation:
+def drawn(
+    found: Simulated,
+    *,
+    peft: str,
+    transformers: str,
+    base: str | None,
+    problems: Iterable[AdapterlintError] = (),
+) -> Simulation:
     """A simulation as it is shown."""
     return Simulation(
         peft=peft,
@@ -181,6 +203,7 @@ def drawn(found: Simulated, *, peft: str, transformers: str, base: str | None) -
         steps=[_step(step) for step in found.steps],
         adapters={name: _simulated(lone, found.faithful[name]) for name, lone in found.alone.items()},
         base_unchanged=found.base,
+        problems=[SimulatedProblem(place=one.place or "", message=one.message) for one in problems],
     )
 
 

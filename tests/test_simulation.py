@@ -82,7 +82,7 @@ def test_what_an_adapter_touches_is_told_by_module(base: ModuleTree) -> None:
 
 def test_the_dump_has_the_keys_of_the_contract(base: ModuleTree) -> None:
     dump = json.loads(simulate({"de": WHOLE}, base=base, activate=[["de"]]).model_dump_json())
-    assert set(dump) == {"peft", "transformers", "base", "steps", "adapters", "base_unchanged"}
+    assert set(dump) == {"peft", "transformers", "base", "steps", "adapters", "base_unchanged", "problems"}
     keys = {"do", "adapters", "verdict", "error", "warnings", "auxiliary", "forward", "events"}
     assert [set(step) for step in dump["steps"]] == [keys, keys]
     assert set(dump["adapters"]["de"]) == {"loads", "error", "footprint", "coverage", "forward", "faithful"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapterlint.base.evidence import Evidence
 from adapterlint.base.guess import partial_tree
-from adapterlint.base.load import Base, find_base, load_base
+from adapterlint.base.load import Base, find_base, load_base, read_base
 from adapterlint.base.tree import Kind, ModuleTree, Node
 
-__all__ = ["Base", "Evidence", "Kind", "ModuleTree", "Node", "find_base", "load_base", "partial_tree"]
+__all__ = ["Base", "Evidence", "Kind", "ModuleTree", "Node", "find_base", "load_base", "partial_tree", "read_base"]

@@ -64,6 +64,11 @@ class Base:
         return self.evidence.problems
 
     @property
+    def is_empty(self) -> bool:
+        """Whether neither a config nor weights could be read."""
+        return self.evidence.config is None and self.evidence.tensors is None
+
+    @property
     def model_type(self) -> str | None:
         """`model_type` of the config, if it is a string."""
         value = self.config.get("model_type")
@@ -102,15 +107,18 @@ def load_base(where: str | PathLike[str] | Source) -> Base | None:
     Returns:
         `None` if the folder has neither a config nor weights that can be read.
     """
+    base = read_base(where)
+    return None if base.is_empty else base
+
+
+def read_base(where: str | PathLike[str] | Source) -> Base:
+    """The same for a folder that may have nothing that can be read; `problems` then says why, unless it is no base."""
     if isinstance(where, str | PathLike):
         path = fspath(where)
         source: Source = LocalFolder(snapshot(path) or path)
     else:
         source = where
-    evidence = read_evidence(source)
-    if evidence.config is None and evidence.tensors is None:
-        return None
-    return Base(source.path, evidence)
+    return Base(source.path, read_evidence(source))
 
 
 def snapshot(folder: str) -> str | None:

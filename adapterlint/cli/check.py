@@ -92,7 +92,7 @@ def check(
 
 def _exit(report: Report, fail_on: Severity, allow_empty: bool) -> None:
     worst = report.worst()
-    if report.problems or any(f.code == "LNT101" for f in report.findings):
+    if any(p.fatal for p in report.problems) or any(f.code == "LNT101" for f in report.findings):
         raise typer.Exit(FAILURE)
     if worst is not None and worst.rank <= fail_on.rank:
         raise typer.Exit(FINDINGS)

@@ -11,6 +11,7 @@ from adapterlint.cli.common import FAILURE, NOTHING, fail, say
 if TYPE_CHECKING:
     from adapterlint.adapter import Adapter
     from adapterlint.base.tree import ModuleTree
+    from adapterlint.errors import AdapterlintError
     from adapterlint.peft.versions import Versions
 
 
@@ -82,8 +83,14 @@ def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Vers
     return chosen, beside, Versions.of(chosen, beside)
 
 
-def tree(base: str | None, adapters: Mapping[str, Adapter], transformers: str) -> ModuleTree:
-    """The base: the given one, what the adapters name, or what their tensors tell of it; says so if it has to guess."""
+def tree(
+    base: str | None, adapters: Mapping[str, Adapter], transformers: str
+) -> tuple[ModuleTree, Sequence[AdapterlintError]]:
+    """The base: the given one, what the adapters name, or what their tensors tell of it; says so if it has to guess.
+
+    Returns:
+        It, and what could not be read of it, which is said too.
+    """
     from adapterlint.base_names import base_key
     from adapterlint.simulation import tree_of
     from adapterlint.words import listed
@@ -92,7 +99,9 @@ def tree(base: str | None, adapters: Mapping[str, Adapter], transformers: str) -
     bases = {base_key(b): b for a in read if a.config is not None and (b := a.config.base_model)}
     if base is None and len(bases) > 1:
         say(f"the adapters name different base models, {listed(bases.values())}; all are taken for one base")
-    found = tree_of(base, read, transformers)
+    found, problems = tree_of(base, read, transformers)
+    for problem in problems:
+        say(str(problem))
     if found.partial:
         say("the base model is not at hand, so much stays unknown; name its folder with --base (config.json is enough)")
-    return found
+    return found, problems

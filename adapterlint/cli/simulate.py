@@ -38,6 +38,7 @@ def simulate(
     from adapterlint.cli.members import checked, chosen, members, releases, tree
     from adapterlint.report.story import is_fine, story
     from adapterlint.settings import parsed_sets
+    from adapterlint.simulation import SimulatedProblem
     from adapterlint.simulation import simulate as run
     from adapterlint.words import redacted
 
@@ -49,14 +50,17 @@ def simulate(
     sets = [names for names in parsed_sets(activate or ()) if names]
     for one in sets:
         checked(adapters, one, "--activate")
+    modules, problems = tree(base, adapters, beside)
     result = run(
         adapters.values(),
         names=list(adapters),
-        base=tree(base, adapters, beside),
+        base=modules,
         peft=release,
         transformers=beside,
         activate=sets,
     )
+    told = [SimulatedProblem(place=one.place or "", message=one.message) for one in problems]
+    result = result.model_copy(update={"problems": told})
     if form == "json":
         write(redacted(result.model_dump_json(indent=2, ensure_ascii=True)) + "\n", path)
     else:

@@ -6,8 +6,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from adapterlint.adapter import WeightsHeader
+from adapterlint.base import Base, Evidence
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.lint.simulated import AdapterSimulation
+from adapterlint.peft.footprint import Footprint
+from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.releases import spanned
 from adapterlint.peft.simulate import Alone
@@ -83,9 +87,14 @@ def is_known(base: ModuleTree) -> bool:
     A class that only the task type of the adapter suggests is none that the adapter is surely loaded into; but a task
     with a head of its own needs the class that has it.
     """
+    headed = (base.architecture or "").endswith(HEADS)
+    return base.complete and not base.partial and (headed or not is_suggested(base))
+
+
+def is_suggested(base: ModuleTree) -> bool:
+    """Whether the base's config names another class than the one that adapters are taken to be loaded into."""
     own = base.config.get("architectures")
-    suggested = isinstance(own, list) and own and base.architecture not in own
-    return base.complete and not base.partial and (not suggested or (base.architecture or "").endswith(HEADS))
+    return isinstance(own, list) and bool(own) and base.architecture not in own
 
 
 def is_of_other_class(task_type: Any, modules: Sequence[str], base: ModuleTree) -> bool:
@@ -127,6 +136,44 @@ def is_sure(base: ModuleTree, path: str) -> bool:
     """Whether a module, or that there is none, is no guess."""
     node = base.nodes.get(path)
     return is_known(base) if node is None else node.certain
+
+
+def unfilled(lone: Alone, touched: Footprint, base: ModuleTree) -> tuple[str, ...]:
+    """The modules for which PEFT builds layers whose tensors the file lacks, all of them.
+
+    Those of which it has some of that name under paths that the base does not have are another matter.
+    """
+    if not lone.loads or lone.loaded is None or not lone.loaded.missing:
+        return ()
+    # A parameter that is a target has the module's name before `base_layer`.
+    lacking = lone.loaded.missing
+    elsewhere = {last(module) for module in touched.tuned if module not in base.nodes}
+    tuned = [m for m in lone.tuned if m not in touched.tuned and last(m) not in (*elsewhere, "base_layer")]
+    return tuple(m for m in tuned if any(key.startswith(f"{PREFIX}{m}.") for key in lacking))
+
+
+def dropped_by(lone: Alone) -> tuple[str, ...]:
+    """The tensors that reach nothing when the adapter is loaded."""
+    return lone.loaded.unexpected if lone.loaded is not None else ()
+
+
+def reached_in_base(simulation: AdapterSimulation | None, header: WeightsHeader) -> frozenset[str]:
+    """The tensors that reach a parameter of the base in every release; none where there is no base."""
+    lone = list(simulation.alone.values()) if simulation is not None else []
+    if not lone or any(not one.loads or one.loaded is None for one in lone):
+        return frozenset()
+    return frozenset(header.tensors).difference(*map(dropped_by, lone))
+
+
+def has_no_targets(simulation: AdapterSimulation | None) -> bool:
+    """Whether PEFT refuses the adapter in some release because no module of its base is a target."""
+    lone = simulation.alone.values() if simulation is not None else ()
+    return any(one.error is not None and one.error.cause == "no-targets" for one in lone)
+
+
+def before_5(base: ModuleTree) -> ModuleTree:
+    """The modules as transformers 4 called them, as far as the config tells."""
+    return Base(base.name, Evidence(base.config, None)).tree("4", architecture=base.architecture)
 
 
 def rows(base: ModuleTree) -> int | None:

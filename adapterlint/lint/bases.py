@@ -3,38 +3,91 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 
-from adapterlint.adapter import Adapter
-from adapterlint.base import Base, find_base, load_base
+from adapterlint.adapter import Adapter, Unreadable
+from adapterlint.base import Base, find_base, read_base
+from adapterlint.errors import AdapterlintError, PartlyKnown
 from adapterlint.lint.fleet import Fleet
+from adapterlint.words import counted
 
 
 class Bases:
-    """Reads every base once.
+    """Reads every base once, and keeps what could not be read.
 
     Args:
         given: The base of all adapters, if one is given: a folder, or a name that may be in the Hub's cache.
+        declared: Other bases that the settings name.
+
+    Attributes:
+        problems: What could not be read, once for each base. What is no `PartlyKnown` was asked for.
     """
 
-    def __init__(self, given: str | None = None) -> None:
+    def __init__(self, given: str | None = None, declared: Iterable[str] = ()) -> None:
         self.given = given
+        self.problems: list[AdapterlintError] = []
+        self._asked = {name for name in (given, *declared) if name is not None}
         self._read: dict[str, Base | None] = {}
+        self._absent: set[str] = set()
 
-    def of(self, adapter: Adapter) -> Base | None:
-        """The base of an adapter, or `None` if it is not at hand."""
-        name = self.given or (adapter.config.base_model if adapter.config is not None else None)
-        return self._named(name, adapter.path) if name else None
+    def of(self, adapter: Adapter, declared: str | None = None) -> Base | None:
+        """The base of an adapter, or `None` if it is not at hand.
+
+        Args:
+            declared: What the settings name for its fleet.
+        """
+        own = adapter.config.base_model if adapter.config is not None else None
+        name = declared or self.given or own
+        return self.named(name, adapter.path) if name else None
 
     def of_fleet(self, fleet: Fleet) -> Base | None:
         """The base of a fleet: the declared one, else what its members name."""
         folder = fleet.members[0].path if fleet.members else "."
-        return self._named(fleet.base, folder) if fleet.base else None
+        return self.named(fleet.base, folder) if fleet.base else None
 
-    def _named(self, name: str, folder: str) -> Base | None:
-        found = find_base(name, folder=folder)
+    def named(self, name: str, folder: str) -> Base | None:
+        """The base that an adapter's folder calls so."""
+        asked = name in self._asked
+        found = find_base(name, folder=folder) or (name if asked and os.path.isdir(name) else None)
         if found is None:
+            if asked and name not in self._absent:
+                self._absent.add(name)
+                self.problems.append(_absent(name))
             return None
         key = os.path.realpath(found)
         if key not in self._read:
-            self._read[key] = load_base(found)
+            base = read_base(found)
+            self._read[key] = None if base.is_empty else base
+            self.problems += _problems(base, asked=asked)
         return self._read[key]
+
+
+def _absent(name: str) -> AdapterlintError:
+    """A base that was asked for and is nowhere: what may be a name on the Hub is missed in silence by nobody."""
+    owner, slash, _ = name.partition("/")
+    if slash and owner not in ("", ".", "..", "~") and name.count("/") == 1 and not os.path.isdir(owner):
+        message = "The base model is neither a folder nor in the Hub's cache, so nothing is checked against it"
+        return PartlyKnown(message, place=name)
+    return AdapterlintError("There is no base model: neither a folder nor a model in the Hub's cache", place=name)
+
+
+def _problems(base: Base, *, asked: bool) -> Iterator[AdapterlintError]:
+    """What could not be read of a base, one sentence a file."""
+    kind = AdapterlintError if asked and base.is_empty else PartlyKnown
+    if base.is_empty and not base.problems:
+        message = "There is no base model in this folder: neither `config.json` nor weights"
+        yield kind(message, place=base.name)
+    for problem in base.problems[:MAX_PROBLEMS]:
+        rest = "nothing is known of" if base.is_empty else "less is known of"
+        yield kind(f"{problem.message}, so that {rest} the base model", place=_place(problem))
+    if len(base.problems) > MAX_PROBLEMS:
+        more = counted(len(base.problems) - MAX_PROBLEMS, "more file")
+        yield kind(f"{more} of the base model could not be read", place=base.name)
+
+
+MAX_PROBLEMS = 3  # files of one base that are told
+
+
+def _place(problem: Unreadable) -> str:
+    span = problem.span
+    return f"{problem.file}:{span.line}:{span.column}" if span is not None else problem.file

@@ -13,6 +13,7 @@ from adapterlint.adapter import Adapter
 from adapterlint.base import Base
 from adapterlint.base.tree import ModuleTree
 from adapterlint.formats import Format
+from adapterlint.lint.classes import Loaded, tree_for
 from adapterlint.lint.fleet import Fleet
 from adapterlint.lint.rule import Finding, Rule
 from adapterlint.lint.simulated import AdapterSimulation, FleetSimulation
@@ -74,7 +75,8 @@ class Engine:
             touched: Its footprint, as `footprint_of` gives it.
             base: Its base, if there is one at hand.
         """
-        trees = self._trees(base, adapter) if base is not None and touched is not None else {}
+        loaded = [(adapter.config, touched)] if adapter.config is not None and touched is not None else []
+        trees = self._trees(base, loaded) if base is not None and loaded else {}
         inputs = {
             "files": adapter.files,
             "adapter": adapter if adapter.files.format is Format.PEFT else None,
@@ -96,7 +98,7 @@ class Engine:
             base: Its base, if there is one at hand; without one rules know what the adapters themselves name.
         """
         if base is not None and fleet.members:
-            trees = self._trees(base, fleet.members[0].adapter)
+            trees = self._trees(base, [(member.config, member.footprint) for member in fleet.members])
         else:
             partial = partial_base(member.footprint for member in fleet.members)
             trees = dict.fromkeys(self._simulated, partial)
@@ -107,11 +109,10 @@ class Engine:
         }
         return self._run(self._rules_for("", inputs), inputs, Place(fleet.name or fleet.base or "fleet"))
 
-    def _trees(self, base: Base, adapter: Adapter) -> dict[str, ModuleTree]:
-        """Release -> the base in the model class that the adapter needs; nothing for a base that says nothing."""
-        task = adapter.config.get("task_type") if adapter.config is not None else None
-        task = task if isinstance(task, str) else None
-        trees = {r: base.tree(usual_transformers(r), task_type=task) for r in self._simulated}
+    def _trees(self, base: Base, loaded: Sequence[Loaded]) -> dict[str, ModuleTree]:
+        """Release -> the base in the class that adapters are loaded into; nothing for a base that says nothing."""
+        chosen = {release: tree_for(base, loaded, release) for release in set(map(usual_transformers, self._simulated))}
+        trees = {r: chosen[usual_transformers(r)] for r in self._simulated}
         return {release: tree for release, tree in trees.items() if len(tree.nodes) > 1}
 
     def _alone(self, adapter: Adapter, trees: Mapping[str, ModuleTree]) -> AdapterSimulation:
@@ -125,13 +126,12 @@ class Engine:
         return AdapterSimulation(found)
 
     def _rules_for(self, peft_type: str, inputs: Mapping[str, Any]) -> tuple[Rule, ...]:
-        """The rules that speak of a type and whose inputs all exist; there are few such cases in a run."""
+        """The rules that speak of a type and have all inputs that they need; there are few such cases in a run."""
         present = frozenset(name for name, value in inputs.items() if value is not None)
         rules = self._cases.get((peft_type, present))
         if rules is None:
-            rules = tuple(
-                r for r in self.rules if present.issuperset(r.inputs) and (r.types is None or peft_type in r.types)
-            )
+            known = [r for r in self.rules if present.issuperset(r.needs)]
+            rules = tuple(r for r in known if r.types is None or peft_type in r.types)
             self._cases[peft_type, present] = rules
         return rules
 

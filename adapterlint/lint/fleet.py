@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from adapterlint.adapter import Adapter, Config
+from adapterlint.lint.places import entry_at, has_entry, value_at
 from adapterlint.peft.fields import token_key
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.matching import names_module
 from adapterlint.place import Place
 from adapterlint.severity import Severity
 from adapterlint.words import listed, shown
@@ -50,28 +50,18 @@ class Member:
 
     def at_whole(self, module: str) -> Place:
         """Where the config says that it brings a module whole; a task head that PEFT adds stands in `task_type`."""
-        entries = self.config.get("modules_to_save")
-        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, str) and entry and module.endswith(entry):
-                return self.config.at("modules_to_save", i)
-        return self._at("modules_to_save" if isinstance(entries, str) else "task_type")
+        saved = self.config.get("modules_to_save")
+        if isinstance(saved, str) or has_entry(self.config, "modules_to_save", module):
+            return entry_at(self.config, "modules_to_save", module)
+        return value_at(self.config, "task_type")
 
     def at_tokens(self, module: str) -> Place:
         """Where the config says that it replaces token rows of a module."""
-        key = token_key(self.peft_type)
-        entry = next((e for e in self.config.mapping(key) if module.endswith(e)), None)
-        return self._at(key) if entry is None else self.config.at(key, entry)
+        return entry_at(self.config, token_key(self.peft_type), module)
 
     def at_tuned(self, module: str) -> Place:
         """Where the config says that it tunes a module."""
-        entries = self.config.get("target_modules")
-        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, str) and names_module(entry, module):
-                return self.config.at("target_modules", i)
-        return self._at("target_modules")
-
-    def _at(self, key: str) -> Place:
-        return self.config.at(key) if key in self.config else Place(self.config.file)
+        return entry_at(self.config, "target_modules", module)
 
 
 @dataclass(frozen=True, slots=True)

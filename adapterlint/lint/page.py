@@ -40,13 +40,17 @@ def index_json(rules: Sequence[Rule]) -> str:
 
 def page(rule: Rule) -> str:
     """What a rule finds, why it matters, how to repair it, before and after."""
-    facts = [f"severity {rule.severity.value}", f"since {rule.since}", f"reads {', '.join(rule.inputs)}"]
+    facts = [f"severity {rule.severity.value}", f"since {rule.since}", f"reads {', '.join(_reads(rule))}"]
     facts += [f"PEFT {rule.peft}"] if rule.peft is not None else []
     facts += [f"only {', '.join(sorted(rule.types))}"] if rule.types is not None else []
     parts = [f"{rule.name} ({rule.code})", f"{rule.title}.", rule.manual, "; ".join(facts)]
     parts += [f"Seen in: {rule.source}"] if rule.source else []
     parts += ["Found in:\n" + _indented(rule.bad[0]), "Not found in:\n" + _indented(rule.good[0])]
     return "\n\n".join(parts) + "\n"
+
+
+def _reads(rule: Rule) -> list[str]:
+    return [f"{name} (where there is one)" if name in rule.optional else name for name in rule.inputs]
 
 
 def _indented(example: Example) -> str:

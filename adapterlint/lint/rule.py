@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from adapterlint.errors import AdapterlintError
 from adapterlint.place import Place
@@ -66,6 +66,7 @@ class Rule:
         since: Release of adapterlint that brought it.
         check: The function.
         inputs: What it reads, in the order of its parameters.
+        optional: Those that it can do without; it gets `None` where there is none.
         title: First line of its docstring.
         manual: The rest: why it matters, how to repair it.
         bad: Examples that give the finding.
@@ -82,6 +83,7 @@ class Rule:
     since: str
     check: Check
     inputs: tuple[str, ...]
+    optional: frozenset[str]
     title: str
     manual: str
     bad: tuple[Example, ...]
@@ -90,6 +92,11 @@ class Rule:
     source: str | None
     peft: SpecifierSet | None
     types: frozenset[str] | None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The inputs without which it does not run."""
+        return frozenset(self.inputs) - self.optional
 
     @property
     def family(self) -> str:
@@ -119,7 +126,7 @@ def rule(
     """Make a rule of a function.
 
     The function's name is the rule's name, its docstring its manual page, its parameters are what it reads; it runs
-    where all of them exist.
+    where all of them exist, but for those that are annotated as `X | None`.
 
     Args:
         code: Like `CFG104`.
@@ -162,7 +169,8 @@ def _make(
     name = function.__name__.replace("_", "-")
     if not re.fullmatch(r"[A-Z]{3}\d{3}", code) or code[:3] not in FAMILIES:
         raise RuleError(f"`{code}` is not a code: one of {', '.join(FAMILIES)} and three digits", place=name)
-    inputs = tuple(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    inputs = tuple(parameters)
     unknown = [i for i in inputs if i not in INPUTS]
     if unknown or not inputs:
         wanted = f"has no input `{unknown[0]}`" if unknown else "reads nothing"
@@ -170,10 +178,19 @@ def _make(
     title, _, manual = inspect.cleandoc(function.__doc__ or "").partition("\n")
     if not title or not manual.strip():
         raise RuleError("The docstring needs a title and, after an empty line, a manual", place=name)
+    optional = frozenset(i for i in inputs if _may_be_none(parameters[i]))
     return Rule(
-        code, name, severity, since, function, inputs, title.rstrip("."), manual.strip(), examples(bad), examples(good),
-        frozenset(also), source, _specifier(peft, name), None if types is None else frozenset(types),
+        code, name, severity, since, function, inputs, optional, title.rstrip("."), manual.strip(), examples(bad),
+        examples(good), frozenset(also), source, _specifier(peft, name), None if types is None else frozenset(types),
     )  # fmt: skip
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    """Whether the annotation of a parameter, which may be a string, has `None` as an alternative."""
+    said = parameter.annotation
+    if isinstance(said, str):
+        return "None" in (part.strip() for part in said.split("|")) or bool(re.match(r"(typing\.)?Optional\[", said))
+    return type(None) in get_args(said)
 
 
 def _specifier(text: str | None, name: str) -> SpecifierSet | None:

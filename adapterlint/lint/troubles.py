@@ -226,8 +226,20 @@ class _Loading:
 def activating(found: Simulated, behind: Behind) -> Iterator[Trouble]:
     """What goes wrong where sets are activated."""
     for step in found.steps:
-        if step.do == "activate" and step.verdict != "unknown":
+        if step.do != "activate":
+            continue
+        if step.verdict == "unknown":
+            yield from _undecided(step, found, behind)
+        else:
             yield from _activated(step, found, behind)
+
+
+def _undecided(step: Step, found: Simulated, behind: Behind) -> Iterator[Trouble]:
+    """Two copies of one module, which `ModulesToSaveWrapper` refuses since 0.18 whatever the method does besides."""
+    error = Refused("ValueError", "Only one adapter can be set at a time") if found.versions.peft >= (0, 18) else None
+    for one in _overlaps(replace(step, error=error), behind):
+        if one.roles == ("whole", "whole"):
+            yield one
 
 
 def _activated(step: Step, found: Simulated, behind: Behind) -> Iterator[Trouble]:

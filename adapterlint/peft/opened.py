@@ -48,9 +48,16 @@ _STRING = frozenset(
 REFUSED_WITH_STRING = {"layers_to_transform": _STRING | {"ADALORA", "DELORA"}, "layers_pattern": _STRING}
 """Key -> types that refuse it beside a `target_modules` that is a string."""
 
-# Release from which a type checks its task; the others do since 0.14.
-_TASKS_CHECKED = {**dict.fromkeys(("C3A", "CPT", "TRAINABLE_TOKENS"), "0.18"), "RANDLORA": "0.20"}
 TASK_TYPES = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
+_TASKS_CHECKED = {"C3A": "0.18", "CPT": "0.18", "RANDLORA": "0.20", "TRAINABLE_TOKENS": "0.18"}
+
+
+def tasks_checked_since(peft_type: str) -> str:
+    """The first release that refuses a `task_type` which is none of `TASK_TYPES`.
+
+    Up to then the config class has a `__post_init__` of its own that does not call that of `PeftConfigMixin`.
+    """
+    return _TASKS_CHECKED.get(peft_type, "0.14")
 
 
 class OpenedConfig(dict[str, Any]):
@@ -123,8 +130,7 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
         raise Undecided
     opened = OpenedConfig(method.name, config.values, release)
     task = opened.get("task_type")
-    since = _TASKS_CHECKED.get(method.name, "0.14")
-    if task is not None and task not in TASK_TYPES and in_range(release, since, None):
+    if task is not None and task not in TASK_TYPES and in_range(release, tasks_checked_since(method.name), None):
         raise Refused(
             "ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config"
         )

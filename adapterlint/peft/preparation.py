@@ -134,7 +134,7 @@ def _tie_targets(model: Model, config: OpenedConfig, tied: list[str]) -> None:
 
 def prepare_targets(model: Model, config: OpenedConfig) -> None:
     """`_prepare_adapter_config`: the targets that a config leaves to PEFT."""
-    if model.tree.partial:  # what the file has stands for what would be matched
+    if model.tree.partial and model.in_file:  # what the file has stands for what would be matched
         config["target_modules"] = list(model.in_file)
         for key in ("exclude_modules", "layers_to_transform", "target_parameters"):
             config.pop(key, None)

@@ -41,6 +41,7 @@ class Alone:
         loaded: What became of its tensors; `None` for prompts, which do not load that way.
         overwrites: Parameters of the base that it overwrites.
         forward: The class of the error that a forward pass raises.
+        forward_at: Path of the module in which it is raised, where there is one.
         expression: What the model computes with it; empty if that is what the base does.
         events: What happened silently.
     """
@@ -53,6 +54,7 @@ class Alone:
     loaded: Loaded | None = None
     overwrites: tuple[str, ...] = ()
     forward: str | None = None
+    forward_at: str = ""
     expression: Expression = ()
     events: tuple[Event, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -182,6 +184,7 @@ class _Run:
             loaded=None if model.prompt_learning or has_guesses(model) else loaded,
             overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
             forward=_forward_error(model, self.output),
+            forward_at=self.output.module,
             expression=self.output.expression,
             events=first.events,
             warnings=first.warnings,

@@ -6,6 +6,7 @@ Follows `set_peft_model_state_dict` and `get_peft_model_state_dict` (`peft/utils
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -241,7 +242,7 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         text = f"Error(s) in loading state_dict for PeftModel{_CLASSES.get(str(model.task), '')}:\n\t"
         text += "\n\t".join(mismatched.values())
         module = next(iter(mismatched)).removeprefix(f"{model.prefix}.").rpartition(".")[0]
-        raise Refused("RuntimeError", text, module=module, cause="size-mismatch")
+        raise Refused("RuntimeError", text, module=_COPY.sub("", module), cause="size-mismatch")
     unexpected = sorted({loose_key(k, adapter) for k in found.keys() - state.keys()})
     saved = saved_keys(model, adapter, config, own, state)
     missing = sorted({loose_key(k, adapter) for k in state.keys() - found.keys()} & saved)
@@ -271,6 +272,10 @@ def _mismatch(key: str, shape: Shape, param: Param) -> str:
         f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the shape in "
         f"current model is torch.Size({has})."
     )
+
+
+# What PEFT puts around a module that an adapter brings whole.
+_COPY = re.compile(r"\.modules_to_save\.[^.]+(?=\.|$)")
 
 
 def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from adapterlint.report.model import Report
-from adapterlint.report.text import summary_line, where
+from adapterlint.report.text import status, summary_line, where
 from adapterlint.words import printable
 
 
 def concise(report: Report) -> str:
     """`file:line:column: severity[CODE] message`, one line a finding, then the numbers."""
     lines = [f"{where(f)}: {f.severity.value}[{f.code}] {printable(f.message)}" for f in report.findings]
-    lines += [f"{printable(p.place)}: not checked: {printable(p.message)}" for p in report.problems]
+    lines += [f"{printable(p.place)}: {status(p)}: {printable(p.message)}" for p in report.problems]
     return "\n".join([*lines, summary_line(report)]) + "\n"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from adapterlint.adapter import Adapter
-from adapterlint.errors import AdapterlintError
+from adapterlint.errors import AdapterlintError, PartlyKnown
 from adapterlint.lint.engine import Crash, Found
 from adapterlint.peft.footprint import Footprint
 from adapterlint.place import Place
@@ -100,7 +100,8 @@ def _fingerprint(code: str, place: Place, message: str) -> str:
 
 def draw_problem(error: AdapterlintError) -> Problem:
     """Something that could not be judged as it is reported."""
-    return Problem(place=_clean(error.place or ""), message=_clean(error.message, MAX_MESSAGE))
+    message = _clean(error.message, MAX_MESSAGE)
+    return Problem(place=_clean(error.place or ""), message=message, fatal=not isinstance(error, PartlyKnown))
 
 
 def draw_adapters(

@@ -104,10 +104,17 @@ class ReportedAdapter(_Model):
 
 
 class Problem(_Model):
-    """Something that could not be judged at all: an argument, a folder, a declared fleet."""
+    """Something that could not be judged: an argument, a folder, a declared fleet, a base model.
+
+    Attributes:
+        place: What it is about.
+        message: One sentence without a full stop.
+        fatal: Whether it was asked for, so that the exit status is 2; what a run can do without is only told.
+    """
 
     place: str
     message: str
+    fatal: bool = True
 
 
 class Summary(_Model):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
+from adapterlint.errors import AdapterlintError
 from adapterlint.peft.releases import newest_patch
 from adapterlint.planning import ActiveSet, LeftOut, Pair, Plan, Reason
 from adapterlint.report.causes import sentence
@@ -35,6 +36,7 @@ class Shown:
         base: The base model that was given.
         peft: Release.
         transformers: Release.
+        problems: What could not be read of the base.
     """
 
     plan: Plan
@@ -43,6 +45,7 @@ class Shown:
     base: str | None
     peft: str
     transformers: str
+    problems: Sequence[AdapterlintError] = ()
 
 
 def is_fine(plan: Plan) -> bool:
@@ -220,6 +223,7 @@ def plan_json(shown: Shown) -> str:
             for (i, j), pair in sorted(plan.pairs.found.items())
         ],
         "code": code(plan, shown.adapters, shown.tree, shown.base),
+        "problems": [{"place": one.place or "", "message": one.message} for one in shown.problems],
     }
     return redacted(json.dumps(value, indent=2)) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint.report.model import Report, ReportedFinding
+from adapterlint.report.model import Problem, Report, ReportedFinding
 from adapterlint.report.paint import Paint
 from adapterlint.severity import Severity
 from adapterlint.words import counted, printable, shortened
@@ -25,8 +25,13 @@ def text(report: Report, *, color: bool = False) -> str:
             group = finding.adapters
             lines += [paint(_BOLD, _heading(finding)), ""]
         lines += [*_finding(finding, paint), ""]
-    lines += [f"{paint(_BOLD, 'not checked')}: {_place(p.place)}{printable(p.message)}" for p in report.problems]
+    lines += [f"{paint(_BOLD, status(p))}: {_place(p.place)}{printable(p.message)}" for p in report.problems]
     return "\n".join([*lines, summary_line(report)]) + "\n"
+
+
+def status(problem: Problem) -> str:
+    """What a problem means for the run."""
+    return "not checked" if problem.fatal else "not known"
 
 
 def summary_line(report: Report) -> str:

@@ -14,14 +14,13 @@ from adapterlint import (
     Patch,
     Severity,
     WeightsHeader,
-    listed,
     rule,
     shown,
 )
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
+from adapterlint.lint.places import entry_at
 from adapterlint.peft.fields import token_key
-from adapterlint.peft.matching import names_module
 from adapterlint.peft.simulate import Alone
 
 _BOTH: dict[str, Any] = {
@@ -67,26 +66,35 @@ def forward_raises(
     """
     if not is_known(base) or config.peft_type in _ASKING:
         return
-    for error, peft in outcomes(simulation, lambda lone: _error(lone, config, footprint, header)):
-        reason, key = _reason(error, config, base)
+    for (error, module, role), peft in outcomes(simulation, lambda lone: _error(lone, config, footprint, header, base)):
+        key = _KEYS.get(role, "target_modules")
         yield Finding(
-            f"The adapter loads into this base, but every forward pass raises `{error}`{reason}",
-            at=config.at(key) if key in config else config.at("peft_type"),
-            help=_REMEDIES.get(key, "Load it with a release of PEFT and of transformers that it was trained with."),
+            f"The adapter loads into this base, but every forward pass raises `{error}`{_reason(role, module, base)}",
+            at=entry_at(config, key, module) if key in config else config.at("peft_type"),
+            help=_REMEDIES.get(role, "Load it with a release of PEFT and of transformers that it was trained with."),
             peft=peft,
         )
 
 
 # Their forward passes need the argument `task_ids`.
 _ASKING = ("MULTITASK_PROMPT_TUNING", "POLY")
+_KEYS = {"rows": "trainable_token_indices", "whole": "modules_to_save"}
 _REMEDIES = {
-    "trainable_token_indices": "Keep the token rows or what is on the other end, or train with an untied base.",
-    "modules_to_save": "Load it with PEFT 0.20 or newer, or name the linear layers inside.",
+    "rows": "Keep the token rows or what is on the other end, or train with an untied base.",
+    "whole": "Load it with PEFT 0.20 or newer, or name the linear layers inside.",
 }
 
 
-def _error(lone: Alone, config: Config, footprint: Footprint, header: WeightsHeader) -> str | None:
-    return lone.forward if lone.loads and not _is_told(config, footprint, header) else None
+def _error(
+    lone: Alone, config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree
+) -> tuple[str, str, str] | None:
+    """The class of the error, the module in which it is raised, and what the adapter has there."""
+    if not lone.loads or lone.forward is None or _is_told(config, footprint, header):
+        return None
+    ends = next((g for g in base.tied if f"{lone.forward_at}.weight" in g), (f"{lone.forward_at}.weight",))
+    if any(end.removesuffix(".weight") in lone.tokens for end in ends):
+        return lone.forward, lone.forward_at, "rows"
+    return lone.forward, lone.forward_at, "whole" if lone.forward_at in lone.whole else ""
 
 
 def _is_told(config: Config, footprint: Footprint, header: WeightsHeader) -> bool:
@@ -102,19 +110,13 @@ def _is_told(config: Config, footprint: Footprint, header: WeightsHeader) -> boo
     return bool(saved) and any(".token_adapter.base_layer." in name for name in header.tensors)
 
 
-def _reason(error: str, config: Config, base: ModuleTree) -> tuple[str, str]:
-    """What is known of the cause, and the key of the config that it is about."""
-    saved = config.strings("modules_to_save")
-    attention = [e for e in saved if any(names_module(e, path) for path in base.nodes) and "attn" in e]
-    if config.get("trainable_token_indices"):
-        tied = base.input_embeddings is not None and any(len(group) > 1 for group in base.tied)
-        what = (
-            f", as {shown(base.output_embeddings)} is tied to them and tuned" if tied and base.output_embeddings else ""
-        )
-        return f": token rows of {shown(base.input_embeddings or 'the embeddings')} cannot be used here{what}", _TOKENS
-    if error == "TypeError" and attention:
-        return f": the base calls {listed(attention, word='modules')} with keywords only", "modules_to_save"
-    return "", "target_modules"
-
-
-_TOKENS = "trainable_token_indices"
+def _reason(role: str, module: str, base: ModuleTree) -> str:
+    """Where it happens, and what is known of the cause."""
+    if role == "rows":
+        tied = base.output_embeddings is not None and any(f"{module}.weight" in group for group in base.tied)
+        other = base.output_embeddings if module == base.input_embeddings else base.input_embeddings
+        what = f", which the base ties to {shown(other)}" if tied and other else ""
+        return f" at {shown(module)}{what}: token rows cannot be used with what else is there"
+    if role == "whole":
+        return f": the base calls {shown(module)}, which is saved whole, with keywords only"
+    return f" at {shown(module)}" if module else ""

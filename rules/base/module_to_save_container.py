@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Place, Severity, listed, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, is_sure, last, refusals
 from adapterlint.lint.example import DROP, HIDDEN, RANK, VOCABULARY
-from adapterlint.peft.matching import whole_modules
+from adapterlint.lint.places import entry_at
 
 _LORA = "base_model.model.lm_head.lora_"
 _TENSORS: dict[str, Any] = {
@@ -35,6 +35,8 @@ def module_to_save_container(config: Config, base: ModuleTree, simulation: Adapt
 
     Name the modules in the list: `layers.0`, `layers.1`.
     """
+    if isinstance(config.get("modules_to_save"), str):
+        return  # another rule tells it
     for refusal in refusals(simulation, "auxiliary-on-container"):
         module = refusal.error.module
         if not is_known(base) or not is_sure(base, module):
@@ -43,7 +45,7 @@ def module_to_save_container(config: Config, base: ModuleTree, simulation: Adapt
         yield Finding(
             f"`modules_to_save` takes {shown(module)}, a list of modules, which PEFT cannot wrap: it raises "
             f"{refusal.errors}",
-            at=_place(config, module),
+            at=entry_at(config, "modules_to_save", module),
             help=f"Name the modules in it: {listed((_short(p) for p in inside), word='modules')}." if inside else None,
             peft=refusal.peft,
         )
@@ -52,11 +54,3 @@ def module_to_save_container(config: Config, base: ModuleTree, simulation: Adapt
 def _short(path: str) -> str:
     above, _, name = path.rpartition(".")
     return f"{last(above)}.{name}"
-
-
-def _place(config: Config, module: str) -> Place:
-    entry = next((e for e in whole_modules(config) if module.endswith(e)), None)
-    saved = config.get("modules_to_save")
-    if entry is None or not isinstance(saved, list):
-        return config.at("modules_to_save")
-    return config.at("modules_to_save", saved.index(entry))

@@ -18,7 +18,7 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_known, is_sure, refusals
+from adapterlint.lint.against_base import is_known, is_suggested, is_sure, refusals
 from adapterlint.lint.example import HIDDEN
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import IMPLICIT, IMPLICIT_HEADS, names_module, saved_as, whole_modules
@@ -37,7 +37,6 @@ _NORM = {"base_model.model.model.norm.weight": ("F32", (HIDDEN,))}
         Patch({"task_type": "SEQ_CLS"}, base={}),
     ),
     good=Patch({"modules_to_save": ["model.norm"]}, _NORM, base={}),
-    also=("module-to-save-without-tensors", "head-not-saved"),
     source="peft/utils/save_and_load.py, set_peft_model_state_dict: each key of a wrapped module is looked up",
 )
 def module_to_save_incomplete(
@@ -51,7 +50,8 @@ def module_to_save_incomplete(
     without its tensors. The ends of names count, not their components: `norm` is `input_layernorm` too.
 
     Find the tensors, or load the adapter into the base it was trained on. An entry that takes more modules than were
-    trained can be written longer (`model.norm`); one that was not trained can be taken out.
+    trained can be written longer (`model.norm`); one that was not trained can be taken out. It is a warning where the
+    base's config names a class without the head, and only the task type asks for one that has it.
     """
     if not is_known(base):
         return
@@ -67,6 +67,7 @@ def module_to_save_incomplete(
             f"{shown(refusal.error.text.strip(chr(39)))}: PEFT raises {refusal.errors}",
             at=_place(config, entry, saved),
             help=_remedy(entry, lacking, footprint, base),
+            severity=Severity.WARNING if entry in IMPLICIT and is_suggested(base) else None,
             peft=refusal.peft,
         )
 
@@ -123,7 +124,7 @@ def _remedy(entry: str | None, lacking: list[str], footprint: Footprint, base: M
 
 
 def _is_told(config: Config, footprint: Footprint, header: WeightsHeader, module: str) -> bool:
-    """Whether a rule that knows no base tells it as an error."""
+    """Whether a rule about the file or the config tells it as an error."""
     if isinstance(config.get("modules_to_save"), str) or strays(header.tensors, config.peft_type):
         return True
     entries = whole_modules(config)
@@ -131,12 +132,7 @@ def _is_told(config: Config, footprint: Footprint, header: WeightsHeader, module
         return True
     if entries and module in footprint.trainable_tokens and module.endswith(entries):
         return True
-    brought = [path for owner, below in footprint.modules_to_save.items() for path in (owner, *below)]
-    missing = [e for e in entries if e not in IMPLICIT and not any(path.endswith(e) for path in brought)]
-    if footprint.foreign or not missing:
-        return bool(footprint.foreign)
-    owners = {owner for tuned in footprint.tuned if (owner := saved_as(tuned, missing)) is not None}
-    return any(module.endswith(e) and any(owner.endswith(e) for owner in owners) for e in missing)
+    return bool(footprint.foreign) or not header.tensors
 
 
 def _is_nested(module: str, entries: tuple[str, ...]) -> bool:

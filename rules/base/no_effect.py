@@ -19,6 +19,7 @@ from adapterlint import (
 )
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import DROP
+from adapterlint.lint.of_method import is_of_method
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
 
@@ -71,4 +72,4 @@ def _is_untold(config: Config, footprint: Footprint, header: WeightsHeader, base
         return False
     if strays(header.tensors, config.peft_type):
         return False
-    return bool(footprint.foreign or footprint.tuned or footprint.overwrites)
+    return bool(footprint.foreign or is_of_method(config.peft_type, footprint) or footprint.overwrites)

@@ -10,13 +10,14 @@ from adapterlint.lint.example import with_tokens
 from adapterlint.peft.matching import Targets
 
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
-_CAUSES = ("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size")
+_CAUSES = ("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size", "task-type")
 _KEYS = {
     "auxiliary-on-tuner": "target_modules",
     "auxiliary-not-in-file": "modules_to_save",
     "tied": "ensure_weight_tying",
     "target-parameters": "target_parameters",
     "block-size": "peft_type",
+    "task-type": "task_type",
 }
 
 
@@ -35,7 +36,8 @@ def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulat
     embedding that it is tied to has token rows (`TypeError: trainable_token_indices cannot be applied to modules of
     type <class 'peft.tuners.lora.layer.Linear'>`, up to 0.20); `target_parameters` names a parameter of a module that
     is a target too (`ValueError: Trying to wrap an nn.Parameter of layer ...`); blocks do not divide the features of
-    a layer; `ensure_weight_tying` ties what cannot be tied.
+    a layer; `ensure_weight_tying` ties what cannot be tied; the task type is that of a model that
+    generates, and the base does not (`AttributeError: ... has no attribute 'prepare_inputs_for_generation'`).
 
     Ask for one of the two, or load the adapter with the release that it was trained with.
     """

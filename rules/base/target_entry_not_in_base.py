@@ -27,7 +27,6 @@ _ANYWHERE = COMMON_TARGETS | INPUT_EMBEDDINGS | OUTPUT_EMBEDDINGS | IMPLICIT
         Patch({"target_modules": ["q_proj", "v_proj", "c_attn", "query_key_value"]}, base={}),
         Patch(base={}),
     ),
-    also=("target-without-tensors",),
     source="peft/tuners/tuners_utils.py, check_target_module_exists: entries that match nothing are passed over",
 )
 def target_entry_not_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:

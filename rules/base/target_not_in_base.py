@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.base.tree import Kind
-from adapterlint.lint.against_base import is_known, is_of_other_class, last, refusals
+from adapterlint.lint.against_base import before_5, is_known, is_of_other_class, last, refusals
 from adapterlint.lint.example import DROP
 from adapterlint.peft.matching import MAX_TARGETS, Components, Targets, names_module
 from adapterlint.peft.target_forms import form_of_entry, form_of_string
@@ -41,12 +41,14 @@ def target_not_in_base(
 
     Mostly the adapter belongs to another base. If it is the right one, write the names that its modules have there.
     """
-    if not is_known(base) or _is_told(config, footprint):
+    if not is_known(base) or _is_told(config, footprint, base):
         return
     if is_of_other_class(config.get("task_type"), list(footprint.tuned), base):
         return
     for refusal in refusals(simulation, "no-targets"):
         reason, key, remedy = _reason(config, base)
+        if key == "target_modules" and any(Targets(config).match(path) for path in before_5(base).nodes):
+            reason, remedy = f"{reason} since transformers 5", f"Load it with transformers 4, or rename. {_has(base)}"
         yield Finding(
             f"{reason}: PEFT raises {refusal.errors}",
             at=config.at(key) if key in config else config.at("peft_type"),
@@ -55,13 +57,14 @@ def target_not_in_base(
         )
 
 
-def _is_told(config: Config, footprint: Footprint) -> bool:
-    """Whether a rule that knows no base tells it as an error."""
+def _is_told(config: Config, footprint: Footprint, base: ModuleTree) -> bool:
+    """Whether a rule about the form of the targets, or about the file, tells it as an error."""
     value, saved = config.get("target_modules"), config.strings("modules_to_save")
     if footprint.untargeted:
         rows = any(tokens.rows is not None for tokens in footprint.trainable_tokens.values())
         more = rows or footprint.modules_to_save or footprint.overwrites or footprint.biases or footprint.shared
-        return len(footprint.untargeted) == len(footprint.tuned) and not more
+        there = any(module in base.nodes for module in footprint.untargeted)
+        return there and len(footprint.untargeted) == len(footprint.tuned) and not more
     if isinstance(value, str):
         return not footprint.tuned and (not value or form_of_string(value) is not None)
     if not isinstance(value, list) or config.get("target_parameters"):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Place, Severity, listed, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.base.tree import Kind
 from adapterlint.lint.against_base import KINDS, is_known, is_sure, last, refusals
-from adapterlint.peft.matching import names_module
+from adapterlint.lint.places import entry_at
 
 
 @rule(
@@ -19,7 +19,6 @@ from adapterlint.peft.matching import names_module
         Patch({"target_modules": r".*(q_proj|v_proj|mlp)"}, base={}),
     ),
     good=Patch(base={}),
-    also=("target-without-tensors",),
     source="peft/tuners/*/model.py, _create_new_module",
 )
 def target_unsupported(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
@@ -46,17 +45,10 @@ def target_unsupported(config: Config, base: ModuleTree, simulation: AdapterSimu
         yield Finding(
             f"`target_modules` {what} which {config.peft_type} does not support in this base: PEFT raises "
             f"{refusal.errors}",
-            at=_place(config, error.module),
+            at=entry_at(config, "target_modules", error.module),
             help=_remedy(base, error.module),
             peft=refusal.peft,
         )
-
-
-def _place(config: Config, module: str) -> Place:
-    entries = config.get("target_modules")
-    named = (i for i, e in enumerate(entries) if isinstance(e, str) and names_module(e, module))
-    index = next(named, None) if isinstance(entries, list) and module else None
-    return config.at("target_modules") if index is None else config.at("target_modules", index)
 
 
 def _remedy(base: ModuleTree, module: str) -> str:

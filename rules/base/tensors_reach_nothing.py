@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from adapterlint import (
@@ -19,9 +18,17 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_known, is_of_other_class, is_sure, last, other_beginning, outcomes
+from adapterlint.lint.against_base import (
+    before_5,
+    dropped_by,
+    is_known,
+    is_of_other_class,
+    is_sure,
+    last,
+    other_beginning,
+    outcomes,
+)
 from adapterlint.peft.keys import PREFIX
-from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
 
 
@@ -52,31 +59,28 @@ def tensors_reach_nothing(
     """
     if not is_known(base) or strays(header.tensors, config.peft_type):
         return
-    for unexpected, peft in outcomes(simulation, _unexpected):
+    for unexpected, peft in outcomes(simulation, lambda lone: dropped_by(lone) or None):
         names = set(unexpected)
-        modules = [
-            module
-            for module, parameters in footprint.tuned.items()
-            if module not in base.nodes
-            and module not in footprint.untargeted
+        own = names & set(footprint.overwrites)  # weights of a base, which are of none that is at hand
+        lost = {
+            module: name
+            for (module, _), name in footprint.names.items()
+            if (name in names if module in footprint.tuned else name in own)
+            and module not in base.nodes
             and is_sure(base, module)
-            and any(footprint.names[module, parameter] in names for parameter in parameters)
-        ]
+        }
+        modules = list(lost)
         if not modules or is_of_other_class(config.get("task_type"), list(footprint.tuned), base):
             continue
         reached = len(header.tensors) - len(names & header.tensors.keys())
         yield Finding(
             f"{counted(reached, 'tensor')} of {len(header.tensors):,} "
             f"{'reaches' if reached == 1 else 'reach'} a module; the base has no {listed(modules, word='modules')}",
-            at=header.at(next(footprint.names[modules[0], p] for p in footprint.tuned[modules[0]])),
+            at=header.at(lost[modules[0]]),
             help=_remedy(modules, footprint, base),
             severity=None if reached else Severity.ERROR,
             peft=peft,
         )
-
-
-def _unexpected(lone: Alone) -> tuple[str, ...] | None:
-    return lone.loaded.unexpected if lone.loaded is not None and lone.loaded.unexpected else None
 
 
 def _remedy(modules: Sequence[str], footprint: Footprint, base: ModuleTree) -> str:
@@ -84,11 +88,8 @@ def _remedy(modules: Sequence[str], footprint: Footprint, base: ModuleTree) -> s
     if change is not None:
         old, new = (shown(f"{PREFIX}{part}") for part in change)
         return f"All tensors fit if their names begin with {new} instead of {old}."
-    if any(_EXPERT.search(module) for module in modules):
-        return "Since transformers 5 the experts of a layer are one module: load it with transformers 4."
+    if any(module in before_5(base).nodes for module in modules):
+        return "They are called otherwise since transformers 5: load it with transformers 4."
     if any(last(module) == "experts" for module in modules):
         return "Before transformers 5 the experts of a layer were modules of their own: load it with transformers 5."
     return "Load the adapter into the base that it was trained on."
-
-
-_EXPERT = re.compile(r"\.experts\.\d+\.")

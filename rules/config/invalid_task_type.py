@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.opened import TASK_TYPES, tasks_checked_since
 from adapterlint.words import suggestion
 
-TASKS = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
 _OTHER_WORDS = {
     "CAUSAL": "CAUSAL_LM",
     "CAUSALLANGUAGEMODELING": "CAUSAL_LM",
@@ -39,24 +39,26 @@ def invalid_task_type(config: Config) -> Iterator[Finding]:
     """The task type is none that PEFT has.
 
     Since 0.14 reading the config ends in `ValueError: Invalid task type: ...`; earlier releases build a plain
-    `PeftModel` without the head of the task. PEFT compares with case.
+    `PeftModel` without the head of the task, and so do C3A, CPT and TRAINABLE_TOKENS before 0.18, RANDLORA before 0.20.
+    PEFT compares with case.
 
     Write one of `SEQ_CLS`, `SEQ_2_SEQ_LM`, `CAUSAL_LM`, `TOKEN_CLS`, `QUESTION_ANS`, `FEATURE_EXTRACTION`, or
     `null`.
     """
     value = config.get("task_type")
-    if value is None or value in TASKS or config.peft_type not in METHODS:
+    if value is None or value in TASK_TYPES or config.peft_type not in METHODS:
         return
     meant = _meant(value) if isinstance(value, str) else None
     written = "an empty string" if value == "" else shown(value)
     yield Finding(
         f"`task_type` is {written}: PEFT raises `ValueError: Invalid task type`",
         at=config.at("task_type"),
-        help=f"Write {shown(meant)}." if meant else f"Write one of {', '.join(map(shown, TASKS))}, or `null`.",
+        help=f"Write {shown(meant)}." if meant else f"Write one of {', '.join(map(shown, TASK_TYPES))}, or `null`.",
+        peft=f">={tasks_checked_since(config.peft_type)}",
     )
 
 
 def _meant(value: str) -> str | None:
     letters = re.sub(r"[^A-Z0-9]", "", value.upper())
-    same = next((task for task in TASKS if task.replace("_", "") == letters), None)
-    return same or _OTHER_WORDS.get(letters) or suggestion(value, TASKS)
+    same = next((task for task in TASK_TYPES if task.replace("_", "") == letters), None)
+    return same or _OTHER_WORDS.get(letters) or suggestion(value, TASK_TYPES)

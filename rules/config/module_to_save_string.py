@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from adapterlint import Adapter, Finding, Severity, listed, rule, shown
+from adapterlint import Adapter, AdapterSimulation, Config, Finding, ModuleTree, Severity, listed, rule, shown
+from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.matching import IMPLICIT_HEADS, MAX_WHOLE, component_pattern
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import compile_error
+from adapterlint.peft.simulate import Alone
 
 
 @rule(
@@ -21,7 +23,9 @@ from adapterlint.peft.patterns import compile_error
     good={"modules_to_save": []},
     source="peft/utils/other.py, _set_trainable",
 )
-def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
+def module_to_save_string(
+    adapter: Adapter, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """`modules_to_save` is a string instead of a list.
 
     PEFT goes through it letter by letter and wraps every module whose name ends in one of them: `"lm_head"` takes
@@ -38,6 +42,10 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
     if "modules_to_save" not in fields_of(config.peft_type):
         return
     letters = tuple(dict.fromkeys(value))[:MAX_WHOLE]
+    if base is not None and simulation is not None and is_known(base) and _is_decided(simulation):
+        for (what, how_bad), peft in outcomes(simulation, _consequence):
+            yield _finding(config, value, letters, what, how_bad, peft)
+        return
     hit = None
     if adapter.header is not None and not METHODS[config.peft_type].prompt_learning:
         tuned = layout(adapter.header.tensors, config.peft_type).tuned
@@ -52,13 +60,32 @@ def module_to_save_string(adapter: Adapter) -> Iterator[Finding]:
         releases = ">=0.16"
     elif hit is not None:
         consequence, severity = f"wraps all modules that end in one of them, such as {shown(hit)}, and fails", None
-    yield Finding(
+    yield _finding(config, value, letters, consequence, severity, releases)
+
+
+def _finding(
+    config: Config, value: str, letters: Iterable[str], consequence: str, severity: Severity | None, peft: str | None
+) -> Finding:
+    return Finding(
         f"`modules_to_save` is the string {shown(value)}, to PEFT the letters {listed(letters)}: it {consequence}",
         at=config.at("modules_to_save"),
         help="Put the name into a list.",
         severity=severity,
-        peft=releases,
+        peft=peft,
     )
+
+
+def _is_decided(simulation: AdapterSimulation) -> bool:
+    return all(lone.known for lone in simulation.alone.values())
+
+
+def _consequence(lone: Alone) -> tuple[str, Severity | None]:
+    """What comes of it in a base that is at hand."""
+    if lone.error is not None:
+        return f"goes through the base with them, and raises `{lone.error.type}`", None
+    if not lone.whole:
+        return "finds no module that ends in one of them, and saves nothing", Severity.WARNING
+    return f"saves all modules that end in one of them: {listed(lone.whole, word='modules')}", Severity.WARNING
 
 
 def _with_parents(modules: Iterable[str]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def _alone(targets: object) -> Patch:
         {"target_modules": ["q_proj", "v_proj", "gate_proj|up_proj"]},
     ),
     good=({"target_modules": ["q_proj", "self_attn.v_proj"]}, {"target_modules": ".*(q_proj|v_proj)"}),
-    also=("missing-weights", "target-without-tensors"),
+    also=("missing-weights",),
     source="peft/tuners/tuners_utils.py, check_target_module_exists and inject_adapter",
 )
 def target_matches_nothing_by_form(adapter: Adapter) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapterlint import Adapter, Config, Finding, Patch, Severity, WeightsHeader, rule, shown
+from adapterlint import Adapter, AdapterSimulation, Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.peft.footprint import Layout, layout
 from adapterlint.peft.matching import Targets
 
@@ -30,12 +30,11 @@ _ROWS: dict[str, Any] = {f"{_EMBEDDING}.token_adapter.trainable_tokens_delta": (
         ),
     ),
     good=Patch(config={"trainable_token_indices": [60, 61]}, tensors=_ROWS),
-    also=("module-to-save-without-tensors",),
     source="peft/utils/other.py, set_additional_trainable_modules",
     peft=">=0.15",
     types=("ADALORA", "LORA"),
 )
-def tokens_on_other_module(adapter: Adapter) -> Iterator[Finding]:
+def tokens_on_other_module(adapter: Adapter, simulation: AdapterSimulation | None) -> Iterator[Finding]:
     """Single token rows are trained of an embedding that the adapter also tunes or saves whole.
 
     If the module has the same name in `trainable_token_indices` and `modules_to_save`, loading ends in `ValueError:
@@ -63,6 +62,8 @@ def tokens_on_other_module(adapter: Adapter) -> Iterator[Finding]:
             return
     if not value or not isinstance(value, list | dict) or adapter.header is None or "target_modules" not in config:
         return
+    if simulation is not None and all(lone.loads and lone.forward is None for lone in simulation.alone.values()):
+        return  # encoders and decoders have their embeddings under other names than `shared`, which nothing calls
     found = layout(adapter.header.tensors, config.peft_type)
     for module in found.tokens:
         if (finding := _conflict(config, module, saved)) is not None:
@@ -89,6 +90,8 @@ def _tied(config: Config, header: WeightsHeader, found: Layout, saved: tuple[str
 
 def _conflict(config: Config, module: str, saved: tuple[str, ...]) -> Finding | None:
     entry = next((e for e in saved if e and module.endswith(e)), None)
+    if entry is not None and module.rpartition(".")[2] == "shared":
+        return None  # it may work: see above
     if entry is not None:
         return Finding(
             f"{shown(module)} has token rows in the file and is saved whole, as {shown(entry)} in `modules_to_save`: "

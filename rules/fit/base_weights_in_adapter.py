@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, listed, rule
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    ModuleTree,
+    Patch,
+    Severity,
+    WeightsHeader,
+    listed,
+    rule,
+)
+from adapterlint.lint.against_base import dropped_by, is_known
 from adapterlint.lint.example import HIDDEN, VOCABULARY
 from adapterlint.peft.keys import ORIGINAL
 from adapterlint.peft.sites import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
@@ -33,7 +45,13 @@ _MATRIX = ("F32", (VOCABULARY, HIDDEN))
     good=Patch({"modules_to_save": ["lm_head"]}, {f"{_PREFIX}lm_head.weight": _MATRIX}),
     source="peft/utils/save_and_load.py, get_peft_model_state_dict (save_embedding_layers) and load_state_dict",
 )
-def base_weights_in_adapter(config: Config, footprint: Footprint, header: WeightsHeader) -> Iterator[Finding]:
+def base_weights_in_adapter(
+    config: Config,
+    footprint: Footprint,
+    header: WeightsHeader,
+    base: ModuleTree | None,
+    simulation: AdapterSimulation | None,
+) -> Iterator[Finding]:
     """The file has weights of the base model itself.
 
     Tensors that are named like parameters of the base, and that `modules_to_save` does not list, are copied into the
@@ -49,6 +67,12 @@ def base_weights_in_adapter(config: Config, footprint: Footprint, header: Weight
     others = {name.removesuffix(".weight") for name in footprint.overwrites}
     # A bias without its weight is the matter of another rule.
     names = [n for n in footprint.overwrites if not n.endswith(".bias") or n.removesuffix(".bias") in others]
+    if base is not None and simulation is not None and is_known(base):
+        # What is dropped, or refused for its shape, is the matter of other rules.
+        lone = simulation.alone.values()
+        told = {name for one in lone for name in dropped_by(one)}
+        refused = " ".join(one.error.text for one in lone if one.error is not None)
+        names = [name for name in names if name not in told and f" {name}:" not in refused]
     if not names or isinstance(config.get("modules_to_save"), str):
         return
     own = [name for name in names if _embedding(name) in INPUT_EMBEDDINGS | OUTPUT_EMBEDDINGS]

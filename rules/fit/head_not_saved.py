@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule, shown
+from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
+from adapterlint.lint.against_base import is_known
 from adapterlint.lint.example import HIDDEN
 from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.methods import METHODS
@@ -18,7 +19,7 @@ from adapterlint.peft.methods import METHODS
     good=Patch({"task_type": "SEQ_CLS"}, {"base_model.model.score.weight": ("F32", (2, HIDDEN))}),
     source="peft/peft_model.py, PeftModelForSequenceClassification; peft/utils/save_and_load.py",
 )
-def head_not_saved(config: Config, footprint: Footprint) -> Iterator[Finding]:
+def head_not_saved(config: Config, footprint: Footprint, base: ModuleTree | None) -> Iterator[Finding]:
     """The task has a head of its own, but the file has no tensors of one.
 
     For this `task_type` PEFT trains and saves the head by itself: `classifier` and `score`, or `qa_outputs`. If the
@@ -35,6 +36,8 @@ def head_not_saved(config: Config, footprint: Footprint) -> Iterator[Finding]:
         return  # a head may be called otherwise
     if not (footprint.tuned or footprint.shared) or footprint.foreign:
         return  # nothing at all is there that PEFT could read
+    if base is not None and is_known(base) and any(path.endswith(heads) for path in base.nodes):
+        return  # another rule tells that PEFT looks it up
     yield Finding(
         f"For `task_type` {shown(config.get('task_type'))} PEFT saves {listed(heads)}, but the file has no head",
         at=config.at("task_type"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule
+from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule
+from adapterlint.lint.against_base import is_known
 from adapterlint.lint.example import HIDDEN, VOCABULARY
 from adapterlint.peft.matching import IMPLICIT, saved_as, whole_modules
 
@@ -21,7 +22,7 @@ _HEAD = {"base_model.model.lm_head.weight": ("F32", (VOCABULARY, HIDDEN))}
     good=(Patch({"modules_to_save": ["lm_head"]}, _HEAD), {"modules_to_save": ["classifier", "score"]}),
     source="peft/utils/save_and_load.py, set_peft_model_state_dict: each key of a wrapped module is looked up",
 )
-def module_to_save_without_tensors(config: Config, footprint: Footprint) -> Iterator[Finding]:
+def module_to_save_without_tensors(config: Config, footprint: Footprint, base: ModuleTree | None) -> Iterator[Finding]:
     """`modules_to_save` names a module that the file has no tensors for.
 
     If the base has a module whose name ends so, PEFT wraps it and looks every one of its parameters up in the file:
@@ -33,8 +34,12 @@ def module_to_save_without_tensors(config: Config, footprint: Footprint) -> Iter
     """
     if not isinstance(config.get("modules_to_save"), list) or footprint.foreign or not footprint.names:
         return
+    if base is not None and is_known(base):
+        return  # another rule knows whether the base has it
     entries = [e for e in whole_modules(config) if e not in IMPLICIT and _NAME.fullmatch(e)]
-    missing = [e for e in entries if not any(owner.endswith(e) for owner in _brought(footprint))]
+    # Token rows of such a module are the matter of another rule.
+    brought = (*_brought(footprint), *footprint.trainable_tokens)
+    missing = [e for e in entries if not any(owner.endswith(e) for owner in brought)]
     if not missing:
         return
     owners = {owner for module in footprint.tuned if (owner := saved_as(module, missing)) is not None}
@@ -42,9 +47,9 @@ def module_to_save_without_tensors(config: Config, footprint: Footprint) -> Iter
     for names, severity in ((there, Severity.ERROR), ([e for e in missing if e not in there], Severity.WARNING)):
         if not names:
             continue
-        base = "the base has it" if severity is Severity.ERROR else "the base may have it"
+        said = "the base has it" if severity is Severity.ERROR else "the base may have it"
         yield Finding(
-            f"`modules_to_save` names {listed(names)}, for which the file has no tensors, although {base}",
+            f"`modules_to_save` names {listed(names)}, for which the file has no tensors, although {said}",
             at=config.at("modules_to_save", config.get("modules_to_save").index(names[0])),
             help="Take it out if it was not trained; else the file has lost its tensors.",
             severity=severity,

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from adapterlint import DROP, Config, Finding, Footprint, Patch, Severity, WeightsHeader, counted, rule, shown
+from adapterlint import (
+    DROP,
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    Patch,
+    Severity,
+    WeightsHeader,
+    counted,
+    rule,
+    shown,
+)
+from adapterlint.lint.against_base import reached_in_base
+from adapterlint.lint.of_method import is_of_method
 from adapterlint.peft.methods import METHODS
 
 _PATH = "base_model.model.model.layers.0.self_attn.q_proj."
 _KOHYA = {f"{_PATH}lora_down.weight": ("F32", (8, 16)), f"{_PATH}lora_up.weight": ("F32", (16, 8))}
 _DIFFUSERS = {f"{_PATH}lora.down.weight": ("F32", (8, 16)), f"{_PATH}lora.up.weight": ("F32", (16, 8))}
 _BARE = {f"{_PATH}lora_A": ("F32", (8, 16)), f"{_PATH}lora_B": ("F32", (16, 8))}
-
-# What begins like a parameter of LoRA and is none: the names of kohya and diffusers, and factors saved as parameters.
-_NOT_LORA = re.compile(r"(lora_(down|up)|lora_linear_layer\.(down|up))\.weight|lora_[AB]")
 
 
 @rule(
@@ -31,7 +41,9 @@ _NOT_LORA = re.compile(r"(lora_(down|up)|lora_linear_layer\.(down|up))\.weight|l
     also=("unknown-key",),
     source="peft/utils/save_and_load.py, set_peft_model_state_dict: names that no module has are dropped in silence",
 )
-def no_tensor_of_method(config: Config, header: WeightsHeader, footprint: Footprint) -> Iterator[Finding]:
+def no_tensor_of_method(
+    config: Config, header: WeightsHeader, footprint: Footprint, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """None of the tensors belongs to the method that the config names.
 
     PEFT builds the layers of `peft_type` and looks for their parameters by name. Tensors of another method, or LoRA
@@ -47,8 +59,9 @@ def no_tensor_of_method(config: Config, header: WeightsHeader, footprint: Footpr
         return
     if footprint.modules_to_save or footprint.trainable_tokens or footprint.overwrites or footprint.biases:
         return
-    unknown = config.peft_type == "LORA" and all(map(_NOT_LORA.fullmatch, footprint.shapes))
-    if not header.tensors or (footprint.tuned and not unknown):
+    if not header.tensors or is_of_method(config.peft_type, footprint):
+        return
+    if reached_in_base(simulation, header):
         return
     first = next(iter(header.tensors))
     yield Finding(

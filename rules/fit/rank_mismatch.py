@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP, HIDDEN, VOCABULARY
-from adapterlint.peft.ranks import RANKED, Fate, misfits
+from adapterlint.peft.inits import changes_base_on_loading
+from adapterlint.peft.ranks import RANKED, Fate, Misfit, misfits
 
 _EMBEDDING = "base_model.model.model.embed_tokens.lora_embedding_"
 _EXPERTS = "base_model.model.model.layers.0.mlp.experts.lora_"
@@ -46,6 +47,8 @@ def rank_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     """
     groups: dict[tuple[tuple[str, ...], int, int | None, Fate], list[str]] = {}
     for one in misfits(config, footprint):
+        if _is_cut(one, config, footprint):
+            continue
         if one.better is None:  # else the order of the keys is what is wrong
             groups.setdefault((one.route, one.expected, one.actual, one.fate), []).append(one.module)
     for (route, expected, actual, fate), modules in groups.items():
@@ -70,3 +73,12 @@ def rank_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
             else None,
             severity=Severity.WARNING if fate is Fate.DROPPED else None,
         )
+
+
+def _is_cut(one: Misfit, config: Config, footprint: Footprint) -> bool:
+    """Whether an initialisation took all singular values of a weight, which were fewer than the rank."""
+    if not changes_base_on_loading(config.get("init_lora_weights")) or one.actual is None:
+        return False
+    shapes = {name: tensor.shape for name, tensor in footprint.tuned.get(one.module, {}).items()}
+    a, b = shapes.get("lora_A.weight"), shapes.get("lora_B.weight")
+    return bool(a and b and one.actual < one.expected and one.actual == min(a[-1], b[0]))

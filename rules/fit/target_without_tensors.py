@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
+from adapterlint.lint.against_base import is_known, outcomes, unfilled
 from adapterlint.lint.example import DROP
+from adapterlint.lint.of_method import is_of_method
+from adapterlint.lint.places import entry_at
 from adapterlint.peft.matching import MAX_TARGETS, Targets, idle_entries, names_module
+from adapterlint.peft.simulate import Alone
 from adapterlint.peft.sites import COMMON_TARGETS, INPUT_EMBEDDINGS, SIBLINGS
-from adapterlint.words import suggestion
+from adapterlint.peft.target_forms import form_of_entry
+from adapterlint.words import MAX_LISTED, suggestion
 
 
 @rule(
@@ -24,22 +29,32 @@ from adapterlint.words import suggestion
     ),
     source="peft/tuners/tuners_utils.py, inject_adapter: entries that match nothing are passed over in silence",
 )
-def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Finding]:
+def target_without_tensors(
+    config: Config, footprint: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """`target_modules` names modules that the file has no tensors for.
 
     If the base has such modules, PEFT builds layers for them that stay as they were initialised: for LoRA they change
     nothing, but whatever was trained there is lost, and `PeftModel.from_pretrained` warns of missing adapter keys. If
     the base has none, PEFT passes the entry over without a word. It is a warning where the tensors of the file show
-    that the base has the module (where there are `q_proj` and `v_proj`, there is `k_proj`). Else it is advice, and only
-    for names that lists meant for every architecture do not have.
+    that the base has the module (where there are `q_proj` and `v_proj`, there is `k_proj`), or the base itself is at
+    hand. Else it is advice, and only for names that lists meant for every architecture do not have.
 
     Take the entry out if the module was not trained; else the file has lost tensors.
     """
+    if not is_of_method(config.peft_type, footprint) or footprint.foreign:
+        return
+    if len(footprint.untargeted) == len(footprint.tuned):
+        return
+    if base is not None and simulation is not None and is_known(base):
+        yield from _in_base(config, footprint, base, simulation)
+        return
     entries = config.strings("target_modules")
-    if not entries or len(entries) > MAX_TARGETS or not footprint.tuned or footprint.foreign:
+    if not entries or len(entries) > MAX_TARGETS:
         return
     idle = [e for e in idle_entries(entries, footprint.tuned) if _last(e) not in (*INPUT_EMBEDDINGS, "lm_head")]
-    if not idle or len(footprint.untargeted) == len(footprint.tuned):
+    idle = [e for e in idle if form_of_entry(e) is None]
+    if not idle:
         return
     used = {_last(entry) for entry in entries} - {_last(entry) for entry in idle}
     targets = Targets(config)
@@ -49,13 +64,33 @@ def target_without_tensors(config: Config, footprint: Footprint) -> Iterator[Fin
     for names, severity in ((proven, Severity.WARNING), (odd, Severity.INFO)):
         if not names:
             continue
-        base = "the base has" if severity is Severity.WARNING else "the base may have"
+        said = "the base has" if severity is Severity.WARNING else "the base may have"
         yield Finding(
-            f"`target_modules` names {listed(names)}, for which the file has no tensors, although {base} such modules",
+            f"`target_modules` names {listed(names)}, for which the file has no tensors, although {said} such modules",
             at=config.at("target_modules", _index(config, names[0])),
             help=_remedy(names, used),
             severity=severity,
         )
+
+
+def _in_base(
+    config: Config, footprint: Footprint, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
+    """The modules of the base for which PEFT builds layers that no tensor fills."""
+    for modules, peft in outcomes(simulation, lambda lone: _unfilled(lone, footprint, base) or None):
+        few = f"{len(modules):,} of the modules" if len(modules) > MAX_LISTED else listed(modules, word="modules")
+        more = f", such as {shown(modules[0])}" if len(modules) > MAX_LISTED else ""
+        yield Finding(
+            f"`target_modules` takes {few} of the base{more}, for which the file has no tensors: "
+            "they stay as they are initialised",
+            at=entry_at(config, "target_modules", modules[0]),
+            help="Take it out, or exclude the modules, if they were not trained; else the file has lost tensors.",
+            peft=peft,
+        )
+
+
+def _unfilled(lone: Alone, footprint: Footprint, base: ModuleTree) -> tuple[str, ...]:
+    return tuple(m for m in unfilled(lone, footprint, base) if _last(m) not in (*INPUT_EMBEDDINGS, "lm_head"))
 
 
 MAX_TRIED = 64  # entries without tensors; a list has some ten entries

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Footprint, Patch, Place, Severity, WeightsHeader, listed, rule, shown
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    Patch,
+    Severity,
+    WeightsHeader,
+    listed,
+    rule,
+    shown,
+)
+from adapterlint.lint.against_base import reached_in_base
 from adapterlint.lint.example import HIDDEN
+from adapterlint.lint.places import entry_at
 from adapterlint.peft.fields import token_key
 from adapterlint.peft.keys import TOKENS
 from adapterlint.words import counted
@@ -33,7 +46,9 @@ _THREE = {_ROWS: ("F32", (3, HIDDEN))}
     source="peft/tuners/trainable_tokens/layer.py, update_layer; peft/utils/other.py, TrainableTokensWrapper",
     types=("LORA", "ADALORA", "TRAINABLE_TOKENS"),
 )
-def token_rows_mismatch(config: Config, footprint: Footprint, header: WeightsHeader) -> Iterator[Finding]:
+def token_rows_mismatch(
+    config: Config, footprint: Footprint, header: WeightsHeader, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """The token indices of the config and the token rows of the file do not go together.
 
     The rows hang on the indices by their position alone. Another number of rows than of indices is refused
@@ -56,11 +71,13 @@ def token_rows_mismatch(config: Config, footprint: Footprint, header: WeightsHea
             yield Finding(
                 f"{shown(key)} has {counted(indices, 'index', 'indices')}, "
                 f"but the file has {counted(rows, 'row')} for {listed(modules, word='modules')}",
-                at=_place(config, key, modules[0]),
+                at=entry_at(config, key, modules[0]),
                 help=f"Give the {counted(rows, 'index', 'indices')} that were trained, in their order.",
             )
     foreign = set(footprint.foreign)
     homeless = [name for name in footprint.unexpected if name.endswith(TOKENS) and name not in foreign]
+    reached = reached_in_base(simulation, header)
+    homeless = [name for name in homeless if name not in reached]  # rows of a tied module are those of both
     if homeless:
         nothing = config.peft_type == "TRAINABLE_TOKENS" and not footprint.trainable_tokens
         yield Finding(
@@ -81,12 +98,6 @@ def _missing_rows(config: Config, footprint: Footprint, key: str) -> Iterator[Fi
     if missing:
         yield Finding(
             f"{shown(key)} trains tokens of {listed(missing, word='modules')}, but the file has no rows for them",
-            at=_place(config, key, missing[0]),
+            at=entry_at(config, key, missing[0]),
             help=f"Take {shown(key)} out if no tokens were trained; else the file has lost their rows.",
         )
-
-
-def _place(config: Config, key: str, module: str) -> Place:
-    value = config.get(key)
-    entry = next((e for e in value if module.endswith(e)), None) if isinstance(value, dict) else None
-    return config.at(key) if entry is None else config.at(key, entry)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
+from adapterlint.lint.against_base import has_no_targets, is_known
 from adapterlint.peft.matching import Targets
 from adapterlint.peft.target_forms import form_of_entry
 from adapterlint.words import MAX_LISTED
@@ -25,7 +26,9 @@ from adapterlint.words import MAX_LISTED
     good=({"target_modules": "all-linear"}, {"target_modules": r".*\.(q|v)_proj"}, {"target_modules": None}),
     source="peft/tuners/tuners_utils.py, check_target_module_exists; load_state_dict(strict=False) drops the rest",
 )
-def untargeted_tensors(config: Config, footprint: Footprint) -> Iterator[Finding]:
+def untargeted_tensors(
+    config: Config, footprint: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """The file has tensors for modules that the config does not target.
 
     PEFT builds layers only for the modules that `target_modules` names, less those that `exclude_modules`,
@@ -36,12 +39,15 @@ def untargeted_tensors(config: Config, footprint: Footprint) -> Iterator[Finding
     A list is compared with the whole name of a module or its last components, a string is a regular expression that has
     to match the whole name. Name the modules of the file again, or take the tensors out if they are left over.
     """
-    if not footprint.untargeted:
-        return
+    untargeted, known = list(footprint.untargeted), base is not None and is_known(base)
+    if base is not None and known:
+        untargeted = [module for module in untargeted if module in base.nodes]  # another rule tells the others
     nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
+    if not untargeted or (known and not nothing and has_no_targets(simulation)):
+        return
     targets = Targets(config)
     causes: dict[str, list[str]] = {}
-    for module in footprint.untargeted:
+    for module in untargeted:
         causes.setdefault(targets.why_not(module), []).append(module)
     for key, modules in causes.items():
         where = listed(modules, word="modules")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule
+from adapterlint.lint.against_base import last
 from adapterlint.lint.causes import modules_of, sides, together, worst
 from adapterlint.lint.example import with_tokens
 from adapterlint.lint.fleet import paths, they
@@ -33,7 +34,8 @@ def module_against_tokens(fleet: Fleet, simulation: FleetSimulation) -> Iterator
 
     Give both adapters the module in the same form, or keep them in models of their own.
     """
-    for causes in together(simulation.about("module-against-tokens"), "whole"):
+    about = (c for c in simulation.about("module-against-tokens") if not (simulation.partial and _may_be_unused(c)))
+    for causes in together(about, "whole"):
         whole, rows = sides(causes, "whole")
         modules = modules_of(causes)
         yield Finding(
@@ -45,6 +47,11 @@ def module_against_tokens(fleet: Fleet, simulation: FleetSimulation) -> Iterator
             adapters=paths((*whole, *rows)),
             peft=causes[0].peft,
         )
+
+
+def _may_be_unused(cause: Cause) -> bool:
+    """Whether no forward pass may reach the module: encoders and decoders have `shared` under names of their own."""
+    return cause.kind == "forward-fails" and all(last(module) == "shared" for module in cause.modules)
 
 
 def _said(cause: Cause) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
-from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, rule, shown
+from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, rule, shown
 from adapterlint.lint.example import DROP, GOOD_CONFIG
-from adapterlint.lint.fleet import each, paths
+from adapterlint.lint.fleet import each, name_all, paths, they
 
 _TENSORS = {"VERA": ("vera_A", "vera_B"), "PVERA": ("pvera_A", "pvera_B"), "RANDLORA": ("randlora_A", "randlora_B")}
 _KEYS = ("r", "projection_prng_key", "save_projection")
@@ -47,7 +47,7 @@ def _vera(rank: int, **config: Any) -> Patch:
     good=FleetPatch({"one": _vera(4), "two": _vera(4)}),
     source="peft/tuners/vera/model.py, VeraModel._check_new_adapter_config; peft/tuners/vera/layer.py, update_layer",
 )
-def shared_projections_differ(fleet: Fleet) -> Iterator[Finding]:
+def shared_projections_differ(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Finding]:
     """Adapters that share the projections of a model need different ones.
 
     The VERA, PVERA and RANDLORA adapters of a model share one pair of random projections, made for the first of them.
@@ -55,10 +55,21 @@ def shared_projections_differ(fleet: Fleet) -> Iterator[Finding]:
     smaller rank while loading or in the forward pass (`RuntimeError`), and so is another `projection_prng_key` or
     `save_projection` (`ValueError`). Projections of another size are refused since 0.21 (`RuntimeError ... size
     mismatch for base_model.vera_A`, which leaves the first adapter with partly overwritten ones); before, an adapter
-    with smaller ones is silently wrong.
+    with smaller ones is silently wrong. They are as large as the widest module of the first adapter asks for: one that
+    tunes wider modules has to be loaded first.
 
     Load them into models of their own.
     """
+    told = list(_by_config(fleet))
+    yield from told
+    known = {path for finding in told for path in finding.adapters}
+    causes = [c for c in simulation.about("shared-projections-differ") if not known.issuperset(paths(c.members))]
+    if not simulation.partial:
+        yield from _by_modules(causes)
+
+
+def _by_config(fleet: Fleet) -> Iterator[Finding]:
+    """What config and file of adapters tell."""
     for members in fleet.alike():
         tensors = _TENSORS.get(members[0].peft_type, ())
         for what in (*_KEYS, *tensors) if tensors else ():
@@ -81,6 +92,24 @@ def shared_projections_differ(fleet: Fleet) -> Iterator[Finding]:
                 peft=None if what in _KEYS else ">=0.21",
             )
             break  # a different rank is a different shape too
+
+
+def _by_modules(causes: Iterable[Cause]) -> Iterator[Finding]:
+    """Projections that are made for the modules of the first adapter, and are too small for those of another one."""
+    for cause in causes:
+        if not cause.first or not cause.later:
+            continue
+        error = f" `{cause.error.type}`" if cause.error else ""
+        what = ("raises" + error, "raise" + error) if error else ("is silently wrong", "are silently wrong")
+        yield Finding(
+            f"The modules of {name_all(cause.later)} need other shared projections than those made for "
+            f"{name_all(cause.first)}, after which {they(cause.later, *what)}",
+            at=cause.later[0].at_tuned(cause.modules[0]),
+            help="Load them into models of their own." if cause.hopeless else f"Load {name_all(cause.later)} first.",
+            severity=cause.severity,
+            adapters=paths(cause.members),
+            peft=cause.peft,
+        )
 
 
 def _value(member: Member, what: str) -> Hashable:

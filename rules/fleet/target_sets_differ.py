@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, listed, rule, shown
+from adapterlint.lint.against_base import last
 from adapterlint.lint.causes import by_type, later_of, worst
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import name_all, paths
+from adapterlint.peft.matching import Targets
+from adapterlint.peft.sites import OUTPUT_EMBEDDINGS
 
 
 def _norms(name: str) -> Patch:
@@ -43,9 +46,10 @@ def target_sets_differ(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Fi
     for causes in by_type(simulation.about("target-sets-differ")):
         lacking = later_of(causes)
         members = tuple(dict.fromkeys(m for cause in causes for m in (*cause.first, *cause.later)))
-        targets = {m: _targets(m) for m in members}
-        every = frozenset().union(*targets.values())
-        missing = sorted(frozenset().union(*(every - targets[m] for m in lacking)))
+        every = frozenset().union(*map(_in_file, members))
+        missing = sorted(frozenset().union(*(_missing(m, every, simulation.partial) for m in lacking)))
+        if not missing or (simulation.partial and _may_be_tied(every)):
+            continue
         yield Finding(
             f"The {shown(members[0].peft_type)} adapters {name_all(members)} differ in their modules "
             f"({listed(missing, word='modules')} not in all of them): once all are loaded, every forward pass with "
@@ -58,5 +62,17 @@ def target_sets_differ(fleet: Fleet, simulation: FleetSimulation) -> Iterator[Fi
         )
 
 
-def _targets(member: Member) -> frozenset[str]:
+def _missing(member: Member, every: frozenset[str], partial: bool) -> frozenset[str]:
+    """Modules that an adapter has no layer in; in a partial base it may have one wherever its config asks for it."""
+    missing = every - _in_file(member)
+    targets = Targets(member.config)
+    return frozenset(m for m in missing if not partial or targets.match(m) is False) if missing else missing
+
+
+def _may_be_tied(modules: Iterable[str]) -> bool:
+    """Whether a base may tie them, so that rows of one are those of the other too."""
+    return any(last(module) in OUTPUT_EMBEDDINGS for module in modules)
+
+
+def _in_file(member: Member) -> frozenset[str]:
     return frozenset(member.rows if member.peft_type == "TRAINABLE_TOKENS" else member.footprint.tuned)

@@ -106,7 +106,7 @@ def test_a_base_that_is_not_there_is_one_sentence(fleet: Run) -> None:
 
     result = fleet("simulate", "adapters", "--base", "nowhere")
     assert isinstance(result.exception, AdapterlintError)  # what the entry point turns into a sentence
-    assert str(result.exception) == "nowhere: There is no base model"
+    assert str(result.exception) == "nowhere: There is no base model: neither a folder nor a model in the Hub's cache"
 
 
 def test_different_bases_are_told(run: Run, write: Write) -> None:

@@ -522,3 +522,14 @@ def test_likenesses_are_looked_for_among_the_first_unknown_keys() -> None:
     before_them, after_them = (check(notes(letter), "CFG114") for letter in "za")
     assert [any("has no key" in one.message for one in found) for found in (before_them, after_them)] == [True, False]
     assert any(f"{MAX_GUESSED + 1} keys" in one.message for one in after_them)
+
+
+@pytest.mark.parametrize(
+    ("peft_type", "since"),
+    [("LORA", "0.14"), ("C3A", "0.18"), ("CPT", "0.18"), ("TRAINABLE_TOKENS", "0.18"), ("RANDLORA", "0.20")],
+)
+def test_a_task_type_is_refused_since_the_release_in_which_the_config_class_checks_it(
+    peft_type: str, since: str
+) -> None:
+    (found,) = check({"peft_type": peft_type, "task_type": "bad"}, "CFG113", peft=["0.21"])
+    assert found.peft == f">={since}"

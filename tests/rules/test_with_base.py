@@ -1,0 +1,123 @@
+"""Rules about one adapter know more where its base is at hand; of two that would say the same, one is silent.
+
+What PEFT 0.18.1 and 0.21.2 do with each of these adapters was seen by loading it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adapterlint.lint.engine import Engine, Found
+from adapterlint.lint.example import DROP, GOOD_TENSORS, HIDDEN, VOCABULARY, Patch, base_of
+from adapterlint.lint.loader import load_rules
+from adapterlint.peft.footprint import footprint_of
+from adapterlint.severity import Severity
+
+RULES = tuple(r for r in load_rules() if r.family in ("BAS", "FIT", "CFG") and r.code != "CFG151")
+MATRIX = ("F32", (VOCABULARY, HIDDEN))
+HEAD: dict[str, Any] = {"base_model.model.lm_head.weight": MATRIX}
+SCORE: dict[str, Any] = {"base_model.model.score.weight": ("F32", (2, HIDDEN))}
+LABELS = {"architectures": ["LlamaForSequenceClassification"], "pad_token_id": 0}
+ONE_LAYER = {"num_hidden_layers": 1}
+LOST: dict[str, Any] = {name: DROP for name in GOOD_TENSORS if ".1." in name and "q_proj" in name}
+
+
+def told(patch: Patch, *releases: str) -> dict[str, Severity]:
+    found = run(patch, *releases)
+    return {one.rule.code: one.finding.severity or one.rule.severity for one in found}
+
+
+def run(patch: Patch, *releases: str) -> list[Found]:
+    engine = Engine(RULES, releases or ("0.18", "0.21"))
+    adapter = patch.adapter()
+    found = engine.check_adapter(adapter, footprint_of(adapter), base_of(patch))
+    assert not engine.crashes
+    return found
+
+
+def both(config: dict[str, Any], tensors: dict[str, Any], base: dict[str, Any]) -> tuple[dict[str, Severity], ...]:
+    return told(Patch(config, tensors)), told(Patch(config, tensors, base=base))
+
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("config", "tensors", "base", "without", "within"),
+    [
+        # A target without tensors.
+        ({"target_modules": ["q_proj", "v_proj", "k_proj"]}, {}, {}, {"FIT104": WARNING}, {"FIT104": WARNING}),
+        ({"target_modules": ["q_proj", "v_proj", "gate_proj"]}, {}, {}, {}, {"FIT104": WARNING}),
+        ({"target_modules": r".*\.[qkv]_proj"}, {}, {}, {}, {"FIT104": WARNING}),
+        ({}, LOST, {}, {}, {"FIT104": WARNING}),
+        ({"target_modules": ["q_proj", "v_proj", "odd_name"]}, {}, {}, {"FIT104": INFO}, {"BAS102": INFO}),
+        ({"target_modules": ["q_proj", "v_proj", "embed_tokens"]}, {}, {}, {"FIT109": WARNING}, {"FIT109": WARNING}),
+        ({"target_modules": ["q_proj", "v_proj", "wte"]}, {}, {}, {}, {}),
+        # Tensors without a target.
+        ({"target_modules": ["q_proj"]}, {}, {}, {"FIT103": WARNING}, {"FIT103": WARNING}),
+        ({"target_modules": ["q_proj"]}, {}, ONE_LAYER, {"FIT103": WARNING}, {"FIT103": WARNING, "BAS109": WARNING}),
+        ({"layers_to_transform": [7]}, {}, {}, {"FIT103": ERROR}, {"FIT103": ERROR}),
+        # A whole module without tensors.
+        ({"modules_to_save": ["lm_head"]}, {}, {}, {"FIT105": WARNING}, {"BAS107": ERROR}),
+        ({"modules_to_save": ["nothing"]}, {}, {}, {"FIT105": WARNING}, {}),
+        ({"modules_to_save": ["rotary_emb"]}, {}, {}, {"FIT105": WARNING}, {}),
+        ({"task_type": "SEQ_CLS"}, {}, LABELS, {"FIT112": WARNING}, {"BAS107": ERROR}),
+        # Weights of the base, and of none.
+        ({}, HEAD, {}, {"FIT107": WARNING}, {"FIT107": WARNING}),
+        ({}, SCORE, {}, {"FIT107": WARNING}, {"BAS109": WARNING}),
+        ({}, {"base_model.model.lm_head.weight": ("F32", (67, HIDDEN))}, {}, {"FIT107": WARNING}, {"BAS108": ERROR}),
+        # A string instead of a list.
+        ({"modules_to_save": "lm_head"}, {}, {}, {"CFG130": ERROR}, {"CFG130": ERROR}),
+        ({"modules_to_save": "xyz"}, {}, {}, {"CFG130": WARNING}, {"CFG130": WARNING}),
+        # Nothing of the method.
+        (
+            {},
+            {"*": DROP, "base_model.model.model.layers.0.self_attn.q_proj.lora_down.weight": ("F32", (8, HIDDEN))},
+            {},
+            {"FIT114": ERROR},
+            {"FIT114": ERROR},
+        ),
+    ],
+)  # fmt: skip
+def test_a_base_at_hand_decides(
+    config: dict[str, Any],
+    tensors: dict[str, Any],
+    base: dict[str, Any],
+    without: dict[str, Severity],
+    within: dict[str, Severity],
+) -> None:
+    assert both(config, tensors, base) == (without, within)
+
+
+def test_the_modules_that_stay_as_they_are_initialised_are_named() -> None:
+    (found,) = run(Patch({}, LOST, base={}))
+    assert "`model.layers.1.self_attn.q_proj`" in found.finding.message
+    assert found.finding.at.pointer == "/target_modules/0"
+
+
+def test_a_task_that_generates_in_a_base_that_does_not_is_refused() -> None:
+    found = told(Patch({"task_type": "CAUSAL_LM"}, base=LABELS))
+    assert found["BAS119"] is Severity.ERROR
+
+
+def test_rows_of_an_embedding_are_those_of_the_head_that_is_tied_to_it() -> None:
+    """Saved without the name of the embedding itself, they reach it all the same."""
+    config = {"peft_type": "TRAINABLE_TOKENS", "token_indices": [2], "target_modules": ["embed_tokens"]}
+    dropped = dict.fromkeys(("r", "lora_alpha", "lora_dropout", "bias", "use_dora", "trainable_token_indices"), DROP)
+    rows = {"*": DROP, "base_model.model.lm_head.trainable_tokens_delta": ("F32", (1, HIDDEN))}
+    tied = told(Patch({**config, **dropped}, rows, base={"tie_word_embeddings": True}))
+    assert not {code for code, severity in tied.items() if severity is Severity.ERROR}
+    assert told(Patch({**config, **dropped}, rows, base={}))["FIT106"] is Severity.ERROR
+
+
+def test_ranks_that_an_initialisation_cut_to_the_size_of_a_layer_are_right() -> None:
+    """PiSSA has no more singular values than the smaller side of a weight has."""
+    head = {
+        "base_model.model.score.lora_A.weight": ("F32", (2, HIDDEN)),
+        "base_model.model.score.lora_B.weight": ("F32", (2, 2)),
+    }
+    config = {"target_modules": ["q_proj", "v_proj", "score"], "task_type": None, "init_lora_weights": "pissa"}
+    assert "FIT101" not in told(Patch(config, head))
+    assert "FIT101" in told(Patch({**config, "init_lora_weights": True}, head))

@@ -292,7 +292,9 @@ def keyword_error(model: Model) -> str | None:
     """The error of a forward pass that hands on what the base does not take, as `PeftModelFor*` do with a task."""
     if model.task is None or not (_is(model, "no_indices") or _is(model, "no_embeddings")):
         return None
-    return "TypeError"
+    # With a prompt of embeddings PEFT asks for indices before it calls the base; speech has none.
+    asks = model.prompt_learning and model.peft_type != "PREFIX_TUNING" and _is(model, "no_indices")
+    return "ValueError" if asks else "TypeError"
 
 
 def prompt_error(model: Model) -> str | None:

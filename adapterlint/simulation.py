@@ -184,7 +184,7 @@ def tree_of(
     if known is None:
         return partial_base(found for _, found in touched if found is not None), bases.problems
     loaded = [(config, found) for config, found in touched if config is not None and found is not None]
-    return tree_for(known, loaded, transformers), bases.problems
+    return tree_for(known, loaded, transformers, by_task=False), bases.problems
 
 
 def drawn(

@@ -15,7 +15,7 @@ Loaded = tuple[Config, Footprint]
 _WITHOUT_TASK = ("FEATURE_EXTRACTION", "CAUSAL_LM", "SEQ_2_SEQ_LM")
 
 
-def tree_for(base: Base, adapters: Iterable[Loaded], transformers: str) -> ModuleTree:
+def tree_for(base: Base, adapters: Iterable[Loaded], transformers: str, *, by_task: bool = True) -> ModuleTree:
     """The base in the class that adapters are loaded into.
 
     That is the class that the base's config names. Another one, that of the task of an adapter or the one it was
@@ -25,16 +25,17 @@ def tree_for(base: Base, adapters: Iterable[Loaded], transformers: str) -> Modul
     Args:
         adapters: All that are loaded into one model; at least one.
         transformers: Its release.
+        by_task: Whether a head counts that only a task asks for, and no file has.
     """
     loaded = list(adapters)
     named = base.tree(transformers)
     own = named if base.architecture is not None else _first(base, loaded, transformers) or named
-    wanted = sum(len(modules_of(touched)) + (heads_of(config) != ()) for config, touched in loaded)
-    best, found = own, _fit(own, loaded)
+    wanted = sum(len(modules_of(touched)) + (by_task and heads_of(config) != ()) for config, touched in loaded)
+    best, found = own, _fit(own, loaded, by_task)
     if found == wanted:
         return own
     for tree in _others(base, loaded, transformers):
-        fit = _fit(tree, loaded) if tree.complete else 0
+        fit = _fit(tree, loaded, by_task) if tree.complete else 0
         if fit > found:
             best, found = tree, fit
     return best
@@ -70,11 +71,11 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _fit(tree: ModuleTree, loaded: Sequence[Loaded]) -> int:
+def _fit(tree: ModuleTree, loaded: Sequence[Loaded], by_task: bool) -> int:
     """How many of the adapters' modules, and of the heads of their tasks, are in a class."""
     nodes, count = tree.nodes, 0
     for config, touched in loaded:
         heads = heads_of(config)
         count += sum(module in nodes for module in modules_of(touched))
-        count += bool(heads) and any(path.endswith(heads) for path in nodes)
+        count += by_task and bool(heads) and any(path.endswith(heads) for path in nodes)
     return count

@@ -261,8 +261,6 @@ class Grower:
             return None
 
     def _number(self, expression: Any, index: Index) -> int:
-        if isinstance(expression, dict):
-            expression = decide(expression, self.values, index)
         if expression is None:
             raise Missing("not known")
         return number(expression, self.values, index)

@@ -181,6 +181,8 @@ class Grower:
         default: int = default_of(choice, index)
         if there is None:
             return (default, False) if decided is None else (decided, sure or "f" in choice)
+        if sure and decided == ABSENT:  # transformers leaves the tensors of what the config switches off
+            return ABSENT, True
         inner = there.get(name)
         scores = {ref: self._score(ref, inner) for ref in dict.fromkeys([*options(choice), default])}
         best = max(scores.values())

@@ -122,9 +122,7 @@ class Learner:
         """What counts the items of a list: also a value that has the number, where no build tells more."""
         if len(set(counts)) > 1:
             return self.number(samples, counts)
-        names = dict(self.unprobed)
-        if not self._sized(samples):
-            names |= {n: samples[0][0].values[n] for n in self.sizes if _is_int(samples[0][0].values.get(n))}
+        names = {**self.unprobed, **self._unchanged(samples)}
         equal = [name for name, value in names.items() if value == counts[0] > 1]
         layers = [name for name in equal if "layers" in name or "depth" in name]
         equal = layers if len(layers) == 1 else equal
@@ -139,7 +137,8 @@ class Learner:
         rows = []
         for chosen in parts.values():
             own = [samples[n] for n in chosen]
-            expression = self.number(own, [values[n] for n in chosen], splits)
+            numbers = [values[n] for n in chosen]
+            expression = f[-1] if _is_value(f[-1], own, numbers) else self.number(own, numbers, splits)
             value = _value(f, *own[0])
             if expression is None or isinstance(value, Missing):
                 return None
@@ -165,16 +164,31 @@ class Learner:
         return None
 
     def _constant(self, samples: Samples, value: int, causes: list[str]) -> int | None:
-        """A size that never changed; not known if it may come from a value that no build could change."""
+        """A size that never changed; not known if it may come from a value that none of the builds changed."""
         if value <= 4:
             return value
         if causes or any(v > 1 and value % v == 0 for v in self.unprobed.values()):
             return None
+        if any(v > 4 and value % v == 0 for v in self._unchanged(samples).values()):
+            return None
+        if any(isinstance(v, list) and value in v for v in samples[0][0].values.values()):
+            return None
         return value if self._sized(samples) or not self.sizes else None
+
+    def _unchanged(self, samples: Samples) -> dict[str, int]:
+        """The values that shape other models of the class and are the same in all of these."""
+        own = samples[0][0].values
+        known = {n: own[n] for n in sorted(self.sizes) if _is_int(own.get(n))}
+        return {n: v for n, v in known.items() if all(build.values.get(n) == v for build, _ in samples)}
 
     def _sized(self, samples: Samples) -> bool:
         """Whether a value that gives a size was changed in one of the builds."""
         return any(build.changed is None or build.changed & self.sizes for build, _ in samples)
+
+
+def _is_value(cause: str, samples: Samples, values: Sequence[int]) -> bool:
+    """Whether all that there is of a number is what one value says."""
+    return len(set(values)) == 1 and all(build.values.get(cause) == values[0] for build, _ in samples)
 
 
 def _distinct(order: list[int], samples: Samples, values: Sequence[int], causes: list[str]) -> list[int]:

@@ -184,8 +184,8 @@ FLOATS = re.compile(r"drop_path|scale|ratio|factor|multiplier|expand")
 # What shapes no module: not worth a build.
 IGNORED = re.compile(
     r".*(_token_id|_token_ids|_token_index|_token|_eps|epsilon|dropout|dropout_prob|layerdrop|_loss|_loss_coef|theta)|use_cache"
-    r"|initializer_.*|init_.*|mask_time.*|mask_feature.*|return_.*|output_.*|problem_type|.*_std|architectures"
-    r"|router_aux.*|torchscript|pad_index|.*_index|pruned_heads|layer_norm_eps|ctc_.*|.*_cost|.*_weight|transformers_version"
+    r"|initializer_.*|init_.*|mask_time.*|mask_feature.*|return_.*|output_(?!hidden_size|dim|size|proj|channels).*"
+    r"|problem_type|.*_std|architectures|router_aux.*|torchscript|pad_index|.*_index|pruned_heads|layer_norm_eps|ctc_.*|.*_cost|.*_weight|transformers_version"
 )
 KEPT = {"tie_word_embeddings", "is_decoder", "add_cross_attention", "cross_attention_hidden_size", "is_encoder_decoder"}
 

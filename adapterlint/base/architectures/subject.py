@@ -76,6 +76,7 @@ class Subject:
         self.failed: dict[str, int] = {}
         self.switches: dict[str, tuple[Any, bool]] = {}
         self.sizes: dict[str, Any] = {}
+        self.modes: dict[str, str] = {}
         self.influential: set[str] = set()
         self.helped: dict[str, dict[str, Any]] = {}
         self.unsaid: dict[str, Any] = {}
@@ -168,19 +169,22 @@ class Subject:
             if isinstance(value, str) and value in activations():
                 continue
             switched = self.with_switch(switch, value)
-            for path, size in self.sizes.items() if brings else ():
+            for path in self.sizes if brings else ():
                 if self.late():
                     return
-                self.try_add(with_value(switched, path, size), frozenset({switch, path}))
+                self.try_add(self.sized(switched, path), frozenset({switch, path}))
             for path in self.only_with(switched):
                 self.probe_with(frozenset({switch}), switched, path)
         for (a, (va, _)), (b, (vb, _)) in list(combinations(self.switches.items(), 2))[:MAX_PAIRS]:
             if self.late():
                 return
-            self.try_add(with_value(self.with_switch(a, va), b, vb), frozenset({a, b}))
+            both = with_value(self.with_switch(a, va), b, vb)
+            if self.try_add(both, frozenset({a, b})) is not None and TIE in a + b:
+                for path in self.only_with(both):
+                    self.probe_with(frozenset({a, b}), both, path)
         values, changed = self.values, set()
-        for path, size in self.sizes.items():
-            tried = with_value(values, path, size)
+        for path in self.sizes:
+            tried = self.sized(values, path)
             try:
                 make(self.config_class, tried)
             except Exception:
@@ -188,6 +192,10 @@ class Subject:
             values = tried
             changed.add(path)
         self.try_add(values, frozenset(changed))
+
+    def sized(self, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """A config with one size changed, as it could be changed alone."""
+        return with_value(values, path, self.sizes[path], lists=self.modes.get(path, "drop"))
 
     def with_switch(self, path: str, value: Any) -> dict[str, Any]:
         """The config with one switch on, and what it needs to build."""
@@ -210,7 +218,10 @@ class Subject:
                 tried = next((v for group in probes(path, value) for v in group if v != value), None)
                 if tried is not None:
                     others[path] = tried
-        return self.telling(switched, before, list(others.items()))
+        # A switch may hide what the others bring.
+        off = [(path, value) for path, value in others.items() if isinstance(value, bool)]
+        rest = [(path, value) for path, value in others.items() if not isinstance(value, bool)]
+        return self.telling(switched, before, rest) + self.telling(switched, before, off)
 
     def probe_with(self, switches: frozenset[str], switched: Mapping[str, Any], path: str) -> None:
         """Change one value with switches on, and without; a switch that it is itself may bring more."""
@@ -230,8 +241,8 @@ class Subject:
                     if len(switches) == 1:
                         self.within(switches, path, tried, values)
                     if outline_of(model.root) != before:
-                        for size, new in self.sizes.items():
-                            self.try_add(with_value(values, size, new), switches | {path, size})
+                        for size in self.sizes:
+                            self.try_add(self.sized(values, size), switches | {path, size})
                 break
 
     def within(self, switches: frozenset[str], path: str, tried: Any, values: Mapping[str, Any]) -> None:
@@ -313,6 +324,7 @@ class Subject:
                 values = self.helped.get(path, self.values)
                 model = self.try_add(with_value(values, path, tried, lists=lists), frozenset({path}))
                 if model is not None:
+                    self.modes.setdefault(path, lists)
                     return tried, model
         return None, None
 

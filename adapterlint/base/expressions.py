@@ -1,7 +1,7 @@
 """The small language of the table: what is in a model, counted and measured by the values of its config.
 
-A number is an int, the name of a config value, or `[operator, ...]`; a condition is a list of features whose values
-are looked up in a mapping.
+A number is an int, the name of a config value, `[operator, ...]`, or a choice of numbers; a choice is a list of
+features and what each row of their values means.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ def _number(expression: Any, values: Mapping[str, Any], index: Index) -> float:
         return expression
     if isinstance(expression, str):
         return _real(values.get(expression))
+    if isinstance(expression, dict):
+        return _number(decide(expression, values, index), values, index)
     operator, *rest = expression
     if operator in _OPERATORS:
         a, b = (_number(part, values, index) for part in rest)
@@ -101,6 +103,13 @@ def _list(value: Any) -> Sequence[Any]:
     return value
 
 
+def _names(value: Any) -> Sequence[Any]:
+    """A list of names, which DeBERTa also takes as `"p2c|c2p"`."""
+    if value is None:
+        return ()
+    return [name.strip() for name in value.lower().split("|")] if isinstance(value, str) else _list(value)
+
+
 def _item(value: Sequence[Any], position: int) -> Any:
     if not 0 <= position < len(value):
         raise Missing("item")
@@ -122,6 +131,11 @@ def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index =
         return _plain(values.get(rest[0]))
     if operator == "eq":  # whether two values are equal
         return bool(values.get(rest[0]) == values.get(rest[1]))
+    if operator == "p":  # whether a number is positive
+        value = values.get(rest[0])
+        return value is not None and _int(value) > 0
+    if operator == "has":  # whether a list has a name
+        return rest[1] in _names(values.get(rest[0]))
     position = _position(index, rest[0])
     if operator == "i":  # is it the nth
         return bool(position == rest[1])
@@ -132,6 +146,10 @@ def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index =
     value = values.get(rest[1])
     if operator == "lt":
         return position < _int(value)
+    if operator == "tail":  # is it one of the last, which are not all
+        return bool(0 < index[rest[0]][1] - _int(value) <= position)
+    if operator == "beyond":  # the same, where they may be all
+        return bool(index[rest[0]][1] - _int(value) <= position)
     if operator == "mod":  # (i + c) % attr == attr or 0
         remainder = _int(values.get(rest[3])) if isinstance(rest[3], str) else rest[3]
         return bool((position + rest[2]) % _positive(_int(value)) == remainder)

@@ -181,6 +181,8 @@ class Grower:
         default: int = default_of(choice, index)
         if there is None:
             return (default, False) if decided is None else (decided, sure or "f" in choice)
+        if sure and decided == ABSENT:  # transformers leaves the tensors of what the config switches off
+            return ABSENT, True
         inner = there.get(name)
         scores = {ref: self._score(ref, inner) for ref in dict.fromkeys([*options(choice), default])}
         best = max(scores.values())
@@ -261,8 +263,6 @@ class Grower:
             return None
 
     def _number(self, expression: Any, index: Index) -> int:
-        if isinstance(expression, dict):
-            expression = decide(expression, self.values, index)
         if expression is None:
             raise Missing("not known")
         return number(expression, self.values, index)

@@ -27,6 +27,7 @@ IMAGES = {"image_size": 16, "patch_size": 8}
 SEQ2SEQ = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 2,
            "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}  # fmt: skip
 T5 = {"vocab_size": 64, "d_model": 16, "d_ff": 32, "d_kv": 8, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 2}
+DEBERTA = {**SMALL, "intermediate_size": 32, "relative_attention": True}
 
 # Name -> model type, config, class that is saved, classes that are loaded (that one if there is none).
 MODELS: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
@@ -168,6 +169,106 @@ MODELS: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         "DebertaV2ForSequenceClassification",
         [],
     ),
+    # As in version 3 of DeBERTa.
+    "deberta-v2-shared": (
+        "deberta-v2",
+        {
+            **DEBERTA,
+            "pos_att_type": ["p2c", "c2p"],
+            "share_att_key": True,
+            "position_buckets": 4,
+            "norm_rel_ebd": "layer_norm",
+            "position_biased_input": False,
+        },
+        "DebertaV2ForMaskedLM",
+        ["DebertaV2ForMaskedLM", "DebertaV2ForTokenClassification"],
+    ),
+    "deberta-v2-c2p": (
+        "deberta-v2",
+        {**DEBERTA, "pos_att_type": ["c2p"], "embedding_size": 8, "type_vocab_size": 2, "max_relative_positions": 12},
+        "DebertaV2ForQuestionAnswering",
+        [],
+    ),
+    "deberta-v2-absolute": (
+        "deberta-v2",
+        {**DEBERTA, "relative_attention": False, "pos_att_type": ["c2p", "p2c"]},
+        "DebertaV2Model",
+        [],
+    ),
+    "deberta": ("deberta", {**DEBERTA, "pos_att_type": ["c2p", "p2c"]}, "DebertaForSequenceClassification", []),
+    "deberta-p2c": (
+        "deberta",
+        {**DEBERTA, "pos_att_type": ["p2c"], "talking_head": True},
+        "DebertaForTokenClassification",
+        [],
+    ),
+    "mt5": (
+        "mt5",
+        {**T5, "decoder_start_token_id": 0},
+        "MT5ForConditionalGeneration",
+        ["MT5ForConditionalGeneration", "MT5ForSequenceClassification"],
+    ),
+    "mt5-tied": ("mt5", {**T5, "tie_word_embeddings": True}, "MT5ForConditionalGeneration", []),
+    "marian": (
+        "marian",
+        {**SEQ2SEQ, "vocab_size": 64, "max_position_embeddings": 32, "pad_token_id": 63},
+        "MarianMTModel",
+        [],
+    ),
+    "marian-apart": (
+        "marian",
+        {
+            **SEQ2SEQ,
+            "vocab_size": 64,
+            "decoder_vocab_size": 48,
+            "share_encoder_decoder_embeddings": False,
+            "tie_word_embeddings": False,
+            "max_position_embeddings": 32,
+            "pad_token_id": 47,
+        },
+        "MarianMTModel",
+        [],
+    ),
+    "t5gemma": (
+        "t5gemma",
+        {"encoder": {**DECODER, "head_dim": 8}, "decoder": {**DECODER, "head_dim": 8, "num_hidden_layers": 2}},
+        "T5GemmaForConditionalGeneration",
+        [],
+    ),
+    "qwen2-head-dim": ("qwen2", {**DECODER, "head_dim": 12}, "Qwen2ForCausalLM", []),
+    "gemma3n-text": (
+        "gemma3n_text",
+        {
+            **DECODER,
+            "head_dim": 8,
+            "num_hidden_layers": 4,
+            "intermediate_size": 32,
+            "layer_types": ["sliding_attention", "full_attention"] * 2,
+            "num_kv_shared_layers": 2,
+            "activation_sparsity_pattern": [0.0] * 4,
+            "hidden_size_per_layer_input": 4,
+            "vocab_size_per_layer_input": 64,
+            "laurel_rank": 4,
+            "altup_num_inputs": 2,
+        },
+        "Gemma3nForCausalLM",
+        [],
+    ),
+    "gpt-oss": (
+        "gpt_oss",
+        {**DECODER, "head_dim": 8, "num_local_experts": 3, "num_experts_per_tok": 2},
+        "GptOssForCausalLM",
+        [],
+    ),
+    "siglip": (
+        "siglip",
+        {
+            "text_config": {**VISION, "vocab_size": 64, "max_position_embeddings": 16},
+            "vision_config": {**VISION, **IMAGES},
+        },
+        "SiglipModel",
+        [],
+    ),
     "vit": ("vit", {**VISION, **IMAGES, "num_labels": 4}, "ViTForImageClassification", []),
     "clip": (
         "clip",
@@ -213,6 +314,26 @@ MODELS: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
             "num_conv_pos_embedding_groups": 2,
         },
         "Wav2Vec2ForCTC",
+        [],
+    ),
+    "wav2vec2-stable": (
+        "wav2vec2",
+        {
+            **SMALL,
+            "intermediate_size": 32,
+            "conv_dim": [8, 8],
+            "conv_stride": [2, 2],
+            "conv_kernel": [3, 3],
+            "num_feat_extract_layers": 2,
+            "num_conv_pos_embeddings": 4,
+            "num_conv_pos_embedding_groups": 2,
+            "feat_extract_norm": "layer",
+            "do_stable_layer_norm": True,
+            "conv_bias": True,
+            "add_adapter": True,
+            "num_adapter_layers": 1,
+        },
+        "Wav2Vec2Model",
         [],
     ),
 }

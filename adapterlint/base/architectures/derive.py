@@ -43,6 +43,7 @@ def derivations(model_type: str) -> dict[str, Any]:
         samples = [(b, ()) for b in known]
         if all(type(v) is int for v in seen):
             expression = Learner().number(samples, seen)
+            expression = ["+", expression, 0] if isinstance(expression, dict) else expression  # no choice of values
         else:
             expression = Learner().choice(samples, seen)
             expression = expression if "f" in expression else None

@@ -6,6 +6,7 @@ is an explanation; where there is none, the table says what the default config g
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from typing import Any
 from adapterlint.base.architectures.candidates import candidates, is_number
 from adapterlint.base.expressions import Index, Missing, feature, number
 
-MAX_FEATURES = 60
+MAX_FEATURES = 70
 MAX_TRIPLES = 24
 MAX_CAUSES = 6
+MAX_SPLITS = 2  # one within another
 
 
 @dataclass(eq=False)
@@ -31,6 +33,11 @@ class Build:
 
     values: Mapping[str, Any]
     changed: frozenset[str] | None
+
+    @functools.cached_property
+    def items(self) -> frozenset[tuple[str, str]]:
+        """The values that differ, with what they are."""
+        return frozenset((name, repr(self.values.get(name))) for name in self.changed or ())
 
 
 Samples = Sequence[tuple[Build, Index]]
@@ -55,14 +62,14 @@ class Learner:
         known: dict[Any, set[Hashable]] = defaultdict(set)
         for (build, index), label in zip(samples, labels, strict=True):
             if build.changed is not None:
-                known[build.changed, tuple(i for i, _ in index)].add(label)
-        found: dict[str, None] = {}
-        for changed, where in known:
-            for cause in changed:
-                before = known.get((changed - {cause}, where))
-                if before is not None and not known[changed, where] <= before:
-                    found[cause] = None
-        return list(found)
+                known[build.items, tuple(i for i, _ in index)].add(label)
+        alike: dict[Any, set[Hashable]] = {}  # cause, the other changes, where -> labels
+        for (items, where), own in known.items():
+            for item in items:
+                others = items - {item}
+                group = alike.setdefault((item[0], others, where), set(known.get((others, where), ())))
+                group |= own
+        return list(dict.fromkeys(cause for (cause, _, _), group in alike.items() if len(group) > 1))
 
     def choice(self, samples: Samples, labels: Sequence[Any]) -> Any:
         """A label if it is always the same, else a choice among them (see `expressions.decide`)."""
@@ -83,7 +90,7 @@ class Learner:
 
     def _rule(self, samples: Samples, labels: Sequence[Any], causes: list[str]) -> dict[str, Any] | None:
         depth = _depth(samples)
-        features = list(_features(samples[0][0].values, causes, depth, self.sizes))[:MAX_FEATURES]
+        features = list(_features(_known(samples, causes), causes, depth, self.sizes))[:MAX_FEATURES]
         columns = []
         for f in features:
             found = [_value(f, build, index) for build, index in samples]
@@ -99,34 +106,29 @@ class Learner:
                     return {"f": [f for f, _ in chosen], "m": rows}
         return None
 
-    def number(self, samples: Samples, values: Sequence[int]) -> Any:
+    def number(self, samples: Samples, values: Sequence[int], splits: int = MAX_SPLITS) -> Any:
         """An int, an expression, or a choice of expressions that gives all the values; `None` if none was found."""
         causes = self.causes(samples, values)
         found = self._number(samples, values, causes)
-        if found is not None or len(causes) > MAX_CAUSES:
+        if found is not None or len(causes) > MAX_CAUSES or not splits:
             return found
-        own = samples[0][0].values
-        for cause in causes:
-            switch = not _is_int(own.get(cause)) or own.get(cause) == 0
-            for f in (["n", cause], ["t", cause], ["v", cause]) if switch else ():
-                split = self._split(f, samples, values, causes)
-                if split is not None:
-                    return split
+        for f in _switches(samples[0][0].values, causes, _depth(samples)):
+            split = self._split(f, samples, values, splits - 1)
+            if split is not None:
+                return split
         return None
 
     def count(self, samples: Samples, counts: Sequence[int]) -> Any:
         """What counts the items of a list: also a value that has the number, where no build tells more."""
         if len(set(counts)) > 1:
             return self.number(samples, counts)
-        names = dict(self.unprobed)
-        if not self._sized(samples):
-            names |= {n: samples[0][0].values[n] for n in self.sizes if _is_int(samples[0][0].values.get(n))}
+        names = {**self.unprobed, **self._unchanged(samples)}
         equal = [name for name, value in names.items() if value == counts[0] > 1]
         layers = [name for name in equal if "layers" in name or "depth" in name]
         equal = layers if len(layers) == 1 else equal
         return equal[0] if len(equal) == 1 else None if equal else counts[0]
 
-    def _split(self, f: list[Any], samples: Samples, values: Sequence[int], causes: list[str]) -> Any:
+    def _split(self, f: list[Any], samples: Samples, values: Sequence[int], splits: int) -> Any:
         parts: dict[Any, list[int]] = defaultdict(list)
         for n, (build, index) in enumerate(samples):
             parts[repr(_value(f, build, index))].append(n)
@@ -135,7 +137,8 @@ class Learner:
         rows = []
         for chosen in parts.values():
             own = [samples[n] for n in chosen]
-            expression = self._number(own, [values[n] for n in chosen], causes)
+            numbers = [values[n] for n in chosen]
+            expression = f[-1] if _is_value(f[-1], own, numbers) else self.number(own, numbers, splits)
             value = _value(f, *own[0])
             if expression is None or isinstance(value, Missing):
                 return None
@@ -161,16 +164,31 @@ class Learner:
         return None
 
     def _constant(self, samples: Samples, value: int, causes: list[str]) -> int | None:
-        """A size that never changed; not known if it may come from a value that no build could change."""
+        """A size that never changed; not known if it may come from a value that none of the builds changed."""
         if value <= 4:
             return value
         if causes or any(v > 1 and value % v == 0 for v in self.unprobed.values()):
             return None
+        if any(v > 4 and value % v == 0 for v in self._unchanged(samples).values()):
+            return None
+        if any(isinstance(v, list) and value in v for v in samples[0][0].values.values()):
+            return None
         return value if self._sized(samples) or not self.sizes else None
+
+    def _unchanged(self, samples: Samples) -> dict[str, int]:
+        """The values that shape other models of the class and are the same in all of these."""
+        own = samples[0][0].values
+        known = {n: own[n] for n in sorted(self.sizes) if _is_int(own.get(n))}
+        return {n: v for n, v in known.items() if all(build.values.get(n) == v for build, _ in samples)}
 
     def _sized(self, samples: Samples) -> bool:
         """Whether a value that gives a size was changed in one of the builds."""
         return any(build.changed is None or build.changed & self.sizes for build, _ in samples)
+
+
+def _is_value(cause: str, samples: Samples, values: Sequence[int]) -> bool:
+    """Whether all that there is of a number is what one value says."""
+    return len(set(values)) == 1 and all(build.values.get(cause) == values[0] for build, _ in samples)
 
 
 def _distinct(order: list[int], samples: Samples, values: Sequence[int], causes: list[str]) -> list[int]:
@@ -231,6 +249,7 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int, sizes: f
             for level in levels:
                 yield ["at", level, cause]
                 yield ["in", level, cause]
+            yield from (["has", cause, name] for name in sorted({v for v in value if isinstance(v, str)}))
         elif isinstance(value, str):
             yield ["v", cause]
     for level in levels:
@@ -244,10 +263,13 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int, sizes: f
             for other in [*(o for o in ints if o != cause), 0]:
                 yield ["mod", level, cause, 0, other]
             yield ["mod", level, cause, 1, 0]
+    yield from ([tail, level, cause] for cause in ints for level in levels for tail in ("tail", "beyond"))
     for cause in causes:
         if not isinstance(values.get(cause), bool):
             yield ["n", cause]
             yield ["t", cause]
+        if _is_int(values.get(cause)) and values[cause] <= 0:
+            yield ["p", cause]
     for level in levels:
         yield ["i", level, 1]
         for n in (2, 3, 4):
@@ -256,6 +278,28 @@ def _features(values: Mapping[str, Any], causes: list[str], depth: int, sizes: f
     for cause in causes:
         if isinstance(values.get(cause), int | None):
             yield ["v", cause]
+
+
+def _switches(values: Mapping[str, Any], causes: list[str], depth: int) -> Iterator[list[Any]]:
+    """What may choose between two numbers."""
+    for cause in causes:
+        value = values.get(cause)
+        if isinstance(value, list):
+            yield from (["at", level, cause] for level in reversed(range(depth)) if value and isinstance(value[0], str))
+        elif not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            yield from (["n", cause], ["t", cause], ["p", cause], ["v", cause])
+
+
+def _known(samples: Samples, causes: list[str]) -> dict[str, Any]:
+    """The values of the first sample, for causes that are null there those of one that has them; all names of lists."""
+    own = dict(samples[0][0].values)
+    for cause in causes:
+        found = [v for v in (build.values.get(cause) for build, _ in samples) if v is not None]
+        if own.get(cause) is None and found:
+            own[cause] = found[0]
+        if isinstance(own.get(cause), list) and all(isinstance(v, str) for v in own[cause]):
+            own[cause] = [name for v in found if isinstance(v, list) for name in v]
+    return own
 
 
 def _depth(samples: Samples) -> int:

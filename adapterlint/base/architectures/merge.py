@@ -114,17 +114,18 @@ def _list_prefix(seen: Sequence[Any]) -> str | None:
 
 
 def ordered(lists: Sequence[list[str]]) -> list[str]:
-    """All names in an order that agrees with each of the lists."""
-    result: list[str] = []
-    for names in dict.fromkeys(map(tuple, lists)):
-        position = 0
-        for name in names:
-            if name in result:
-                position = result.index(name) + 1
-            else:
-                result.insert(position, name)
-                position += 1
-    return result
+    """All names in an order that agrees with each of the lists, as far as these agree."""
+    different = list(dict.fromkeys(map(tuple, lists)))
+    before: dict[str, set[str]] = {}
+    for names in different:
+        for n, name in enumerate(names):
+            before.setdefault(name, set()).update(names[:n][-1:])
+    result: dict[str, None] = {}
+    while len(result) < len(before):
+        left = [name for name in before if name not in result]
+        free = (name for name in left if before[name] <= result.keys())
+        result[next(free, left[0])] = None
+    return list(result)
 
 
 # --- parameters and modules under two paths ---------------------------------------------------------------------------

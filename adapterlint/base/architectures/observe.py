@@ -256,7 +256,8 @@ def renames(cls: Any, model: Any) -> list[Any]:
 
 def _operation(operation: Any) -> list[Any]:
     values = [getattr(operation, name) for name in ("dim", "dim0", "dim1") if hasattr(operation, name)]
-    return [type(operation).__name__, *values]
+    checked = "If" if getattr(operation, "check_dims", False) else ""  # only if the model has it the other way
+    return [type(operation).__name__ + checked, *values]
 
 
 def _scope(transform: Any) -> list[str] | None:

@@ -28,9 +28,17 @@ def config_class(model_type: str) -> Any:
 def as_dict(config: Any) -> dict[str, Any]:
     """The values of a config, as JSON would have them."""
     values: dict[str, Any] = config.to_dict()
-    for key in ("transformers_version", "_name_or_path", "torch_dtype", "dtype"):
-        values.pop(key, None)
+    _drop(values)
     return values
+
+
+def _drop(values: dict[str, Any]) -> None:
+    """Leave out what says nothing of a model, and what a config makes of its other values."""
+    for key in ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "per_layer_config"):
+        values.pop(key, None)
+    for value in values.values():
+        if isinstance(value, dict) and "model_type" in value:
+            _drop(value)
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -98,11 +106,24 @@ def reduced(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
         for lists in ("drop", "fit"):
             tried = with_value(values, path, limit, lists=lists)
             try:
-                values = as_dict(make(cls, tried))
+                values = _spread(cls, as_dict(make(cls, tried)), values, path, limit)
                 break
             except Exception:
                 continue
     return values
+
+
+def _spread(cls: Any, few: dict[str, Any], values: dict[str, Any], path: str, count: int) -> dict[str, Any]:
+    """Few layers, in which every type of layer is twice if the config lets it."""
+    types = ".".join([*path.split(".")[:-1], "layer_types"])
+    own, before = (dict(leaves(v)).get(types) for v in (few, values))
+    kinds = list(dict.fromkeys(before or ()))
+    if not own or not 1 < len(kinds) <= count // 2 or all(own.count(kind) > 1 for kind in kinds):
+        return few
+    try:
+        return as_dict(make(cls, with_value(few, types, (kinds * count)[:count], lists="keep")))
+    except Exception:
+        return few
 
 
 def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
@@ -111,7 +132,12 @@ def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
     if isinstance(value, bool):
         yield (not value,)
     elif isinstance(value, int):
-        if SIZES.fullmatch(key) or value > 12:
+        if value < 0:
+            yield from ((8,), (12,))
+        elif "shared_layers" in key:  # some of all layers
+            yield (value + 1,)
+            yield value // 2, value + 2
+        elif SIZES.fullmatch(key) or value > 12:
             yield value * 2, value + 1, value * 3, value // 2
             yield value * 3, value + 2, value // 2
         else:
@@ -158,8 +184,8 @@ FLOATS = re.compile(r"drop_path|scale|ratio|factor|multiplier|expand")
 # What shapes no module: not worth a build.
 IGNORED = re.compile(
     r".*(_token_id|_token_ids|_token_index|_token|_eps|epsilon|dropout|dropout_prob|layerdrop|_loss|_loss_coef|theta)|use_cache"
-    r"|initializer_.*|init_.*|mask_time.*|mask_feature.*|return_.*|output_.*|problem_type|.*_std|architectures"
-    r"|router_aux.*|torchscript|pad_index|.*_index|pruned_heads|layer_norm_eps|ctc_.*|.*_cost|.*_weight|transformers_version"
+    r"|initializer_.*|init_.*|mask_time.*|mask_feature.*|return_.*|output_(?!hidden_size|dim|size|proj|channels).*"
+    r"|problem_type|.*_std|architectures|router_aux.*|torchscript|pad_index|.*_index|pruned_heads|layer_norm_eps|ctc_.*|.*_cost|.*_weight|transformers_version"
 )
 KEPT = {"tie_word_embeddings", "is_decoder", "add_cross_attention", "cross_attention_hidden_size", "is_encoder_decoder"}
 
@@ -180,6 +206,7 @@ def _common() -> frozenset[str]:
 
 STRINGS = {
     "feat_extract_norm": ("group", "layer"),
+    "norm_rel_ebd": ("none", "layer_norm"),
     "position_embedding_type": ("absolute", "relative_key", "relative_key_query"),
     "layer_norm_type": ("layer_norm", "rms_norm"),
     "pooling_type": ("mean", "max"),
@@ -191,7 +218,7 @@ STRINGS = {
 NULLS = {
     "head_dim": (16,), "n_inner": (64,), "num_key_value_heads": (2,), "q_lora_rank": (8,), "kv_lora_rank": (8,),
     "classifier_dropout": (0.1,), "adapter_attn_dim": (8,), "summary_proj_to_labels": (True,), "embedding_size": (16,),
-    "pos_att_type": (["c2p", "p2c"],), "n_shared_experts": (1,), "word_embed_proj_dim": (16,),
+    "pos_att_type": (["c2p", "p2c"], ["c2p"], ["p2c"]), "n_shared_experts": (1,), "word_embed_proj_dim": (16,),
     "hidden_size_per_layer_input": (8,), "shared_expert_intermediate_size": (8,), "projection_dim": (16,),
     "intermediate_size": (64,), "decoder_layers": (2,), "mlp_layers": (2,), "lm_head_bias": (True,), "rotary_dim": (8,),
     "vocab_size_per_layer_input": (64,), "multi_query": (True,), "num_experts": (2,), "num_local_experts": (2,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -26,6 +26,7 @@ from adapterlint.base.architectures.probes import (
     reduced,
     with_value,
 )
+from adapterlint.base.architectures.unsaid import asked, unsaid
 from adapterlint.base.expressions import flat
 
 MAX_SECONDS = 90  # for one class, after which it has to do with the builds there are
@@ -75,14 +76,18 @@ class Subject:
         self.failed: dict[str, int] = {}
         self.switches: dict[str, tuple[Any, bool]] = {}
         self.sizes: dict[str, Any] = {}
+        self.modes: dict[str, str] = {}
         self.influential: set[str] = set()
         self.helped: dict[str, dict[str, Any]] = {}
+        self.unsaid: dict[str, Any] = {}
         self.started = time.time()
 
     def add(self, values: Mapping[str, Any], changed: frozenset[str] | None) -> Any:
         """Build the class with a config, and keep what is seen."""
         config = make(self.config_class, values)
-        built = build(self.cls, config)
+        with asked() as names:
+            built = build(self.cls, config)
+        self.unsaid |= unsaid(built, names)
         model = observed(built)
         if changed == frozenset():
             self.last = built
@@ -121,12 +126,18 @@ class Subject:
                     self.drop()
             except Exception as error:
                 sys.stderr.write(f"    default config of {self.name}: {error!r:.200}\n")
-        todo = [(path, value) for path, value in leaves(self.values) if not ignored(path)]
+        todo = [(path, value) for path, value in self.leaves() if not ignored(path)]
         self.together([(p, v) for p, v in todo if prior is not None and p not in prior])
         for path, value in todo:
             if prior is None or path in prior:
                 self.probe(path, value)
         self.combine()
+
+    def leaves(self) -> Iterator[tuple[str, Any]]:
+        """Every value that a probe may change, those included that no config has unless a `config.json` does."""
+        known = dict(leaves(self.values))
+        yield from known.items()
+        yield from ((path, value) for path, value in self.unsaid.items() if path not in known)
 
     def late(self) -> bool:
         """Whether there have been builds enough."""
@@ -155,22 +166,25 @@ class Subject:
     def combine(self) -> None:
         """Build with more than one change: sizes of what a switch brings, pairs of switches, all sizes."""
         for switch, (value, brings) in list(self.switches.items()):
-            if not brings:
+            if isinstance(value, str) and value in activations():
                 continue
             switched = self.with_switch(switch, value)
-            for path, size in self.sizes.items():
+            for path in self.sizes if brings else ():
                 if self.late():
                     return
-                self.try_add(with_value(switched, path, size), frozenset({switch, path}))
+                self.try_add(self.sized(switched, path), frozenset({switch, path}))
             for path in self.only_with(switched):
-                self.probe_with(switch, switched, path)
+                self.probe_with(frozenset({switch}), switched, path)
         for (a, (va, _)), (b, (vb, _)) in list(combinations(self.switches.items(), 2))[:MAX_PAIRS]:
             if self.late():
                 return
-            self.try_add(with_value(self.with_switch(a, va), b, vb), frozenset({a, b}))
+            both = with_value(self.with_switch(a, va), b, vb)
+            if self.try_add(both, frozenset({a, b})) is not None and TIE in a + b:
+                for path in self.only_with(both):
+                    self.probe_with(frozenset({a, b}), both, path)
         values, changed = self.values, set()
-        for path, size in self.sizes.items():
-            tried = with_value(values, path, size)
+        for path in self.sizes:
+            tried = self.sized(values, path)
             try:
                 make(self.config_class, tried)
             except Exception:
@@ -179,34 +193,67 @@ class Subject:
             changed.add(path)
         self.try_add(values, frozenset(changed))
 
+    def sized(self, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """A config with one size changed, as it could be changed alone."""
+        return with_value(values, path, self.sizes[path], lists=self.modes.get(path, "drop"))
+
     def with_switch(self, path: str, value: Any) -> dict[str, Any]:
         """The config with one switch on, and what it needs to build."""
         return with_value(self.helped.get(path, self.values), path, value)
 
-    def only_with(self, switched: Mapping[str, Any]) -> list[str]:
+    def only_with(self, switched: Mapping[str, Any], *, beside: frozenset[str] = frozenset()) -> list[str]:
         """The values that shape nothing but what a switch brings."""
+        try:
+            with asked() as names:
+                built = build(self.cls, make(self.config_class, switched))
+        except Exception:
+            return []
+        before = signature(see(built))
+        self.unsaid |= unsaid(built, names)
         others = {}
-        for path, value in leaves(self.values):
-            known = self.prior is None or path in self.prior
-            if known and path not in self.sizes and path not in self.switches and not ignored(path):
+        counted = {*beside, *self.sizes, *self.switches}
+        for path, value in self.leaves():
+            known = self.prior is None or path in self.prior or path in self.unsaid
+            if known and path not in counted and not ignored(path):
                 tried = next((v for group in probes(path, value) for v in group if v != value), None)
                 if tried is not None:
                     others[path] = tried
-        try:
-            before = signature(see(build(self.cls, make(self.config_class, switched))))
-        except Exception:
-            return []
-        return self.telling(switched, before, list(others.items()))
+        # A switch may hide what the others bring.
+        off = [(path, value) for path, value in others.items() if isinstance(value, bool)]
+        rest = [(path, value) for path, value in others.items() if not isinstance(value, bool)]
+        return self.telling(switched, before, rest) + self.telling(switched, before, off)
 
-    def probe_with(self, switch: str, switched: Mapping[str, Any], path: str) -> None:
-        """Change one value, with a switch on."""
-        value = dict(leaves(self.values))[path]
+    def probe_with(self, switches: frozenset[str], switched: Mapping[str, Any], path: str) -> None:
+        """Change one value with switches on, and without; a switch that it is itself may bring more."""
+        value = dict(self.leaves())[path]
+        outlines = [outline_of(m.root) for b, m in zip(self.builds, self.models, strict=True) if b.changed == switches]
+        before = outlines[0] if outlines else self.outline
         for group in probes(path, value):
             for tried in group:
                 if self.late():
                     return
-                if self.try_add(with_value(switched, path, tried), frozenset({switch, path})) is not None:
-                    break
+                values = with_value(switched, path, tried)
+                model = self.try_add(values, switches | {path})
+                if model is None:
+                    continue
+                if type(value) is not int:
+                    self.try_add(with_value(self.values, path, tried), frozenset({path}))
+                    if len(switches) == 1:
+                        self.within(switches, path, tried, values)
+                    if outline_of(model.root) != before:
+                        for size in self.sizes:
+                            self.try_add(self.sized(values, size), switches | {path, size})
+                break
+
+    def within(self, switches: frozenset[str], path: str, tried: Any, values: Mapping[str, Any]) -> None:
+        """Change what counts only once a switch is on that counts only with another."""
+        others = self.only_with(values, beside=switches | {path})
+        known = dict(self.leaves())
+        for other in others:
+            new = next(v for group in probes(other, known[other]) for v in group if v != known[other])
+            self.try_add(with_value(with_value(self.values, path, tried), other, new), frozenset({path, other}))
+            self.try_add(with_value(self.values, other, new), frozenset({other}))
+            self.probe_with(switches | {path}, values, other)
 
     def telling(self, switched: Mapping[str, Any], before: Any, others: list[tuple[str, Any]]) -> list[str]:
         """Those of the values whose change shows once the switch is on, found by halving."""
@@ -242,7 +289,7 @@ class Subject:
             return
         *parents, key = path.split(".")
         helper = ".".join([*parents, HELPERS[key]]) if key in HELPERS else ""
-        if dict(leaves(self.values)).get(helper) is False:
+        if dict(self.leaves()).get(helper) is False:
             self.helped[path] = with_value(self.values, helper, True)
         built = False
         for group in probes(path, value):
@@ -259,7 +306,7 @@ class Subject:
             is_size = type(value) is int or isinstance(value, float)
             if is_size and tried is not None:
                 self.sizes.setdefault(path, tried)
-            if not is_size or ((value == 0 or tried is None) and outline_of(model.root) != self.outline):
+            if not is_size or ((value <= 0 or tried is None) and outline_of(model.root) != self.outline):
                 brings = _brings(model.root, self.models[0].root) or value is None or path.endswith(TIE)
                 self.switches.setdefault(path, (tried, brings))
         if not built and type(value) is int:
@@ -277,11 +324,15 @@ class Subject:
                 values = self.helped.get(path, self.values)
                 model = self.try_add(with_value(values, path, tried, lists=lists), frozenset({path}))
                 if model is not None:
+                    self.modes.setdefault(path, lists)
                     return tried, model
         return None, None
 
     def entry(self) -> dict[str, Any]:
         """The line of the table."""
+        for one in self.builds:
+            one.values = {**self.unsaid, **one.values}
+        self.flat_default = {**{p: v for p, v in self.unsaid.items() if v is not None}, **self.flat_default}
         learner = Learner(self.failed, frozenset(self.sizes), activations())
         merger = Merger(learner)
         samples = [(b, ()) for b in self.builds]

@@ -113,9 +113,9 @@ class Config:
         return Place(self.file, pointer=pointer(*route), key=key, document=self.document)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class WeightsHeader:
-    """What the weights file says of its tensors.
+    """What the weights file says of its tensors; two are equal if they are the same one.
 
     Args:
         file: Its path as it is shown.

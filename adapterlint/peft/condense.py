@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, TypeVar
 
-from adapterlint.adapter import Adapter
+from adapterlint.adapter import Adapter, WeightsHeader
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 from adapterlint.caches import kept
 from adapterlint.files.safetensors_header import Tensor
@@ -22,6 +22,7 @@ T = TypeVar("T")
 Sorts = Mapping[str, str]  # number of a layer -> that of the first layer of its sort
 
 MAX_TREES = 32
+MAX_HEADERS = 64
 
 # Keys that choose layers by number, and keys whose values name modules.
 _LAYERS = ("adapter_layers", "layer_replication", "layers_pattern", "layers_to_transform")
@@ -103,32 +104,46 @@ def condense(tree: ModuleTree, adapters: Iterable[Adapter], names: Iterable[str]
         for path, sorts in _matched(expression, tree).items():
             for number, sort in sorts.items():
                 layers[path][number].append(sort)
-    placed = [_placed(a.header.tensors, layers) if a.header is not None else {} for a in given]
-    for places in placed:
-        for path, found in places.items():
+    headers = [adapter.header for adapter in given]
+    paths = tuple(layers)
+    for header in headers:
+        for path, found in (_placed_of(header, paths) if header is not None else {}).items():
             if found.keys() <= layers[path].keys():
                 for number, parts in layers[path].items():
-                    parts.append(frozenset(found[number].values()) if number in found else None)
+                    parts.append(found[number][0] if number in found else None)
             else:
                 layers[path] = {}  # tensors of layers that are not there, or of another list of this name
     lists = {path: _sorts(found) for path, found in layers.items()}
     lists = {path: sorts for path, sorts in lists.items() if len(set(sorts.values())) < len(sorts)}
     if not lists:
         return Condensed(tree, given)
-    shorter = tuple(_shortened(adapter, places, lists) for adapter, places in zip(given, placed, strict=True))
-    return Condensed(
-        _without(tree, tuple((path, tuple(sorts.items())) for path, sorts in lists.items())), shorter, lists
+    fixed = tuple((path, tuple(sorts.items())) for path, sorts in lists.items())
+    shorter = (
+        adapter if header is None else replace(adapter, header=_shortened(header, paths, fixed))
+        for adapter, header in zip(given, headers, strict=True)
     )
+    return Condensed(_without(tree, fixed), tuple(shorter), lists)
 
 
-def _shortened(adapter: Adapter, places: Mapping[str, _Places], lists: Mapping[str, Sorts]) -> Adapter:
-    gone = {
-        name for path, sorts in lists.items() for n, at in places.get(path, {}).items() if sorts[n] != n for name in at
-    }
-    if adapter.header is None or not gone:
-        return adapter
-    tensors = {name: tensor for name, tensor in adapter.header.tensors.items() if name not in gone}
-    return replace(adapter, header=replace(adapter.header, tensors=tensors))
+_Fixed = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]  # lists with the sorts of their layers
+
+
+@kept(MAX_HEADERS)
+def _placed_of(header: WeightsHeader, paths: tuple[str, ...]) -> dict[str, dict[str, tuple[Hashable, list[str]]]]:
+    """List -> number of a layer -> what tensors of which shapes it has, and their whole names."""
+    placed = _placed(header.tensors, paths)
+    return {p: {n: (frozenset(at.values()), [*at]) for n, at in places.items()} for p, places in placed.items()}
+
+
+@kept(MAX_HEADERS)
+def _shortened(header: WeightsHeader, paths: tuple[str, ...], lists: _Fixed) -> WeightsHeader:
+    """A header without the tensors of layers that are left out."""
+    placed = _placed_of(header, paths)
+    gone: set[str] = set()
+    for path, sorts in lists:
+        there = placed.get(path, {})
+        gone.update(*(there[number][1] for number, sort in sorts if number != sort and number in there))
+    return replace(header, tensors={name: tensor for name, tensor in header.tensors.items() if name not in gone})
 
 
 def _sorts(layers: Mapping[str, list[Hashable]]) -> Sorts:
@@ -195,7 +210,7 @@ def _matched(expression: str, tree: ModuleTree) -> Mapping[str, Sorts]:
 
 
 @kept(MAX_TREES)
-def _without(tree: ModuleTree, lists: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> ModuleTree:
+def _without(tree: ModuleTree, lists: _Fixed) -> ModuleTree:
     """A base with the first layer only of each sort."""
     gone = tuple(f"{path}.{number}" for path, sorts in lists for number, sort in sorts if number != sort)
     whole, dotted = frozenset(gone), tuple(f"{path}." for path in gone)

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
+from adapterlint.caches import kept
 from adapterlint.peft.calls import by_keywords
 
 Value = Hashable
@@ -126,9 +127,15 @@ class Root(Module):
     def walked(self, prefix: str, duplicates: bool) -> Walk:
         """`walk` of it."""
         key = prefix, duplicates
-        if key not in self._walks:
-            self._walks[key] = _walk(self, prefix, duplicates)
-        return self._walks[key]
+        found = self._walks.get(key)
+        if found is None:
+            if prefix:
+                plain = self.walked("", duplicates)
+                found = [(f"{prefix}.{path}" if path else prefix, module) for path, module in plain]
+            else:
+                found = _walk(self, prefix, duplicates)
+            self._walks[key] = found
+        return found
 
 
 class Part(Module):
@@ -159,6 +166,7 @@ def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
         one = Param(next((shapes[name] for name in group if shapes.get(name)), None))
         shared |= dict.fromkeys(group, one)
     modules: dict[str, Module] = {}
+    keywords_only = _called_by_keywords(tree, transformers)
     for path, node in tree.nodes.items():
         alias = tree.aliases.get(path)
         if alias is not None and alias in modules:
@@ -166,9 +174,7 @@ def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
         else:
             kind = Module if path else Root
             module = kind(node.kind, node.type or "Module")
-            above, _, own = path.rpartition(".")
-            caller = tree.nodes[above].type if above else tree.architecture
-            module.keywords_only = by_keywords(transformers, caller, own)
+            module.keywords_only = path in keywords_only
             dot = f"{path}." if path else ""
             for name, shape in node.parameters.items():
                 module.params[name] = shared.get(dot + name) or Param(shape)
@@ -181,6 +187,14 @@ def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
                 modules[parent].children[name] = module
     root = modules.get("")
     return root if isinstance(root, Root) else Root(Kind.CONTAINER, "Model")
+
+
+@kept(32)
+def _called_by_keywords(tree: ModuleTree, transformers: tuple[int, int]) -> frozenset[str]:
+    """The modules of a base that are called with keyword arguments alone."""
+    places = ((path, *path.rpartition(".")[::2]) for path in tree.nodes)
+    callers = ((path, tree.nodes[above].type if above else tree.architecture, own) for path, above, own in places)
+    return frozenset(path for path, caller, own in callers if by_keywords(transformers, caller, own))
 
 
 def walk(root: Module, prefix: str = "", *, duplicates: bool = False) -> Walk:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from adapterlint.adapter import Adapter
-from adapterlint.base.tree import ModuleTree
+from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
 from adapterlint.peft.calls import is_listed
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
@@ -327,6 +327,8 @@ def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
         return "ValueError"
     if not _takes_prefixes(model, config.task_type):
         return UNDECIDED
+    if not _has_prefix_sizes(model.tree.config):
+        return "RuntimeError"
     two = config.get("num_transformer_submodules") == 2
     old = model.versions.peft < (0, 18) and model.versions.transformers >= (4, 56)
     return "AttributeError" if two and old else None
@@ -337,15 +339,24 @@ def _is(model: Model, kind: str) -> bool:
 
 
 def _takes_prefixes(model: Model, task: str | None) -> bool:
-    """Whether a base surely takes a prefix of keys and values: models that generate do, and some classifiers.
+    """Whether a base surely takes a prefix of keys and values: models that generate do, and classifiers of their kind.
 
-    Not if it keeps compressed ones, of other sizes than the config tells.
+    Not if some of its layers remember something else than keys and values, by a convolution.
     """
-    if "kv_lora_rank" in model.tree.config:
-        return False
-    return (
-        model.generates or task not in IMPLICIT_HEADS or model.tree.model_type in ("bert", "llama", "mistral", "qwen2")
-    )
+    convolved = any(node.kind is Kind.CONV1D for node in model.tree.nodes.values())
+    own = _is(model, "prefix") or model.tree.model_type == "bert"
+    return not convolved and (model.generates or task not in IMPLICIT_HEADS or own)
+
+
+def _has_prefix_sizes(config: Mapping[str, Any]) -> bool:
+    """Whether keys and values are of one size, and there are as many heads of them as PEFT takes from the config.
+
+    Those that are kept compressed are not, and `multi_query` is not among the words for it.
+    """
+    sizes = [config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
+    nope, rope, value = (size if isinstance(size, int) else 0 for size in sizes)
+    one = config.get("multi_query") is True and not config.get("new_decoder_architecture")
+    return nope + rope == value and not one
 
 
 def disabling_error(model: Model) -> str | None:

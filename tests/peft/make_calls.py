@@ -10,7 +10,9 @@ Read from the sources of `transformers/models/*/modeling_*.py`; classes are sepa
 - `no_indices`: the same for indices, of models that turn speech into text;
 - `refuses_embeddings`: classes whose `forward` raises `NotImplementedError` if it is given embeddings;
 - `no_tied`: classes that tie weights inside of them, and do not say so themselves (`_tied_weights_keys`);
-- `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them.
+- `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them;
+- `prefix`: classifiers without a decoder of their own that take them themselves, or have a model inside that does if
+  they classify each token (a whole text is classified by what some of these models do not give to PEFT).
 """
 
 from __future__ import annotations
@@ -113,6 +115,7 @@ def learned() -> dict[str, Any]:
     texts = (of_task(*TEXTS) | base_models) & known.keys()
     speech = of_task("SPEECH_SEQ_2_SEQ") & known.keys()
     heads = of_task(*HEADS) & known.keys()
+    tokens = of_task(*HEADS[1:])
 
     def without(name: str, parameter: str) -> bool:
         """Whether a class has no such parameter, and takes no others, or hands them on beside one of that name."""
@@ -132,6 +135,10 @@ def learned() -> dict[str, Any]:
         inner = (cls for _, cls in modules(known, known[name]) if cls.endswith(("Model", "Transformer")))
         return any("past_key_values" in taken.get(cls, ("past_key_values",)) for cls in (name, *inner))
 
+    def is_handed_prefix(name: str) -> bool:
+        plain = "decoder_input_ids" not in taken[name]
+        return plain and ("past_key_values" in taken[name] or (name in tokens and takes_prefix(name)))
+
     def ties_inside(name: str) -> bool:
         inside = (known[cls] for _, cls in modules(known, known[name]) if cls in known)
         key = "_tied_weights_keys"
@@ -145,6 +152,7 @@ def learned() -> dict[str, Any]:
         "refuses_embeddings": " ".join(n for n in sorted(heads) if said in ast.unparse(forwards[n] or ast.Pass())),
         "no_tied": " ".join(n for n in sorted(texts) if ties_inside(n)),
         "no_prefix": " ".join(n for n in sorted(heads) if not takes_prefix(n)),
+        "prefix": " ".join(n for n in sorted(heads) if is_handed_prefix(n)),
     }
 
 

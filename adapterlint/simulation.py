@@ -203,8 +203,13 @@ def drawn(
         steps=[_step(step) for step in found.steps],
         adapters={name: _simulated(lone, found.faithful[name]) for name, lone in found.alone.items()},
         base_unchanged=found.base,
-        problems=[SimulatedProblem(place=one.place or "", message=one.message) for one in problems],
+        problems=drawn_problems(problems),
     )
+
+
+def drawn_problems(problems: Iterable[AdapterlintError]) -> list[SimulatedProblem]:
+    """What could not be read of a base, as it is shown."""
+    return [SimulatedProblem(place=one.place or "", message=one.message) for one in problems]
 
 
 def _step(step: Step) -> SimulatedStep:

@@ -38,7 +38,7 @@ def simulate(
     from adapterlint.cli.members import checked, chosen, members, releases, tree
     from adapterlint.report.story import is_fine, story
     from adapterlint.settings import parsed_sets
-    from adapterlint.simulation import SimulatedProblem
+    from adapterlint.simulation import drawn_problems
     from adapterlint.simulation import simulate as run
     from adapterlint.words import redacted
 
@@ -59,8 +59,7 @@ def simulate(
         transformers=beside,
         activate=sets,
     )
-    told = [SimulatedProblem(place=one.place or "", message=one.message) for one in problems]
-    result = result.model_copy(update={"problems": told})
+    result = result.model_copy(update={"problems": drawn_problems(problems)})
     if form == "json":
         write(redacted(result.model_dump_json(indent=2, ensure_ascii=True)) + "\n", path)
     else:

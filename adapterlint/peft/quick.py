@@ -28,8 +28,7 @@ def simulate_fleet(
     found = simulate.simulate_fleet(few, condensed.tree, versions, activate=sets)
     if any(map(condensed.names_a_layer, _texts(found.steps, found.alone.values()))):
         return simulate.simulate_fleet(adapters, tree, versions, activate=sets)
-    steps = tuple(_step(step, condensed) for step in found.steps)
-    return replace(found, steps=steps, alone={name: _alone(lone, condensed) for name, lone in found.alone.items()})
+    return simulated_in_all(found, condensed)
 
 
 def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
@@ -38,7 +37,7 @@ def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> 
     found = simulate.alone(condensed.adapters[0], name, condensed.tree, versions)
     if any(map(condensed.names_a_layer, _texts((), (found,)))):
         return simulate.alone(adapter, name, tree, versions)
-    return _alone(found, condensed)
+    return alone_in_all(found, condensed)
 
 
 def _texts(steps: Iterable[Step], lone: Iterable[Alone]) -> Iterator[str]:
@@ -50,14 +49,23 @@ def _texts(steps: Iterable[Step], lone: Iterable[Alone]) -> Iterator[str]:
             yield from (one.error.text, one.error.module)
 
 
+def simulated_in_all(found: Simulated, condensed: Condensed) -> Simulated:
+    """A simulation in all layers, for one of those that were looked at."""
+    steps = tuple(_step(step, condensed) for step in found.steps)
+    return replace(
+        found, steps=steps, alone={name: alone_in_all(lone, condensed) for name, lone in found.alone.items()}
+    )
+
+
 def _step(step: Step, condensed: Condensed) -> Step:
     auxiliary = step.auxiliary
     if auxiliary is not None:
         auxiliary = dict(condensed.spread_by(auxiliary.items(), lambda one: one[0], lambda one, path: (path, one[1])))
-    return replace(step, auxiliary=auxiliary, events=events_of(step.events, condensed))
+    return replace(step, auxiliary=auxiliary, events=events_in_all(step.events, condensed))
 
 
-def _alone(lone: Alone, condensed: Condensed) -> Alone:
+def alone_in_all(lone: Alone, condensed: Condensed) -> Alone:
+    """An adapter alone in all layers, for one in those that were looked at."""
     loaded = lone.loaded
     if loaded is not None:
         loaded = replace(
@@ -73,11 +81,11 @@ def _alone(lone: Alone, condensed: Condensed) -> Alone:
         tuned=tuple(sorted(condensed.spread(lone.tuned))),
         loaded=loaded,
         overwrites=tuple(condensed.spread(lone.overwrites)),
-        events=events_of(lone.events, condensed),
+        events=events_in_all(lone.events, condensed),
     )
 
 
-def events_of(events: Iterable[Event], condensed: Condensed) -> tuple[Event, ...]:
+def events_in_all(events: Iterable[Event], condensed: Condensed) -> tuple[Event, ...]:
     """Events in all layers, for events in those that were looked at."""
     found = condensed.spread_by(events, lambda event: event.module, _with_module, lambda event: event.kind)
     return tuple(found)

@@ -147,6 +147,7 @@ class _Run:
         self.decided = True
         self.loaded: dict[str, Loaded] = {}
         self.output: Output  # after the last step
+        self.forward_error: str | None = None  # the same
 
     def load(self, adapter: Adapter, name: str) -> Step:
         model = self.model
@@ -183,7 +184,7 @@ class _Run:
             tuned=tuned,
             loaded=None if model.prompt_learning or has_guesses(model) else loaded,
             overwrites=tuple(key.removeprefix(f"{model.prefix}.") for key in loaded.overwritten),
-            forward=_forward_error(model, self.output),
+            forward=self.forward_error,
             forward_at=self.output.module,
             expression=self.output.expression,
             events=first.events,
@@ -226,7 +227,7 @@ class _Run:
 
     def _forward(self) -> str | None:
         self.output = Output(self.model)
-        error = _forward_error(self.model, self.output)
+        error = self.forward_error = _forward_error(self.model, self.output)
         return None if error == UNDECIDED else error or "ok"
 
 

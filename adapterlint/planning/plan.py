@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.condense import Condensed, condense
-from adapterlint.peft.quick import events_of
+from adapterlint.peft.quick import alone_in_all, events_in_all, simulated_in_all
 from adapterlint.peft.simulate import Alone, Simulated, Step, alone, simulate_fleet
 from adapterlint.peft.versions import Versions
 from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy, loads
@@ -82,18 +82,18 @@ def _in_all_layers(plan: Plan, condensed: Condensed, adapters: Mapping[str, Adap
             before = () if why.alone else (why.blocker,) if why.blocker else plan.order
             chosen = {one: adapters[one] for one in (*before, name)}
             error = simulate_fleet(chosen, tree, plan.simulated.versions).steps[-1].error
-        return replace(why, error=error, events=events_of(why.events, condensed))
+        return replace(why, error=error, events=events_in_all(why.events, condensed))
 
     pairs = {
         key: replace(pair, reasons=tuple(replace(r, modules=tuple(condensed.spread(r.modules))) for r in pair.reasons))
         for key, pair in plan.pairs.found.items()
     }
-    steps = tuple(replace(step, events=events_of(step.events, condensed)) for step in plan.simulated.steps)
     return replace(
         plan,
         left={name: whole(name, why) for name, why in plan.left.items()},
         pairs=Pairs(plan.pairs.groups, pairs, plan.pairs.untried),
-        simulated=replace(plan.simulated, steps=steps),
+        simulated=simulated_in_all(plan.simulated, condensed),
+        alone={name: alone_in_all(lone, condensed) for name, lone in plan.alone.items()},
     )
 
 

@@ -16,6 +16,7 @@ from adapterlint.report.causes import sentence
 from adapterlint.report.layers import clean, cut, names, paths
 from adapterlint.report.paint import Paint
 from adapterlint.report.plan_code import code
+from adapterlint.simulation import drawn_problems
 from adapterlint.words import counted, redacted
 
 MAX_MATRIX = 16  # groups of alike adapters that are drawn as a matrix
@@ -223,7 +224,7 @@ def plan_json(shown: Shown) -> str:
             for (i, j), pair in sorted(plan.pairs.found.items())
         ],
         "code": code(plan, shown.adapters, shown.tree, shown.base),
-        "problems": [{"place": one.place or "", "message": one.message} for one in shown.problems],
+        "problems": [one.model_dump() for one in drawn_problems(shown.problems)],
     }
     return redacted(json.dumps(value, indent=2)) + "\n"
 

@@ -47,7 +47,7 @@ def target_not_in_base(
         return
     for refusal in refusals(simulation, "no-targets"):
         reason, key, remedy = _reason(config, base)
-        if key == "target_modules" and any(Targets(config).match(path) for path in before_5(base).nodes):
+        if key == "target_modules" and any(map(Targets(config).match, before_5(base).nodes)):
             reason, remedy = f"{reason} since transformers 5", f"Load it with transformers 4, or rename. {_has(base)}"
         yield Finding(
             f"{reason}: PEFT raises {refusal.errors}",

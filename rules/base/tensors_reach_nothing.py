@@ -88,7 +88,7 @@ def _remedy(modules: Sequence[str], footprint: Footprint, base: ModuleTree) -> s
     if change is not None:
         old, new = (shown(f"{PREFIX}{part}") for part in change)
         return f"All tensors fit if their names begin with {new} instead of {old}."
-    if any(module in before_5(base).nodes for module in modules):
+    if not before_5(base).nodes.keys().isdisjoint(modules):
         return "They are called otherwise since transformers 5: load it with transformers 4."
     if any(last(module) == "experts" for module in modules):
         return "Before transformers 5 the experts of a layer were modules of their own: load it with transformers 5."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
-from adapterlint.lint.against_base import is_known, outcomes, unfilled
+from adapterlint.lint.against_base import is_known, last, outcomes, unfilled
 from adapterlint.lint.example import DROP
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.places import entry_at
@@ -52,14 +52,14 @@ def target_without_tensors(
     entries = config.strings("target_modules")
     if not entries or len(entries) > MAX_TARGETS:
         return
-    idle = [e for e in idle_entries(entries, footprint.tuned) if _last(e) not in (*INPUT_EMBEDDINGS, "lm_head")]
+    idle = [e for e in idle_entries(entries, footprint.tuned) if last(e) not in (*INPUT_EMBEDDINGS, "lm_head")]
     idle = [e for e in idle if form_of_entry(e) is None]
     if not idle:
         return
-    used = {_last(entry) for entry in entries} - {_last(entry) for entry in idle}
+    used = {last(entry) for entry in entries} - {last(entry) for entry in idle}
     targets = Targets(config)
-    proven = [e for e in idle if any(others <= used for others in SIBLINGS.get(_last(e), ()))]
-    odd = [e for e in idle if e not in COMMON_TARGETS and _last(e) not in COMMON_TARGETS]
+    proven = [e for e in idle if any(others <= used for others in SIBLINGS.get(last(e), ()))]
+    odd = [e for e in idle if e not in COMMON_TARGETS and last(e) not in COMMON_TARGETS]
     proven, odd = ([e for e in es[:MAX_TRIED] if _is_wanted(e, footprint, targets)] for es in (proven, odd))
     for names, severity in ((proven, Severity.WARNING), (odd, Severity.INFO)):
         if not names:
@@ -90,14 +90,10 @@ def _in_base(
 
 
 def _unfilled(lone: Alone, footprint: Footprint, base: ModuleTree) -> tuple[str, ...]:
-    return tuple(m for m in unfilled(lone, footprint, base) if _last(m) not in (*INPUT_EMBEDDINGS, "lm_head"))
+    return tuple(m for m in unfilled(lone, footprint, base) if last(m) not in (*INPUT_EMBEDDINGS, "lm_head"))
 
 
 MAX_TRIED = 64  # entries without tensors; a list has some ten entries
-
-
-def _last(entry: str) -> str:
-    return entry.rpartition(".")[2]
 
 
 def _index(config: Config, name: str) -> int | str:

@@ -29,6 +29,17 @@ SEQ2SEQ = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_att
 T5 = {"vocab_size": 64, "d_model": 16, "d_ff": 32, "d_kv": 8, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 2}
 DEBERTA = {**SMALL, "intermediate_size": 32, "relative_attention": True}
 
+SPEECH = {
+    **SMALL,
+    "intermediate_size": 32,
+    "conv_dim": [8, 8],
+    "conv_stride": [2, 2],
+    "conv_kernel": [3, 3],
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+}
+
 # Name -> model type, config, class that is saved, classes that are loaded (that one if there is none).
 MODELS: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
     "llama": (
@@ -303,30 +314,14 @@ MODELS: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
     ),
     "wav2vec2": (
         "wav2vec2",
-        {
-            **SMALL,
-            "intermediate_size": 32,
-            "conv_dim": [8, 8],
-            "conv_stride": [2, 2],
-            "conv_kernel": [3, 3],
-            "num_feat_extract_layers": 2,
-            "num_conv_pos_embeddings": 4,
-            "num_conv_pos_embedding_groups": 2,
-        },
+        SPEECH,
         "Wav2Vec2ForCTC",
         [],
     ),
     "wav2vec2-stable": (
         "wav2vec2",
         {
-            **SMALL,
-            "intermediate_size": 32,
-            "conv_dim": [8, 8],
-            "conv_stride": [2, 2],
-            "conv_kernel": [3, 3],
-            "num_feat_extract_layers": 2,
-            "num_conv_pos_embeddings": 4,
-            "num_conv_pos_embedding_groups": 2,
+            **SPEECH,
             "feat_extract_norm": "layer",
             "do_stable_layer_norm": True,
             "conv_bias": True,

@@ -11,16 +11,12 @@ from recorded import RELEASES, is_simulated, recorded, simulated, told
 
 VISION = "tunes a vision tower, which a batch without pictures does not run"
 EXPERTS = "experts that the table of architectures does not give to layers of Jamba, under release 4"
-UNTRAINED = "heads whose numbers in the file are those of the base, which a header does not tell, 0.15"
 KNOWN = {
     "0008": "an adapter called like a module of the base, 0.15",
     "0029": "MT5, whose head transformers 4 does not tie, with a config that transformers 5 wrote",
     "0062": "HRA on `dt_proj` of Mamba, whose weight transformers 5 reads without running the layer",
     "0114": "modules_to_save and token rows with names of tuner layers' own parts, 0.15",
     "0169": "a refusal that is not decided, 0.15",
-    "0071": "parts of DeBERTa that the table of architectures lacks",
-    "0078": "the same",
-    "0131": "the same",
     "0151": "an adapter called `lora`, whose name PEFT up to 0.17 mixes up with the prefix",
     "second-0007": EXPERTS,
     "second-0083": EXPERTS,

@@ -129,10 +129,13 @@ _Fixed = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]  # lists with the s
 
 
 @kept(MAX_HEADERS)
-def _placed_of(header: WeightsHeader, paths: tuple[str, ...]) -> dict[str, dict[str, tuple[Hashable, list[str]]]]:
-    """List -> number of a layer -> what tensors of which shapes it has, and their whole names."""
-    placed = _placed(header.tensors, paths)
-    return {p: {n: (frozenset(at.values()), [*at]) for n, at in places.items()} for p, places in placed.items()}
+def _placed_of(header: WeightsHeader, paths: tuple[str, ...]) -> dict[str, dict[str, tuple[str, list[str]]]]:
+    """List -> number of a layer -> the first layer with such tensors of such shapes, and the whole names of its own."""
+    found = {}
+    for path, places in _placed(header.tensors, paths).items():
+        sorts = _sorts({number: [frozenset(at.values())] for number, at in places.items()})
+        found[path] = {number: (sorts[number], [*at]) for number, at in places.items()}
+    return found
 
 
 @kept(MAX_HEADERS)

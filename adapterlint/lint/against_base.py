@@ -15,6 +15,7 @@ from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.releases import spanned
 from adapterlint.peft.simulate import Alone
+from adapterlint.peft.tasks import HEADED
 
 K = TypeVar("K", bound=Hashable)
 
@@ -78,16 +79,13 @@ def specifier(simulation: AdapterSimulation, releases: Sequence[str]) -> str | N
     return None if len(releases) == len(simulation.alone) else spanned(releases)
 
 
-HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
-
-
 def is_known(base: ModuleTree) -> bool:
     """Whether a module that is not among those of the base is surely not there.
 
     A class that only the task type of the adapter suggests is none that the adapter is surely loaded into; but a task
     with a head of its own needs the class that has it.
     """
-    headed = (base.architecture or "").endswith(HEADS)
+    headed = (base.architecture or "").endswith(HEADED)
     return base.complete and not base.partial and (headed or not is_suggested(base))
 
 

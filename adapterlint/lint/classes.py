@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from adapterlint.adapter import Config
 from adapterlint.base import Base, ModuleTree
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.matching import IMPLICIT_HEADS
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 Loaded = tuple[Config, Footprint]
 """What one adapter says of the class that it is for."""

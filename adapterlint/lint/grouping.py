@@ -13,6 +13,7 @@ from adapterlint.base_names import base_key
 from adapterlint.errors import AdapterlintError
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.peft.footprint import Footprint
+from adapterlint.peft.tasks import TASKS
 from adapterlint.settings import FleetSettings
 from adapterlint.words import listed, shown, suggestion
 
@@ -28,14 +29,6 @@ _FINAL = re.compile(
 )
 # A revision in the Hub's cache: `.../models--org--name/snapshots/<revision>/...`.
 _SNAPSHOT = re.compile(r"([/\\]models--[^/\\]+[/\\]snapshots)[/\\][^/\\]+")
-# Task types that need a model class of their own, and how the names of these classes end.
-_MODEL_CLASSES = {
-    "CAUSAL_LM": ("ForCausalLM", "LMHeadModel"),
-    "SEQ_2_SEQ_LM": (),
-    "SEQ_CLS": ("ForSequenceClassification",),
-    "TOKEN_CLS": ("ForTokenClassification",),
-    "QUESTION_ANS": ("ForQuestionAnswering",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +187,10 @@ def _by_class(members: Iterable[Member]) -> Iterator[list[Member]]:
 def _model_class(config: Config) -> str | None:
     """The task type whose model class an adapter needs, or `None` if its config does not say."""
     task, trained = config.get("task_type"), config.mapping("auto_mapping").get("base_model_class")
-    if isinstance(task, str) and task in _MODEL_CLASSES:
+    if isinstance(task, str) and task in TASKS and TASKS[task].has_class:
         return task
-    name = trained if isinstance(trained, str) else ""
-    return next((task for task, ends in _MODEL_CLASSES.items() if ends and name.endswith(ends)), None)
+    trained = trained if isinstance(trained, str) else ""
+    return next((name for name, task in TASKS.items() if trained.endswith(task.models)), None)
 
 
 def short_names(folders: Iterable[str]) -> dict[str, str]:

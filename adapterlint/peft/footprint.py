@@ -13,8 +13,9 @@ from adapterlint.caches import emptied, kept
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX, Role, split_key
-from adapterlint.peft.matching import IMPLICIT_HEADS, Targets, saved_as, whole_modules
+from adapterlint.peft.matching import Targets, saved_as, whole_modules
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 Parameters = Mapping[str, Tensor]
 EMBEDDINGS = "embed_tokens"  # PEFT's own fallback for the input embeddings of a base it cannot ask

@@ -15,13 +15,13 @@ from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.injection import Injection
-from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param
 from adapterlint.peft.opened import OpenedConfig, open_config
 from adapterlint.peft.projections import make_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 from adapterlint.peft.weights import Loaded, load_tensors
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.

@@ -7,21 +7,15 @@ Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from typing import Any, Literal, Protocol
 
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 
-# What PeftModelFor* adds to modules_to_save by itself (peft_model.py).
-IMPLICIT_HEADS: Mapping[str, tuple[str, ...]] = {
-    "SEQ_CLS": ("classifier", "score"),
-    "TOKEN_CLS": ("classifier", "score"),
-    "QUESTION_ANS": ("qa_outputs",),
-}
-IMPLICIT = frozenset(name for names in IMPLICIT_HEADS.values() for name in names)
 ALL_LINEAR = "all-linear"
 
 # Real lists have some ten entries, or hundreds of whole paths; of longer ones the answer is not worth the time.

@@ -15,6 +15,7 @@ from adapterlint.peft.fields import MISSING, fields_of, wrong_type
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
+from adapterlint.peft.tasks import TASK_TYPES
 
 PATTERN_NEEDS_LAYERS = frozenset(
     [
@@ -48,8 +49,7 @@ _STRING = frozenset(
 REFUSED_WITH_STRING = {"layers_to_transform": _STRING | {"ADALORA", "DELORA"}, "layers_pattern": _STRING}
 """Key -> types that refuse it beside a `target_modules` that is a string."""
 
-TASK_TYPES = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION")
-_TASKS_CHECKED = {"C3A": "0.18", "CPT": "0.18", "RANDLORA": "0.20", "TRAINABLE_TOKENS": "0.18"}
+_TASK_TYPES_CHECKED = {"C3A": "0.18", "CPT": "0.18", "RANDLORA": "0.20", "TRAINABLE_TOKENS": "0.18"}
 
 
 def tasks_checked_since(peft_type: str) -> str:
@@ -57,7 +57,7 @@ def tasks_checked_since(peft_type: str) -> str:
 
     Up to then the config class has a `__post_init__` of its own that does not call that of `PeftConfigMixin`.
     """
-    return _TASKS_CHECKED.get(peft_type, "0.14")
+    return _TASK_TYPES_CHECKED.get(peft_type, "0.14")
 
 
 class OpenedConfig(dict[str, Any]):

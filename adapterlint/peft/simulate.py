@@ -13,12 +13,12 @@ from adapterlint.peft.calls import is_listed
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
 from adapterlint.peft.injection import set_adapters, set_tuners
 from adapterlint.peft.loading import load
-from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.outputs import UNDECIDED, Expression, Output
 from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, weight_of

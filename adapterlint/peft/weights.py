@@ -18,19 +18,12 @@ from adapterlint.peft.modules import Module, Param, find, walk
 from adapterlint.peft.moe import convert_tensors
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.tasks import TASKS
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
 
 MAGNITUDE = "lora_magnitude_vector"
 _NOT_ASKED = (".ranknum.", f".{MAGNITUDE}.", ".shira_indices.")  # what no key of a file has to fill
 
-_CLASSES = {
-    "CAUSAL_LM": "ForCausalLM",
-    "FEATURE_EXTRACTION": "ForFeatureExtraction",
-    "QUESTION_ANS": "ForQuestionAnswering",
-    "SEQ_2_SEQ_LM": "ForSeq2SeqLM",
-    "SEQ_CLS": "ForSequenceClassification",
-    "TOKEN_CLS": "ForTokenClassification",
-}
 _Tensors = dict[str, tuple[Shape, tuple[str, ...]]]  # name -> shape, and the names in the file that it is made of
 
 
@@ -239,7 +232,8 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         if not _is_projection(param, shape):
             param.value = None if _is_frozen(key, own) else ("file", adapter, origin)
     if mismatched:
-        text = f"Error(s) in loading state_dict for PeftModel{_CLASSES.get(str(model.task), '')}:\n\t"
+        task = TASKS.get(model.task or "")
+        text = f"Error(s) in loading state_dict for PeftModel{task.ending if task is not None else ''}:\n\t"
         text += "\n\t".join(mismatched.values())
         module = next(iter(mismatched)).removeprefix(f"{model.prefix}.").rpartition(".")[0]
         raise Refused("RuntimeError", text, module=_COPY.sub("", module), cause="size-mismatch")

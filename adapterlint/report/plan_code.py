@@ -6,24 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.tasks import TASKS
 from adapterlint.planning import Plan
 
 # How the names of model classes end -> the auto class that builds them.
-_AUTO_CLASSES = {
-    "ForCausalLM": "AutoModelForCausalLM",
-    "LMHeadModel": "AutoModelForCausalLM",
-    "ForSequenceClassification": "AutoModelForSequenceClassification",
-    "ForTokenClassification": "AutoModelForTokenClassification",
-    "ForQuestionAnswering": "AutoModelForQuestionAnswering",
+_AUTO_CLASSES = {ending: task.auto_class for task in TASKS.values() for ending in task.models} | {
     "ForConditionalGeneration": "AutoModelForSeq2SeqLM",
     "ForMaskedLM": "AutoModelForMaskedLM",
-}
-_BY_TASK = {
-    "CAUSAL_LM": "AutoModelForCausalLM",
-    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
-    "SEQ_CLS": "AutoModelForSequenceClassification",
-    "TOKEN_CLS": "AutoModelForTokenClassification",
-    "QUESTION_ANS": "AutoModelForQuestionAnswering",
 }
 
 
@@ -63,7 +52,8 @@ def model_class(tree: ModuleTree, adapters: list[Adapter]) -> str:
             if tree.architecture.endswith(end):
                 return _by_generation(auto, adapters)
     tasks = [adapter.config.get("task_type") for adapter in adapters if adapter.config is not None]
-    return next((_BY_TASK[task] for task in tasks if isinstance(task, str) and task in _BY_TASK), "AutoModel")
+    found = (TASKS[task] for task in tasks if isinstance(task, str) and task in TASKS)
+    return next((task.auto_class for task in found if task.has_class), "AutoModel")
 
 
 def _by_generation(auto: str, adapters: list[Adapter]) -> str:

@@ -21,8 +21,9 @@ from adapterlint import (
 from adapterlint.lint.against_base import is_known, is_suggested, is_sure, refusals
 from adapterlint.lint.example import HIDDEN
 from adapterlint.peft.keys import PREFIX
-from adapterlint.peft.matching import IMPLICIT, IMPLICIT_HEADS, names_module, saved_as, whole_modules
+from adapterlint.peft.matching import names_module, saved_as, whole_modules
 from adapterlint.peft.strays import strays
+from adapterlint.peft.tasks import IMPLICIT, IMPLICIT_HEADS
 
 _NORM = {"base_model.model.model.norm.weight": ("F32", (HIDDEN,))}
 

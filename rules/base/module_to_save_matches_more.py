@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import HIDDEN
-from adapterlint.peft.matching import IMPLICIT, names_module, whole_modules
+from adapterlint.peft.matching import names_module, whole_modules
+from adapterlint.peft.tasks import IMPLICIT
 
 _NORM = ("F32", (HIDDEN,))
 _NORMS = {

@@ -8,7 +8,8 @@ from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity,
 from adapterlint.lint.against_base import is_known, is_of_other_class
 from adapterlint.lint.example import HIDDEN, VOCABULARY
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.matching import IMPLICIT, whole_modules
+from adapterlint.peft.matching import whole_modules
+from adapterlint.peft.tasks import IMPLICIT
 
 _MATRIX = ("F32", (VOCABULARY, HIDDEN))
 

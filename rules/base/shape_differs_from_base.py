@@ -22,9 +22,9 @@ from adapterlint import (
 from adapterlint.lint.against_base import is_sure, last, refusals, rows
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
 from adapterlint.peft.keys import TOKENS
-from adapterlint.peft.matching import IMPLICIT
 from adapterlint.peft.ranks import misfits
 from adapterlint.peft.sites import OUTPUT_EMBEDDINGS
+from adapterlint.peft.tasks import IMPLICIT
 
 _MISMATCH = re.compile(r"size mismatch for (\S+): .*?torch\.Size\(\[([\d, ]*)\]\).*?torch\.Size\(\[([\d, ]*)\]\)")
 _BIG = ("F32", (67, HIDDEN))

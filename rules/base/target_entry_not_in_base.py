@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, last
 from adapterlint.peft.config_patterns import UNTARGETED
-from adapterlint.peft.matching import IMPLICIT, MAX_TARGETS, idle_entries
+from adapterlint.peft.matching import MAX_TARGETS, idle_entries
 from adapterlint.peft.sites import COMMON_TARGETS, INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from adapterlint.peft.target_forms import form_of_entry
+from adapterlint.peft.tasks import IMPLICIT
 from adapterlint.words import suggestion
 
 _ANYWHERE = COMMON_TARGETS | INPUT_EMBEDDINGS | OUTPUT_EMBEDDINGS | IMPLICIT

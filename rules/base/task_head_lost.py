@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, rule, shown
-from adapterlint.lint.against_base import HEADS
+from adapterlint.peft.tasks import HEADED
 
 _LABELLED = {"base_model_class": "LlamaForSequenceClassification", "parent_library": "transformers.models.llama"}
 
@@ -33,10 +33,10 @@ def task_head_lost(config: Config, footprint: Footprint, base: ModuleTree) -> It
     Train with `task_type="SEQ_CLS"` (`TOKEN_CLS`, `QUESTION_ANS`), or name the head in `modules_to_save`.
     """
     trained = config.mapping("auto_mapping").get("base_model_class")
-    if config.get("task_type") is not None or not isinstance(trained, str) or not trained.endswith(HEADS):
+    if config.get("task_type") is not None or not isinstance(trained, str) or not trained.endswith(HEADED):
         return
     own = base.config.get("architectures")
-    if not isinstance(own, list) or not own or any(not isinstance(o, str) or o.endswith(HEADS) for o in own):
+    if not isinstance(own, list) or not own or any(not isinstance(o, str) or o.endswith(HEADED) for o in own):
         return
     if footprint.modules_to_save or footprint.overwrites or footprint.foreign:
         return

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.opened import TASK_TYPES, tasks_checked_since
+from adapterlint.peft.opened import tasks_checked_since
+from adapterlint.peft.tasks import TASK_TYPES
 from adapterlint.words import suggestion
 
 _OTHER_WORDS = {

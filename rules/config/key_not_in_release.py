@@ -9,9 +9,9 @@ from adapterlint import Config, Finding, Patch, Severity, listed, rule, shown
 from adapterlint.caches import kept
 from adapterlint.lint.example import DROP
 from adapterlint.peft.fields import MISSING, Field, fields_of
-from adapterlint.peft.matching import IMPLICIT
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.releases import RELEASES
+from adapterlint.peft.tasks import IMPLICIT
 
 # Keys that change nothing of what a loaded adapter does: they are for training, or for the record.
 _FOR_THE_RECORD = frozenset(

@@ -9,10 +9,11 @@ from adapterlint import Adapter, AdapterSimulation, Config, Finding, ModuleTree,
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.matching import IMPLICIT_HEADS, MAX_WHOLE, component_pattern
+from adapterlint.peft.matching import MAX_WHOLE, component_pattern
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import compile_error
 from adapterlint.peft.simulate import Alone
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 
 @rule(

@@ -9,7 +9,8 @@ from adapterlint import Adapter, Config, Finding, Patch, Severity, listed, rule,
 from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
-from adapterlint.peft.matching import ALL_LINEAR, IMPLICIT_HEADS, MAX_TARGETS, MAX_WHOLE, Components, Targets
+from adapterlint.peft.matching import ALL_LINEAR, MAX_TARGETS, MAX_WHOLE, Components, Targets
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 _HEAD: Mapping[str, Any] = {"base_model.model.lm_head.weight": ("F32", (64, 16))}
 _SCORE: Mapping[str, Any] = {"base_model.model.score.weight": ("F32", (2, 16))}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known
 from adapterlint.lint.example import HIDDEN
-from adapterlint.peft.matching import IMPLICIT_HEADS
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 
 @rule(

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule
 from adapterlint.lint.against_base import is_known
 from adapterlint.lint.example import HIDDEN, VOCABULARY
-from adapterlint.peft.matching import IMPLICIT, saved_as, whole_modules
+from adapterlint.peft.matching import saved_as, whole_modules
+from adapterlint.peft.tasks import IMPLICIT
 
 _NAME = re.compile(r"[\w.-]+")  # anything else ends no module's name
 _HEAD = {"base_model.model.lm_head.weight": ("F32", (VOCABULARY, HIDDEN))}

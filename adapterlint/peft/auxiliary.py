@@ -6,7 +6,7 @@ and `TrainableTokensLayer` of `peft/tuners/trainable_tokens/layer.py`, 0.15 to 0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from adapterlint.base.tree import Kind
@@ -235,12 +235,18 @@ def switch(root: Module, names: str | Sequence[str], versions: Versions) -> None
 def _owner(wrapper: Auxiliary, names: Sequence[str], path: str) -> str | None:
     if not names:
         raise Refused("ValueError", "Please specify at least one adapter to set")
-    known = wrapper.copies if isinstance(wrapper, Whole) else wrapper.children["token_adapter"].deltas  # type: ignore[attr-defined]
-    owners = [name for name in names if name in known]
+    owners = [name for name in names if name in _versions(wrapper)]
     if len(owners) > 1:
         text = f"Only one adapter can be set at a time for {wrapper.type}(...), got {len(owners)}"
         raise Refused("ValueError", text, module=path, cause="auxiliary-overlap")
     return owners[0] if owners else None
+
+
+def _versions(wrapper: Auxiliary) -> Collection[str]:
+    """The adapters that have a version of their own; those that share the rows of a tied module are among them."""
+    if isinstance(wrapper, TokenWrapper):
+        return wrapper.layer.deltas
+    return wrapper.copies if isinstance(wrapper, Whole) else ()
 
 
 def disable(wrapper: Auxiliary, disabled: bool) -> None:

@@ -154,6 +154,8 @@ class Injection:
         key = f"{_stripped(path)}.{parameter}" if parameter else path
         same = isinstance(target, Tuner) and target.method == self.config.peft_type
         if parameter and isinstance(target, Tuner) and self.adapter in target.adapters:
+            if target.parameter == parameter:
+                raise Refused("ValueError", "Trying to target the same nn.Parameter twice", cause="target-parameters")
             same = False  # a second parameter of one module: a wrapper around the wrapper
         layer = target if same and isinstance(target, Tuner) else self._new_layer(target, key, parameter)
         found = self.model.in_file.get(_stripped(path), {})
@@ -246,28 +248,50 @@ class Injection:
             raise Refused("TypeError", "`target_parameters` must be a list of strings or None.", cause="config")
         wanted = tuple(sorted(set(self.config["target_parameters"])))
         tails = tuple(f".{name}" for name in wanted)
+
+        def targeted(key: str) -> bool:
+            return key in wanted or key.endswith(tails)
+
         found = False
+        inside = ""  # a layer of PEFT whose own parameters, which stand behind what it wraps, are targeted
         for path, module in walk(self.model.root):
+            if inside and not path.startswith(inside):
+                break
             plain = _stripped(path)
+            own = isinstance(module, Tuner | TokenLayer)
+            if own and not inside and any(targeted(f"{plain}.{name}") for name, _ in module.state()):
+                inside = f"{path}."
             for parameter in list(module.params):
-                key = f"{plain}.{parameter}"
-                if key not in wanted and not key.endswith(tails):
-                    continue
-                if not path:
-                    raise Refused("ValueError", "Targeting an nn.Parameter on the top-level module is not supported")
-                outer = find(self.model.root, plain)
-                if isinstance(outer, Tuner) and outer.type != "ParamWrapper":
-                    text = f"Trying to wrap an `nn.Parameter` of layer '{plain}' of type {module.type}, "
-                    text += "which is not a valid target."
-                    raise Refused("ValueError", text, module=plain, cause="target-parameters")
-                existing = outer
-                while isinstance(existing, Tuner) and existing.parameter != parameter:
-                    inside = existing.base
-                    existing = inside if isinstance(inside, Tuner) else None
-                wrapped = existing if isinstance(existing, Tuner) else None
-                self._create(plain, parameter, wrapped)
-                found = True
+                if targeted(f"{plain}.{parameter}"):
+                    self._create(path, parameter, self._parameter_wrapper(path, module, parameter))
+                    found = True
+        if inside:
+            self._check_parameters()
+            raise Undecided
         return found
+
+    def _parameter_wrapper(self, path: str, module: Module, parameter: str) -> Tuner | None:
+        """The wrapper that a parameter has already; PEFT asks for it under a path without wrappers.
+
+        Raises:
+            Refused: The parameter cannot be wrapped.
+        """
+        since = self.versions.peft
+        if not path and since >= (0, 20):
+            raise Refused("ValueError", "Targeting an nn.Parameter on the top-level module is not supported")
+        plain = _stripped(path)
+        outer = find(self.model.root, plain)
+        if not path or outer is None:
+            raise Undecided
+        if isinstance(outer, Tuner | TokenLayer) and outer.type != "ParamWrapper":
+            text = f"Trying to wrap an `nn.Parameter` of layer '{plain}' of type {module.type}, "
+            text += "which is not a valid target."
+            raise Refused("ValueError", text, module=plain, cause="target-parameters")
+        while since >= (0, 20) and isinstance(outer, Tuner) and outer.type == "ParamWrapper":
+            if outer.parameter == parameter:
+                return outer
+            outer = outer.base
+        return None
 
     def _nothing_matched(self) -> Refused:
         type = "NoMatchingPeftModuleError" if self.versions.peft >= (0, 21) else "ValueError"

@@ -63,9 +63,9 @@ def _road(s: Sizes) -> _Names:
 
 
 def _shira(s: Sizes) -> _Names:
-    r = s.config.get("r")
-    known = s.inputs is not None and s.outputs is not None and isinstance(r, int)
-    size = r * (s.inputs + s.outputs) if known else None  # type: ignore[operator]
+    r, size = s.config.get("r"), None
+    if s.inputs is not None and s.outputs is not None and isinstance(r, int):
+        size = r * (s.inputs + s.outputs)
     # The indices are no parameter: PEFT takes them out of the file by itself, whatever their shape.
     return {("shira_weight", ""): (size,), ("shira_indices", ""): (None,)}
 
@@ -162,9 +162,9 @@ def _poly(s: Sizes) -> _Names:
 
 
 def _supertuning(s: Sizes) -> _Names:
-    kept, r = s.config.get("sparsity"), s.config.get("r")
-    known = s.inputs is not None and s.outputs is not None and isinstance(kept, float | int)
-    size = int(s.inputs * s.outputs * (1 - kept)) if known else None  # type: ignore[operator]
+    kept, r, size = s.config.get("sparsity"), s.config.get("r"), None
+    if s.inputs is not None and s.outputs is not None and isinstance(kept, float | int):
+        size = int(s.inputs * s.outputs * (1 - kept))
     found: dict[tuple[str, str], _Shape] = {("supertuning_values", ""): (size,)}
     if s.config.get("save_precomputed_indices"):
         found["supertuning_indices", ""] = (size,)

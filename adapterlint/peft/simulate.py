@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree
@@ -24,7 +24,9 @@ from adapterlint.peft.weights import Loaded
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, weight_of
 
 # Values that nobody thought of make PEFT stumble too, somewhere; where is not worth a guess.
-UNDECIDABLE = (Undecided, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# A refusal counts among them where PEFT is not asked for anything: nothing says that it would raise there.
+UNDECIDABLE = (Refused, Undecided, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+T = TypeVar("T")
 Verdict = Literal["ok", "warns", "raises", "unknown"]
 
 
@@ -150,32 +152,50 @@ class _Run:
         self.forward_error: str | None = None  # the same
 
     def load(self, adapter: Adapter, name: str) -> Step:
-        model = self.model
+        return self._step(lambda: self._load(adapter, name)) or Step("load", (name,), "unknown")
+
+    def activate(self, names: tuple[str, ...]) -> Step:
+        return self._step(lambda: self._activate(names)) or Step("activate", names, "unknown")
+
+    def faithful(self, name: str, lone: Alone) -> str | None:
+        return self._step(lambda: self._faithful(name, lone)) if name in self.loaded and lone.known else None
+
+    def base(self) -> str | None:
+        """The base under `disable_adapter()`; afterwards everything is on again, and the first adapter active."""
+        return self._step(self._base) if self.loaded else None
+
+    def alone(self, first: Step) -> Alone:
+        """What the first load of this run says of its adapter."""
+        if first.error is not None:
+            return Alone(error=first.error, events=first.events, warnings=first.warnings)
+        return self._step(lambda: self._alone(first)) or Alone(known=False)
+
+    def _step(self, do: Callable[[], T]) -> T | None:
+        """Make a step; where it cannot be said what happens in one, it cannot be said what the model is like then."""
         if not self.decided:
-            return Step("load", (name,), "unknown")
+            return None
+        try:
+            return do()
+        except UNDECIDABLE:
+            self.decided = False
+            return None
+
+    def _load(self, adapter: Adapter, name: str) -> Step:
+        model = self.model
         try:
             loaded = self.loaded[name] = load(model, adapter, name)
         except Refused as error:
             if is_unsure(model, error):
-                self.decided = False
-                return Step("load", (name,), "unknown")
+                raise Undecided from None
             events = tuple(after_refusal(model, error, name))
-            warnings = tuple(model.warnings)
-            return Step("load", (name,), "raises", error, warnings, auxiliary_state(model), self._forward(), events)
-        except UNDECIDABLE:
-            self.decided = False
-            return Step("load", (name,), "unknown")
+            warnings, state = tuple(model.warnings), auxiliary_state(model)
+            return Step("load", (name,), "raises", error, warnings, state, self._step(self._forward), events)
         events = tuple(after_load(model, name, loaded))
         verdict: Verdict = "warns" if model.warnings else "ok"
         state = auxiliary_state(model)
         return Step("load", (name,), verdict, None, tuple(model.warnings), state, self._forward(), events)
 
-    def alone(self, first: Step) -> Alone:
-        """What the first load of this run says of its adapter."""
-        if first.verdict == "unknown":
-            return Alone(known=False)
-        if first.error is not None:
-            return Alone(error=first.error, events=first.events, warnings=first.warnings)
+    def _alone(self, first: Step) -> Alone:
         model, loaded = self.model, self.loaded[first.adapters[0]]
         whole, tokens, tuned = _footprint(model)
         return Alone(
@@ -191,9 +211,9 @@ class _Run:
             warnings=first.warnings,
         )
 
-    def activate(self, names: tuple[str, ...]) -> Step:
+    def _activate(self, names: tuple[str, ...]) -> Step:
         model = self.model
-        if not self.decided or not model.configs:
+        if not model.configs:
             return Step("activate", names, "unknown")
         try:
             _activate(model, names)
@@ -203,9 +223,7 @@ class _Run:
         events = tuple(after_activation(model, names))
         return Step("activate", names, "ok", None, (), auxiliary_state(model), self._forward(), events)
 
-    def faithful(self, name: str, lone: Alone) -> str | None:
-        if not self.decided or name not in self.loaded or not lone.known:
-            return None
+    def _faithful(self, name: str, lone: Alone) -> str | None:
         switch_to(self.model, name)
         output = Output(self.model)
         error = _forward_error(self.model, output)
@@ -213,10 +231,7 @@ class _Run:
             return None if error == UNDECIDED else error
         return "yes" if output.expression == lone.expression else "no"
 
-    def base(self) -> str | None:
-        """The base under `disable_adapter()`; afterwards everything is on again, and the first adapter active."""
-        if not self.decided or not self.loaded:
-            return None
+    def _base(self) -> str | None:
         error = disabling_error(self.model) or (None if self.model.prompt_learning else keyword_error(self.model))
         output = Output(self.model, disabled=True)
         for _, wrapper in auxiliaries(self.model.root):

@@ -6,7 +6,7 @@ the adapter without effect as long as they are as initialised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,11 @@ def _shape(*shape: int | None) -> Shape | None:
     return None if None in shape else tuple(n for n in shape if n is not None)
 
 
+def _traits(config: OpenedConfig, r: int, alpha: Any) -> Hashable:
+    """What LoRA of two factors depends on besides them."""
+    return (r, alpha, bool(config.get("use_rslora")), bool(config.get("use_dora")), config.signature())
+
+
 def lora(site: Site) -> Tuned:
     """LoRA and DoRA."""
     config, module = site.config, site.module
@@ -96,7 +101,7 @@ def lora(site: Site) -> Tuned:
     decomposed = changes_base_on_loading(init)
     r = site.rank()
     alpha = site.pattern("alpha_pattern", config.get("lora_alpha"))
-    traits = (r, alpha, bool(config.get("use_rslora")), bool(config.get("use_dora")), config.signature())
+    traits = _traits(config, r, alpha)
     if module.kind is EMBEDDING:
         rows, width = site.features
         params = {("lora_embedding_A", ""): site.constant(r, rows), ("lora_embedding_B", ""): site.random(width, r)}
@@ -167,12 +172,15 @@ def lora_parameter(site: Site) -> Tuned:
             outputs, inputs = inputs, outputs
     elif len(shape) == 2:
         experts, outputs, inputs = 1, *shape
+    elif len(shape) < 2 and site.versions.peft < (0, 21):  # it is asked for its columns first
+        raise Refused("IndexError", "tuple index out of range", cause="target-parameters")
     else:
         text = f"lora.ParamWrapper was initialized with {len(shape)} dimensional Parameter,"
-        raise Refused("ValueError", f"{text} but only 2d and 3d are supported.")
+        raise Refused("ValueError", f"{text} but only 2d and 3d are supported.", cause="target-parameters")
     rank = r * experts if experts is not None else None
     params = {("lora_A", ".weight"): site.random(rank, inputs), ("lora_B", ".weight"): site.constant(outputs, rank)}
-    return Tuned(params, frozenset({"lora_B"}), (r, alpha, bool(config.get("use_rslora"))))
+    # Of a matrix it is what LoRA of the module is: the product of the factors is added to the weight.
+    return Tuned(params, frozenset({"lora_B"}), _traits(config, r, alpha))
 
 
 def adalora(site: Site) -> Tuned:

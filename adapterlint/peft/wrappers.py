@@ -210,9 +210,15 @@ class TokenWrapper(Auxiliary):
 
     @property
     def layer(self) -> TokenLayer:
-        """The layer that holds the rows."""
+        """The layer that holds the rows.
+
+        Raises:
+            Refused: Another adapter has put a layer of its own around it, which has not what PEFT asks for.
+        """
         layer = self.children["token_adapter"]
-        assert isinstance(layer, TokenLayer)
+        if not isinstance(layer, TokenLayer):
+            text = f"'{layer.type}' object has no attribute 'trainable_tokens_delta'"
+            raise Refused("AttributeError", text, cause="target-unsupported")
         return layer
 
     def _blank(self, memo: dict[int, Any]) -> Module:

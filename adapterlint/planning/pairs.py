@@ -13,6 +13,7 @@ from typing import Literal
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.refused import Refused
 from adapterlint.peft.signature import is_inert, signature
 from adapterlint.peft.simulate import Alone, Simulated, Step, simulate_fleet
 from adapterlint.peft.versions import Versions
@@ -60,8 +61,6 @@ class Pair:
     reasons: tuple[Reason, ...] = ()
 
 
-_FIRST: Role = "first"
-_LATER: Role = "later"
 FINE = Pair("ok", "ok")
 UNTRIED = Pair("untried", "untried")
 
@@ -148,12 +147,13 @@ def judged(simulated: Simulated, first: str, later: str) -> Pair:
     loads, activation = simulated.steps[:2], simulated.steps[2]
     if any(step.verdict == "unknown" for step in simulated.steps):
         return Pair("unknown", "unknown")
-    refused = [_refusal(step, "first" if step.adapters[0] == first else "later") for step in loads if step.error]
+    roles: Mapping[str, Role] = {first: "first", later: "later"}
+    refused = [_refusal(step, step.error, roles[step.adapters[0]]) for step in loads if step.error]
     if refused:
         return Pair("refused", "refused", tuple(refused))
     changed = [
         Reason("switch", kind, role, error=None if kind == "unfaithful" else result)
-        for name, role in ((first, _FIRST), (later, _LATER))
+        for name, role in roles.items()
         if (result := simulated.faithful[name]) not in (None, "yes", simulated.alone[name].forward)
         for kind in ["unfaithful" if result == "no" else "forward"]
     ]
@@ -165,9 +165,7 @@ def judged(simulated: Simulated, first: str, later: str) -> Pair:
     return Pair(load, "refused" if raises else "silent", (*changed, *together))
 
 
-def _refusal(step: Step, who: Role) -> Reason:
-    error = step.error
-    assert error is not None
+def _refusal(step: Step, error: Refused, who: Role) -> Reason:
     modules = tuple(dict.fromkeys(event.module for event in step.events if event.module))
     return Reason(
         "load", error.cause, who, modules or ((error.module,) if error.module else ()), error.type, error.text
@@ -176,7 +174,7 @@ def _refusal(step: Step, who: Role) -> Reason:
 
 def _activation(step: Step) -> Iterator[Reason]:
     if step.error is not None:
-        yield replace(_refusal(step, "both"), do="activate")
+        yield replace(_refusal(step, step.error, "both"), do="activate")
         return
     kinds = dict.fromkeys(event.kind for event in step.events)
     for kind in kinds:

@@ -128,7 +128,7 @@ def simulate(
 
     Raises:
         AdapterlintError: An adapter or the base cannot be read, names are not as many as adapters or not unique, a set
-            names an adapter that is not there, or a release is not one.
+            names an adapter that is not there, or a release is not one that can be simulated.
     """
     read = [_adapter(one) for one in adapters]
     chosen = list(names) if names is not None else [adapter.name for adapter in read]
@@ -140,7 +140,7 @@ def simulate(
     try:
         versions = Versions.of(peft, transformers)
     except ValueError as error:
-        raise AdapterlintError(f"Not a release: {error}") from None
+        raise AdapterlintError(f"Not a release that can be simulated: {error}") from None
     tree, problems = tree_of(base, read, transformers)
     found = simulate_fleet(dict(zip(chosen, read, strict=True)), tree, versions, activate=sets)
     name = None if tree.partial else tree.name or None

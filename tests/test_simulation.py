@@ -117,6 +117,7 @@ def test_names_are_those_of_the_folders_unless_given(write: Write) -> None:
         ({"names": ["de", "de"]}, "Every adapter needs a name of its own"),
         ({"activate": [["de", "it"]]}, "No adapter is called 'it'"),
         ({"peft": "newest"}, "Not a release"),
+        ({"peft": "9.9"}, "Not a release that can be simulated: PEFT is simulated from 0.15 to 0.21, not 9.9"),
         ({"base": "nowhere"}, "There is no base model"),
     ],
 )

@@ -20,6 +20,7 @@ from adapterlint.cli.common import (
     fail,
     names,
     outputs,
+    say_of_later,
     settings,
     write,
 )
@@ -84,6 +85,7 @@ def check(
         config,
         isolated,
     ).settings
+    say_of_later(effective.peft)
     report = run_check(paths or ["."], activate=parsed_sets(activate or ()), order=names(order), settings=effective)
     for name, path in wanted:
         write(FORMATS[name](report, painted and path is None), path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -31,6 +31,15 @@ def say(message: str) -> None:
     from adapterlint.words import printable, redacted
 
     typer.echo(f"adapterlint: {redacted(printable(message))}", err=True)
+
+
+def say_of_later(releases: Iterable[str]) -> None:
+    """Say which releases of PEFT are taken for another one, because they are later than what is known."""
+    from adapterlint.peft.releases import is_later, newest_patch
+    from adapterlint.words import shown
+
+    for release in filter(is_later, releases):
+        say(f"PEFT {shown(release)} is not known yet; it is taken for {newest_patch(release)}")
 
 
 def fail(message: str, status: int = FAILURE) -> NoReturn:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adapterlint.cli.common import FAILURE, NOTHING, fail, say
+from adapterlint.cli.common import FAILURE, NOTHING, fail, say, say_of_later
 
 if TYPE_CHECKING:
     from adapterlint.adapter import Adapter
@@ -68,8 +68,8 @@ def checked(known: Mapping[str, Adapter], names: Sequence[str], option: str) -> 
 
 def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Versions]:
     """The releases to simulate, and the same as numbers."""
-    from adapterlint.peft.releases import NEWEST, in_range
-    from adapterlint.peft.versions import FIRST_SIMULATED, Versions, usual_transformers
+    from adapterlint.peft.releases import NEWEST, line_of, newest_patch
+    from adapterlint.peft.versions import SIMULATED, Versions, usual_transformers
     from adapterlint.words import shown
 
     chosen = peft or NEWEST
@@ -77,10 +77,11 @@ def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Vers
         parts = (value or "0").split(".")
         if not all(part.isascii() and part.isdecimal() for part in parts):
             fail(f"{option}: {shown(value)} is no release; write it like 0.18 or 0.21.2")
-    if not in_range(chosen, FIRST_SIMULATED, None):
-        fail(f"--peft: releases before {FIRST_SIMULATED} are not simulated")
+    if line_of(chosen) not in SIMULATED:
+        fail(f"--peft: {shown(chosen)} is not simulated, only releases {SIMULATED[0]} to {SIMULATED[-1]} are")
+    say_of_later([chosen])
     beside = transformers or usual_transformers(chosen)
-    return chosen, beside, Versions.of(chosen, beside)
+    return newest_patch(chosen), beside, Versions.of(chosen, beside)
 
 
 def tree(

@@ -25,9 +25,26 @@ RELEASES = tuple(PATCHES)  # release lines, oldest first
 NEWEST = PATCHES[RELEASES[-1]]
 
 
+@cache
 def newest_patch(release: str) -> str:
-    """The release itself, or the newest patch of a release line: `0.18` is `0.18.1`."""
-    return PATCHES.get(release, release)
+    """The release itself, or the newest patch of a release line: `0.18` is `0.18.1`, and so is what came after it."""
+    newest = PATCHES.get(line_of(release))
+    return newest if newest is not None and (release in PATCHES or is_later(release)) else release
+
+
+def is_known(release: str) -> bool:
+    """Whether a release is of a line that adapterlint knows."""
+    return line_of(release) in PATCHES
+
+
+def is_later(release: str) -> bool:
+    """Whether a release is a later patch than the newest known of its line."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return is_known(release) and Version(release) > Version(PATCHES[line_of(release)])
+    except InvalidVersion:
+        return False
 
 
 def in_range(release: str, since: str, until: str | None) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapterlint.peft.releases import NEWEST, newest_patch, numbers
+from adapterlint.peft.releases import NEWEST, RELEASES, line_of, newest_patch, numbers
 
 TRANSFORMERS = "5.23.0"
 FIRST_SIMULATED = "0.15"
+SIMULATED = RELEASES[RELEASES.index(FIRST_SIMULATED) :]  # release lines, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,10 @@ class Versions:
         """The releases `peft` (`"0.18"` or `"0.18.1"`) and `transformers` (`"4.56.2"`, `"5"`).
 
         Raises:
-            ValueError: One of them is not made of numbers and dots.
+            ValueError: One of them is not made of numbers and dots, or PEFT of that release is not simulated.
         """
+        if line_of(peft) not in SIMULATED:
+            raise ValueError(f"PEFT is simulated from {SIMULATED[0]} to {SIMULATED[-1]}, not {peft}")
         return cls(numbers(newest_patch(peft)), numbers(transformers))
 
     @classmethod

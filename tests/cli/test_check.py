@@ -73,6 +73,7 @@ def test_a_missing_path_exits_with_2_and_the_rest_is_checked(run: Run, write: Wr
         (["--color", "maybe"], "auto, always or never"),
         (["--fail-on", "harmless"], "`fail-on`"),
         (["--peft", "newest"], "`newest` is no release of PEFT"),
+        (["--peft", "9.9"], "`9.9` is none of the releases of PEFT that are known"),
         (["--rule-dir", "nowhere"], "There is no such folder of rules"),
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
@@ -213,3 +214,10 @@ def house_rank(config: Config):
     if config.get("r") != 16:
         yield Finding(f"rank {config.get('r')} is not our rank", at=config.at("r"))
 '''
+
+
+def test_a_later_patch_of_peft_is_taken_for_the_newest_one_that_is_known(run: Run, write: Write) -> None:
+    write("de")
+    result = run("check", "de", "--peft", "0.21.3")
+    assert result.exit_code == 0
+    assert result.stderr == "adapterlint: PEFT `0.21.3` is not known yet; it is taken for 0.21.2\n"

@@ -53,6 +53,14 @@ def test_releases_are_chosen(fleet: Run) -> None:
     assert (value["peft"], value["transformers"]) == ("0.17.1", "4.56.2")
 
 
+@pytest.mark.parametrize(("release", "known"), [("0.21.3", "0.21.2"), ("0.17.12", "0.17.1")])
+def test_a_later_patch_is_taken_for_the_newest_one_that_is_known(fleet: Run, release: str, known: str) -> None:
+    result = fleet("simulate", "adapters/healthy", "--base", "base", "--peft", release, "-o", "json")
+    assert json.loads(result.stdout)["peft"] == known
+    assert result.stderr == f"adapterlint: PEFT `{release}` is not known yet; it is taken for {known}\n"
+    assert fleet("simulate", "adapters/healthy", "--base", "base", "--peft", known).stderr == ""
+
+
 def test_names_are_as_short_as_tells_adapters_apart_and_have_no_dots(run: Run, write: Write) -> None:
     write("a/de")
     write("b/de")
@@ -78,7 +86,8 @@ NAMES = [
 OTHERS = [
     (["--peft", "new"], "--peft: `new` is no release"),
     (["--transformers", "4.x"], "--transformers: `4.x` is no release"),
-    (["--peft", "0.14"], "releases before 0.15 are not simulated"),
+    (["--peft", "0.14"], "--peft: `0.14` is not simulated, only releases 0.15 to 0.21 are"),
+    (["--peft", "9.9"], "--peft: `9.9` is not simulated, only releases 0.15 to 0.21 are"),
     (["-o", "sarif"], "the formats are text, json"),
 ]
 

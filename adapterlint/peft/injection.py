@@ -6,12 +6,13 @@ Follows `BaseTuner.inject_adapter` (`peft/tuners/tuners_utils.py`), the `_create
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.additional_modules import add_auxiliaries
 from adapterlint.peft.auxiliary import Wrapping, switch, update_rows
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Transposed, find, walk
 from adapterlint.peft.moe import convert_config
@@ -21,8 +22,7 @@ from adapterlint.peft.preparation import check_config, check_tied, expand_target
 from adapterlint.peft.projections import registered_projections, share_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
-from adapterlint.peft.tuner_layers import LAYERS, parameters_at
-from adapterlint.peft.tuner_parameters import Site
+from adapterlint.peft.tuner_layers import Recipe, Site, parameters_at
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner, Whole, attributes_of, unwrapped
 
 _MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
@@ -45,6 +45,8 @@ class Injection:
         self.versions = model.versions
         self._late = late
         self._draw = model.random()
+        self._recipes: dict[Hashable, Recipe] = {}
+        self._attributes = METHODS[config.peft_type].attributes
 
     def run(self) -> None:
         """Inject.
@@ -164,7 +166,8 @@ class Injection:
         if layer is target:  # `update_layer` asks nothing of what it wraps
             while isinstance(module, Auxiliary):
                 module = unwrapped(attributes_of(module, tokens=True))
-        site = Site(module, key, self.config, self._draw, layer, self.versions, found, partial)
+        new = layer is not target
+        site = Site(module, key, self.config, self._draw, layer, new, self.versions, found, partial, self._recipes)
         if self.model.shared:
             share_projections(self.model, self.adapter, site)
         tuned = parameters_at(site)
@@ -199,8 +202,7 @@ class Injection:
         elif self.config.peft_type == "LN_TUNING":
             type = "LNTuningLayer"
         layer = Tuner(target, type, self.config.peft_type, self.adapter)
-        known = LAYERS.get(self.config.peft_type)
-        layer.attributes = known.attributes if known is not None else ()
+        layer.attributes = self._attributes
         layer.parameter = parameter
         layer.feedforward = self.config.peft_type == "IA3" and self._is_feedforward(key)
         return layer

@@ -22,6 +22,7 @@ from adapterlint.peft.opened import OpenedConfig, open_config
 from adapterlint.peft.projections import make_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.tasks import IMPLICIT_HEADS
+from adapterlint.peft.tuner_layers import ELSEWHERE
 from adapterlint.peft.weights import Loaded, load_tensors
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
@@ -59,9 +60,7 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     return loaded
 
 
-# Methods whose adapters share what is not simulated, and methods that are not simulated at all.
-_SHARING = frozenset({"FROD"})
-_UNKNOWN = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
+_SHARING = frozenset({"FROD"})  # methods whose adapters share what is not simulated
 
 
 def _by_module(adapter: Adapter, config: OpenedConfig) -> dict[str, dict[tuple[str, str], Shape]]:
@@ -169,7 +168,7 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 
 
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
-    if config.peft_type in _UNKNOWN or (config.peft_type in _SHARING and len(model.configs) > 1):
+    if config.peft_type in ELSEWHERE or (config.peft_type in _SHARING and len(model.configs) > 1):
         raise Undecided
     if not model.shared and not model.tree.partial:
         make_projections(model, name, config)

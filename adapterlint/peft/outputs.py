@@ -162,7 +162,7 @@ _ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other facto
 def _counted(tuned: Tuned) -> Iterator[tuple[str, str]]:
     """The parameters that the output depends on."""
     params = tuned.params
-    zero = any(a in _ZERO and a in tuned.neutral and p.value == ("initial",) for (a, _), p in params.items())
+    zero = any(key[0] in _ZERO and params[key].value == ("initial",) for key in tuned.neutral)
     for key in params:
         if key[0] != "ranknum" and not (zero and key[0] in ("lora_A", "lora_B", *_ZERO, "lora_embedding_B")):
             yield key
@@ -174,8 +174,8 @@ def _is_dora(tuned: Tuned | None) -> bool:
 
 def is_idle(tuned: Tuned) -> bool:
     """Whether an adapter does nothing on a module: the parameters that count are as they were initialised."""
-    counted = [param for (attribute, _), param in tuned.params.items() if attribute in tuned.neutral]
-    return bool(counted) and all(param.value == ("initial",) for param in counted)
+    params = tuned.params
+    return bool(tuned.neutral) and all(params[key].value == ("initial",) for key in tuned.neutral)
 
 
 def _row_error(layer: TokenLayer) -> str | None:

@@ -15,7 +15,7 @@ from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.preparation import expand_targets, prepare_targets, targets_of
 from adapterlint.peft.refused import Refused, Undecided, check_name
-from adapterlint.peft.tuner_parameters import Site
+from adapterlint.peft.tuner_layers import Site
 from adapterlint.peft.wrappers import unwrapped
 
 

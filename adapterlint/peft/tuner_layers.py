@@ -1,164 +1,108 @@
-"""How PEFT methods build their layers: which kinds of module each one takes, and what it raises for others.
+"""What an adapter gets on a module: the parameters that the catalogue of methods says, or what PEFT raises.
 
-From the dispatchers in `peft/tuners/*/model.py`, 0.15 to 0.21.2. A method without an entry here is not simulated: what
-it puts on a module is then what the adapter's file has.
+Follows the dispatchers in `peft/tuners/*/model.py` and `update_layer` in `peft/tuners/*/layer.py`, 0.15 to 0.21.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-from adapterlint.base.tree import Kind
-from adapterlint.peft import tuner_parameters as parameters
-from adapterlint.peft.later_parameters import later
-from adapterlint.peft.modules import Param
+from adapterlint.base.tree import Kind, Shape
+from adapterlint.peft.inits import changes_base_on_loading
+from adapterlint.peft.matching import matching_keys
+from adapterlint.peft.methods import METHODS, Method
+from adapterlint.peft.methods.expected import form_on, ground_on, made_on
+from adapterlint.peft.methods.method import ATTENTION, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
+from adapterlint.peft.methods.shapes import AREA, Ground
+from adapterlint.peft.modules import Module, Param, Value, walk
+from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
-from adapterlint.peft.tuner_parameters import CONVOLUTIONS, Site
-from adapterlint.peft.wrappers import Auxiliary, Tuned
+from adapterlint.peft.releases import in_range
+from adapterlint.peft.versions import Versions
+from adapterlint.peft.wrappers import Auxiliary, Tuned, Tuner
 
-LINEAR, GPT2, EMBEDDING = Kind.LINEAR, Kind.GPT2_CONV1D, Kind.EMBEDDING
-CONV1D, CONV2D, CONV3D = CONVOLUTIONS
+AS_IN_FILE = frozenset({"ADAMSS", "FROD", "GLORA", "TINYLORA", "UNILORA", "VBLORA"})
+"""Types whose parameters are taken to be what the adapter's file has."""
+ELSEWHERE = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
+"""Types that put something else into a model than layers around its targets, which is not simulated."""
+TRAITS = (
+    *("r", "lora_alpha", "alpha", "use_rslora", "use_dora", "use_qalora", "use_bdlora", "kasa_config", "init_r"),
+    *("alora_invocation_tokens", "d_initial", "coft", "eps", "block_share", "use_cayley_neumann", "apply_GS"),
+    *("variant", "group_size", "block_size", "scaling", "mini_r", "act_fn", "random_loc_seed", "delora_lambda"),
+    *("waveft_scaling", "psoft_alpha", "fan_in_fan_out", "init_weights", "randlora_alpha"),
+)
+"""Values of a config that the output depends on, whatever the method."""
+# Fused experts with the inputs before the outputs (`use_experts_implementation(is_transposed=True)`, transformers 5).
+_TURNED_EXPERTS = frozenset({"AriaExperts", "GptOssExperts", "OpenAIPrivacyFilterExperts"})
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """How a method builds its layers.
+class Recipe:
+    """What modules get that are alike.
 
     Args:
-        kinds: Kind of module -> first release that takes it.
-        error: What it raises for other modules: (first release, class of the error), newest first; nothing if it passes
-            over them.
-        attributes: What holds the parameters of all adapters: (attribute, its class), in the order of the layer.
-        parameters: Gives the parameters of one adapter.
+        parameters: (Attribute, rest of the name), shape, and whether there are random numbers in it.
+        neutral: Which of them leave the adapter without effect as they begin.
+        traits: Whatever else the output depends on.
+        problem: The class of the error that a forward pass gives.
     """
 
-    kinds: Mapping[Kind, tuple[int, int]]
-    error: tuple[tuple[tuple[int, int], str], ...]
-    attributes: tuple[tuple[str, str], ...]
-    parameters: Callable[[Site], Tuned]
+    parameters: tuple[tuple[tuple[str, str], Shape | None, bool], ...]
+    neutral: frozenset[tuple[str, str]]
+    traits: Hashable
+    problem: str | None
 
 
-_V = ((0, 0), "ValueError")
-_LORA_ATTRIBUTES = (
-    ("lora_dropout", "ModuleDict"),
-    ("lora_A", "ModuleDict"),
-    ("lora_B", "ModuleDict"),
-    ("lora_embedding_A", "ParameterDict"),
-    ("lora_embedding_B", "ParameterDict"),
-    ("lora_magnitude_vector", "ModuleDict"),
-)
-_ADALORA_ATTRIBUTES = (
-    ("lora_dropout", "ModuleDict"),
-    ("lora_A", "ParameterDict"),
-    ("lora_B", "ParameterDict"),
-    ("lora_embedding_A", "ParameterDict"),
-    ("lora_embedding_B", "ParameterDict"),
-    ("lora_magnitude_vector", "ModuleDict"),
-    ("lora_E", "ParameterDict"),
-    ("ranknum", "ParameterDict"),
-)
-_ALWAYS = (0, 0)
-_ANY = dict.fromkeys(Kind, _ALWAYS)
-_LINEARS, _BOTH = {LINEAR: _ALWAYS}, {LINEAR: _ALWAYS, GPT2: _ALWAYS}
-_TYPE_ERROR = ((_ALWAYS, "TypeError"),)
-_SINCE_20 = (((0, 20), "TypeError"), _V)
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an adapter's parameters are made.
+
+    Args:
+        module: The module of the base.
+        key: Its path, or that of the parameter that is targeted.
+        config: The adapter's config.
+        draw: What random numbers depend on.
+        layer: The layer, which knows what its first adapter decided.
+        new: Whether this adapter is the first one of the layer.
+        in_file: What the adapter's file has for this module: (attribute, rest of the name) -> shape.
+        partial: Whether no more of the base is known than what adapters name.
+        recipes: What was found for modules that are alike.
+    """
+
+    module: Module
+    key: str
+    config: OpenedConfig
+    draw: Value
+    layer: Tuner
+    new: bool
+    versions: Versions
+    in_file: Mapping[tuple[str, str], Shape]
+    partial: bool
+    recipes: dict[Hashable, Recipe]
+
+    @property
+    def features(self) -> tuple[int | None, int | None]:
+        """Input and output features of a linear layer, `None` where they are not known."""
+        weight = self.module.params.get("weight")
+        shape = weight.shape if weight is not None else None
+        if shape is None or len(shape) < 2:
+            return None, None
+        if self.module.kind in (GPT2, EMBEDDING):
+            return shape[0], shape[1]
+        return shape[1], shape[0]
+
+    @property
+    def release(self) -> str:
+        """The release of PEFT."""
+        return ".".join(map(str, self.versions.peft))
 
 
-def _later(kinds: Mapping[Kind, tuple[int, int]], error: tuple[tuple[tuple[int, int], str], ...], names: str) -> Layer:
-    """A layer whose parameters are in `later_parameters`; a name with a colon is that of a `ModuleDict`."""
-    attributes = [(n.removesuffix(":"), "ModuleDict" if n.endswith(":") else "ParameterDict") for n in names.split()]
-    return Layer(kinds, error, tuple(attributes), later)
-
-
-LAYERS: Mapping[str, Layer] = {
-    "LORA": Layer(
-        {
-            LINEAR: (0, 0),
-            GPT2: (0, 0),
-            EMBEDDING: (0, 0),
-            CONV2D: (0, 0),
-            CONV3D: (0, 14),
-            CONV1D: (0, 15),
-            Kind.ATTENTION: (0, 14),
-        },
-        (_V,),
-        _LORA_ATTRIBUTES,
-        parameters.lora,
-    ),
-    "ADALORA": Layer({LINEAR: (0, 0), GPT2: (0, 0), CONV2D: (0, 20)}, (_V,), _ADALORA_ATTRIBUTES, parameters.adalora),
-    "IA3": Layer(
-        {LINEAR: (0, 0), GPT2: (0, 0), CONV2D: (0, 0), CONV3D: (0, 14)},
-        (_V,),
-        (("ia3_l", "ParameterDict"),),
-        parameters.ia3,
-    ),
-    "LOHA": Layer(
-        {LINEAR: (0, 0), CONV2D: (0, 0), CONV1D: (0, 18)},
-        (((0, 20), "TypeError"), _V),
-        tuple((f"hada_{name}", "ParameterDict") for name in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")),
-        parameters.loha,
-    ),
-    "LOKR": Layer(
-        {LINEAR: (0, 0), CONV2D: (0, 0), CONV1D: (0, 18)},
-        (((0, 20), "TypeError"), _V),
-        tuple((f"lokr_{name}", "ParameterDict") for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")),
-        parameters.lokr,
-    ),
-    "VERA": Layer(
-        {LINEAR: (0, 0), GPT2: (0, 0)},
-        (((0, 20), "TypeError"), _V),
-        (("vera_dropout", "ModuleDict"), ("vera_lambda_b", "ParameterDict"), ("vera_lambda_d", "ParameterDict")),
-        parameters.vera,
-    ),
-    "OFT": Layer(
-        {LINEAR: (0, 0), CONV2D: (0, 0), EMBEDDING: (0, 21)},
-        (((0, 21), "TypeError"), _V),
-        (("oft_R", "ModuleDict"), ("oft_dropout", "ModuleDict")),
-        parameters.oft,
-    ),
-    "BOFT": Layer(
-        {LINEAR: (0, 0), CONV2D: (0, 0)},
-        (((0, 20), "TypeError"), _V),
-        (("boft_dropout", "ModuleDict"), ("boft_R", "ParameterDict"), ("boft_s", "ParameterDict")),
-        parameters.boft,
-    ),
-    "BONE": Layer({LINEAR: (0, 0)}, (_V,), (("bone_block", "ParameterDict"),), parameters.bone),
-    "HRA": Layer(
-        {LINEAR: (0, 0), CONV2D: (0, 0)}, (((0, 20), "TypeError"), _V), (("hra_u", "ParameterDict"),), parameters.hra
-    ),
-    "LN_TUNING": Layer(_ANY, (_V,), (("ln_tuning_layers", "ModuleDict"),), parameters.ln_tuning),
-    "BEFT": _later(_LINEARS, _TYPE_ERROR, "beft_bias"),
-    "C3A": _later(_LINEARS, _SINCE_20, "c3a_kernel"),
-    "DEFT": _later(_BOTH, _TYPE_ERROR, "deft_P deft_R deft_dropout:"),
-    "DELORA": _later(_LINEARS, _SINCE_20, "delora_dropout: delora_A delora_B delora_lambda delora_w_norm"),
-    "FOURIERFT": _later(_BOTH, _SINCE_20, "fourierft_spectrum"),
-    "GRALORA": _later(_BOTH, _SINCE_20, "gralora_dropout: gralora_A gralora_B gralora_A_general: gralora_B_general:"),
-    "HIRA": _later(
-        {**_BOTH, EMBEDDING: (0, 0), **dict.fromkeys(CONVOLUTIONS, (0, 0))},
-        (_V,),
-        "hira_dropout: hira_A hira_B hira_embedding_A hira_embedding_B",
-    ),
-    "LILY": _later(_LINEARS, ((_ALWAYS, "NotImplementedError"),), "lily_A: lily_B: lily_router:"),
-    "MISS": _later(_LINEARS, _SINCE_20, "miss_dropout: miss_block"),
-    "OSF": _later(_LINEARS, (), "osf_svd_params:"),
-    "PEANUT": _later(
-        _LINEARS,
-        ((_ALWAYS, "NotImplementedError"),),
-        "peanut_A: peanut_B: peanut_encoders: peanut_decoders:",
-    ),
-    "POLY": _later(_LINEARS, _SINCE_20, "poly_router: poly_lora_A poly_lora_B"),
-    "PSOFT": _later(_LINEARS, (_V,), "psoft_dropout: psoft_R:"),
-    "PVERA": _later(_BOTH, (_V,), "pvera_dropout: pvera_lambda_b pvera_lambda_d"),
-    "RANDLORA": _later(_BOTH, (_V,), "randlora_dropout: randlora_lambda randlora_gamma"),
-    "ROAD": _later(_LINEARS, (_V,), "road_theta road_alpha"),
-    "SHIRA": _later(_LINEARS, _SINCE_20, "shira_weight"),
-    "SUPERTUNING": _later(
-        _LINEARS, _TYPE_ERROR, "supertuning_values supertuning_lora_A: supertuning_lora_B: supertuning_lora_dropout:"
-    ),
-    "WAVEFT": _later(_BOTH, _SINCE_20, "waveft_spectrum"),
-}
-"""PEFT type -> how it builds its layers."""
+def is_simulated(peft_type: str) -> bool:
+    """Whether what a type puts on modules is known, whatever files have."""
+    return bool(METHODS[peft_type].forms) and peft_type not in AS_IN_FILE | ELSEWHERE
 
 
 def parameters_at(site: Site) -> Tuned | None:
@@ -168,35 +112,31 @@ def parameters_at(site: Site) -> Tuned | None:
         Refused: The method does not take such a module, or not with this config.
         Undecided: What kind of module it is is not known.
     """
-    method = site.config.peft_type
-    layer = LAYERS.get(method)
-    if isinstance(site.module, Auxiliary) and layer is not None and method != "LN_TUNING":
-        _refuse(site, layer)
+    method, kind = METHODS[site.config.peft_type], site.module.kind
+    known, any_kind = is_simulated(method.name), any(one.copies for one in method.forms)
+    if isinstance(site.module, Auxiliary) and known and not any_kind:
+        _refuse(site, method)
         return None
-    if layer is None and site.module.kind is not LINEAR and not site.partial:
+    if not known and kind is not Kind.LINEAR and not site.partial:
         raise Undecided
-    if site.partial or layer is None:
+    if site.partial or not known:
         return _as_in_file(site)
-    if site.layer.parameter:
-        return parameters.lora_parameter(site)
-    kind = site.module.kind
-    if kind is Kind.UNKNOWN and method != "LN_TUNING":
+    parameter = site.layer.parameter
+    if kind is Kind.UNKNOWN and not (any_kind or parameter):
         raise Undecided
-    since = layer.kinds.get(kind)
-    if since is None or since > site.versions.peft:
-        _refuse(site, layer)
+    form = form_on(method.name, PARAMETER if parameter else kind, site.release)
+    if form is None:
+        _refuse(site, method)
         return None
-    if kind in (*CONVOLUTIONS, Kind.ATTENTION) and method not in ("LORA", "LN_TUNING"):
-        raise Undecided  # the shapes of convolutions are known for LoRA only
-    if kind is Kind.ATTENTION:
+    if kind is ATTENTION and not parameter:
         raise Undecided
-    return layer.parameters(site)
+    return _copied(site, form.copies) if form.copies else _made(site, method, form)
 
 
-def _refuse(site: Site, layer: Layer) -> None:
-    if not layer.error:
+def _refuse(site: Site, method: Method) -> None:
+    error = next((name for first, name in method.refuses.items() if in_range(site.release, first, None)), None)
+    if error is None:
         return
-    error = next(name for first, name in layer.error if first <= site.versions.peft)
     text = f"Target module {site.module.type}(...) is not supported."
     wrapped = isinstance(site.module, Auxiliary)  # which is certain, whatever else is known of the base
     raise Refused(error, text, module=site.key, cause="target-unsupported", sure=wrapped)
@@ -207,3 +147,123 @@ def _as_in_file(site: Site) -> Tuned:
     tuned = Tuned({key: Param(shape, ("random", site.draw)) for key, shape in site.in_file.items()}, frozenset())
     tuned.guessed = True
     return tuned
+
+
+def _copied(site: Site, attribute: str) -> Tuned:
+    """A copy of the whole module."""
+    params = {
+        (attribute, f".{path}.{name}" if path else f".{name}"): Param(param.shape, ("initial",))
+        for path, module in walk(site.module, duplicates=True)
+        for name, param in module.state()
+    }
+    return Tuned(params, frozenset(params))
+
+
+def _made(site: Site, method: Method, form: Form) -> Tuned:
+    parameter = site.layer.parameter
+    weight = site.module.params.get(parameter or "weight")
+    shape = weight.shape if weight is not None else None
+    overrides = _overrides(site, method)
+    facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
+    alike = id(form), shape, "bias" in site.module.params, overrides, facts, parameter and site.module.type
+    recipe = site.recipes.get(alike)
+    if recipe is None:
+        values = {**site.config, **dict(overrides)}
+        if parameter:
+            ground = _ground_of_parameter(site, values, shape)
+        else:
+            ground = ground_on(values, site.module.kind, shape, "bias" in site.module.params, facts)
+        recipe = site.recipes[alike] = _recipe(site, method, form, ground)
+    noise, start = ("random", site.draw), ("initial",)
+    params = {place: Param(shape, noise if is_noise else start) for place, shape, is_noise in recipe.parameters}
+    tuned = Tuned(params, recipe.neutral, recipe.traits)
+    tuned.problem = recipe.problem
+    if weight is not None and not parameter and site.module.kind in LINEARS:
+        _take_apart(site, weight, dict(overrides).get("r", site.config.get("r")))
+    return tuned
+
+
+def _overrides(site: Site, method: Method) -> tuple[tuple[str, Any], ...]:
+    """The values that patterns give to the module; the first matching key decides."""
+    found: list[tuple[str, Any]] = []
+    for key, patterns in method.patterns.items():
+        values = site.config.get(patterns)
+        if isinstance(values, dict) and values and (method.patterns_for_all or not site.new):
+            found += [(key, values[pattern]) for pattern in islice(matching_keys(values, site.key), 1)]
+    return tuple(found)
+
+
+_NO_FACTS = frozenset[str]()
+
+
+def _lists_part(site: Site, fact: str) -> bool:
+    """A BD-LoRA setting lists parts of the last component of a name."""
+    outer, _, inner = fact.partition(".")
+    values = site.config.get(outer)
+    names = values.get(inner) if isinstance(values, dict) else None
+    name = site.key.rpartition(".")[2]
+    return isinstance(names, list) and any(isinstance(part, str) and part in name for part in names)
+
+
+_LISTS: Mapping[str, Callable[[Site, str], bool]] = {
+    "feedforward_modules": lambda site, fact: site.layer.feedforward,
+    "use_bdlora.target_modules_bd_a": _lists_part,
+    "use_bdlora.target_modules_bd_b": _lists_part,
+}
+
+
+def _ground_of_parameter(site: Site, values: Mapping[str, Any], shape: Shape | None) -> Ground:
+    """A single parameter: a weight, or those of fused experts (`lora.ParamWrapper`)."""
+    if shape is None:
+        return Ground(values)
+    if len(shape) < 2 and site.versions.peft < (0, 21):  # it is asked for its columns first
+        raise Refused("IndexError", "tuple index out of range", cause="target-parameters")
+    if len(shape) not in (2, 3):
+        text = f"lora.ParamWrapper was initialized with {len(shape)} dimensional Parameter,"
+        raise Refused("ValueError", f"{text} but only 2d and 3d are supported.", cause="target-parameters")
+    experts, first, second = shape if len(shape) == 3 else (1, *shape)
+    turned = site.module.type in _TURNED_EXPERTS and site.versions.transformers >= (5, 0)
+    if len(shape) == 3 and (site.versions.peft < (0, 19) or turned):
+        first, second = second, first
+    return Ground(values, inputs=second, outputs=first, experts=experts)
+
+
+def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
+    r, problem = ground.values.get("r"), None
+    if "r" in method.patterns and not isinstance(r, int):
+        raise Undecided
+    if isinstance(r, int) and r <= 0 and not method.zero_rank:
+        raise Refused("ValueError", f"`r` should be a positive integer value but the value passed is {r}")
+    for demand in form.demands:
+        if not demand.when.of(ground) or demand.holds.of(ground) is not False:
+            continue
+        if not demand.in_forward:
+            text = demand.text.format_map(_Words(ground))
+            raise Refused(demand.error, text, module=site.key, cause=demand.cause)
+        problem = problem or demand.error
+    made = tuple(made_on(form.parameters, ground, site.release))
+    if not all(one.certain for one in made):
+        raise Undecided
+    held = [one for one in made if one.parameter.held]
+    return Recipe(
+        tuple((one.place, one.full_shape, one.begins is Begins.NOISE) for one in held),
+        frozenset(one.place for one in held if one.begins is Begins.IDLE),
+        tuple(str(ground.values.get(key)) for key in TRAITS),
+        problem,
+    )
+
+
+class _Words(dict[str, Any]):
+    """What the text of a demand may name."""
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__(ground.values)
+        self["in_features"], self["out_features"] = ground.inputs, ground.outputs
+        self["features"] = AREA.of(ground) * ground.inputs if ground.inputs is not None else None
+
+
+def _take_apart(site: Site, weight: Param, r: Any) -> None:
+    """Some initialisations of LoRA take the factors out of the weight."""
+    init = site.config.get("init_lora_weights")
+    if site.config.peft_type == "LORA" and changes_base_on_loading(init):
+        weight.value = ("decomposed", weight.value, str(init), r, site.draw if "niter" in str(init) else None)

@@ -16,13 +16,15 @@ class Tuned:
     Args:
         params: (Attribute of the layer, rest of the name) -> parameter: `("lora_A", ".weight")` is
             `lora_A.<adapter>.weight` in the model.
-        neutral: The attributes without effect as long as all their parameters are as they were initialised.
+        neutral: The parameters without effect as long as all of them are as they were initialised.
         traits: Whatever else the output depends on: scaling, variant.
     """
 
     __slots__ = ("guessed", "neutral", "params", "problem", "traits")
 
-    def __init__(self, params: dict[tuple[str, str], Param], neutral: frozenset[str], traits: Hashable = None) -> None:
+    def __init__(
+        self, params: dict[tuple[str, str], Param], neutral: frozenset[tuple[str, str]], traits: Hashable = None
+    ) -> None:
         self.params = params
         self.neutral = neutral
         self.traits = traits

@@ -13,7 +13,7 @@ from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.base import Base, load_base
 from adapterlint.lint.example import safetensors_file
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.tuner_layers import LAYERS
+from adapterlint.peft.tuner_layers import is_simulated as is_known
 from adapterlint.simulation import Simulation, simulate
 from adapterlint.sources.memory import MemoryFolder
 
@@ -129,4 +129,4 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
 def is_simulated(fleet: Mapping[str, Any]) -> bool:
     """Whether all its methods are."""
     types = {str(adapter["config"].get("peft_type")).upper() for adapter in fleet["adapters"].values()}
-    return all(t in LAYERS or t == "TRAINABLE_TOKENS" or t not in METHODS or METHODS[t].prompt_learning for t in types)
+    return all(t not in METHODS or METHODS[t].prompt_learning or is_known(t) for t in types)

@@ -1,0 +1,86 @@
+"""Which parameters a config makes on a target, and of which shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adapterlint.base.tree import Kind
+from adapterlint.base.tree import Shape as Numbers
+from adapterlint.caches import kept
+from adapterlint.peft.methods.catalogue import METHODS
+from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Parameter
+from adapterlint.peft.methods.shapes import Ground, shape_of, size_of
+from adapterlint.peft.releases import in_range
+
+MAX_COUNT = 64  # of parameters that differ in a number only
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A parameter as one target gets it.
+
+    Args:
+        name: Its name behind the path of the module.
+        shape: `None` if not even the number of its dimensions is known; so is each dimension that is not.
+        begins: What it holds as long as nothing is loaded into it.
+        parameter: The entry that says so.
+        ground: What that was evaluated on.
+        certain: Whether there is such a parameter for sure.
+    """
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    begins: Begins
+    parameter: Parameter
+    ground: Ground
+    certain: bool = True
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The attribute of the layer that holds it, and what follows the adapter's name there."""
+        attribute = self.parameter.attribute
+        return attribute, self.parameter.inner or self.name[len(attribute) :]
+
+    @property
+    def full_shape(self) -> Numbers | None:
+        """The shape, if all of it is known."""
+        known = tuple(n for n in self.shape or () if n is not None)
+        return known if self.shape is not None and len(known) == len(self.shape) else None
+
+
+@kept(1024)
+def form_on(peft_type: str, kind: Kind | str, release: str) -> Form | None:
+    """What a type has on a kind of module in a release; `None` if it does not take such modules."""
+    forms = METHODS[peft_type].forms
+    return next((one for one in forms if kind in one.on and in_range(release, one.since, None)), None)
+
+
+def ground_on(
+    values: Mapping[str, Any], kind: Kind | str, weight: Numbers | None, bias: bool | None, facts: frozenset[str]
+) -> Ground:
+    """What terms are evaluated on, for a module with a weight of a shape."""
+    if weight is None or len(weight) < 2:
+        return Ground(values, kernel=None if kind in CONVOLUTIONS else (), bias=bias, facts=facts)
+    first, second, *kernel = weight
+    inputs, outputs = (first, second) if kind in (GPT2, EMBEDDING) else (second, first)
+    return Ground(values, inputs, outputs, tuple(kernel), bias=bias, facts=facts)
+
+
+def made_on(parameters: tuple[Parameter, ...], ground: Ground, release: str) -> Iterator[Made]:
+    """The parameters that there are on some ground."""
+    for one in parameters:
+        there = one.when.of(ground)
+        if (there is not None and not there) or not in_range(release, one.since, one.until):
+            continue
+        shape, begins = shape_of(one.shape, ground), one.begins
+        if begins is Begins.IDLE and not one.idle.of(ground):
+            begins = Begins.NOISE
+        made = Made(one.name, shape, begins, one, ground, there is not None)
+        if one.count is None:
+            yield made
+            continue
+        count = size_of(one.count, ground)
+        for i in range(min(count or 0, MAX_COUNT)):
+            yield replace(made, name=one.name.replace("#", str(i)))

@@ -1,0 +1,178 @@
+"""Entries of the catalogue: LoRA with its variants, and AdaLoRA."""
+
+from __future__ import annotations
+
+from adapterlint.peft.inits import changes_base_on_loading
+from adapterlint.peft.methods.method import (
+    ATTENTION,
+    CONV1D,
+    CONV2D,
+    CONV3D,
+    EMBEDDING,
+    GPT2,
+    LINEAR,
+    LINEARS,
+    PARAMETER,
+    VALUE_ERROR,
+    Begins,
+    Demand,
+    Form,
+    Method,
+    Parameter,
+    Together,
+)
+from adapterlint.peft.methods.shapes import (
+    ALWAYS,
+    AREA,
+    EXPERTS,
+    IN,
+    KERNEL,
+    NEVER,
+    ONES,
+    OUT,
+    UNKNOWN,
+    R,
+    Term,
+    either,
+    given,
+    key,
+    least,
+    listed,
+    not_null,
+    parts,
+    same,
+    says_what,
+)
+
+IDLE, FIXED = Begins.IDLE, Begins.FIXED
+
+# PiSSA, OLoRA and LoftQ take the factors from the weight, which has no more ranks than its smaller side; OLoRA does not
+# turn the weight of a GPT-2 Conv1D before, so that neither factor fits it (`olora_init`).
+_DECOMPOSED = says_what("init_lora_weights", "takes the weight apart", changes_base_on_loading)
+_TURNED = says_what("init_lora_weights", "is olora", lambda init: str(init).lower() == "olora")
+_ZERO = given("init_lora_weights") & ~_DECOMPOSED
+_RANK = either(_DECOMPOSED, least(R, IN, OUT), R)
+_BLOCKS = key("use_bdlora.nblocks")
+_A_INPUTS = either(listed("use_bdlora.target_modules_bd_a"), IN // _BLOCKS, IN)
+_B_RANK = either(listed("use_bdlora.target_modules_bd_b"), R // _BLOCKS, _RANK)
+_BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=FIXED)
+_DORA = given("use_dora")
+_SAMPLES = key("monteclora_config.num_samples")
+_VARIANTS = (
+    Parameter("lora_diag", (R,), when=not_null("kasa_config"), begins=FIXED),
+    Parameter("lora_velora_embed", (parts(IN, key("velora_config.num_groups")),), when=not_null("velora_config")),
+    Parameter("lora_monteclora_sampler.expert_weights", (_SAMPLES,), when=not_null("monteclora_config")),
+    Parameter("lora_monteclora_sampler.expert_weights_prior", (_SAMPLES,), when=not_null("monteclora_config")),
+    Parameter("lora_monteclora_sampler.gaussian_var_prior", (R, R), when=not_null("monteclora_config")),
+    Parameter("lora_monteclora_sampler.std_prior", (R,), when=not_null("monteclora_config")),
+)
+# How many groups a convolution has is not in its weight, but those of one channel each have several.
+_OF_GROUPS = either(IN < 2, UNKNOWN, R)
+_LORA_ON_CONVOLUTION = (
+    Parameter("lora_A.weight", (R, IN, KERNEL)),
+    Parameter("lora_B.weight", (OUT, _OF_GROUPS, ONES), begins=IDLE, idle=_ZERO),
+    _BIAS,
+    Parameter("lora_magnitude_vector", (1, OUT, ONES), when=_DORA, begins=IDLE, idle=_ZERO, inner=".weight"),
+)
+
+_NOT_ON_PARAMETERS = (*("lora_dropout", "fan_in_fan_out", "lora_bias", "use_dora", "velora_config", "kasa_config"),)
+
+
+def _magnitude(since: str = "0.10") -> Parameter:
+    return Parameter("lora_magnitude_vector", (OUT,), when=_DORA, begins=IDLE, idle=_ZERO, inner=".weight", since=since)
+
+
+LORA = Method(
+    name="LORA",
+    prefix="lora_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("lora_A.weight", (_RANK, _A_INPUTS)),
+                Parameter("lora_B.weight", (OUT, _B_RANK), begins=IDLE, idle=_ZERO),
+                _BIAS,
+                _magnitude(),
+                *_VARIANTS,
+            ),
+        ),
+        Form(
+            on=(GPT2,),
+            parameters=(
+                Parameter("lora_A.weight", (_RANK, either(_TURNED, OUT, _A_INPUTS))),
+                Parameter("lora_B.weight", (either(_TURNED, IN, OUT), _B_RANK), begins=IDLE, idle=_ZERO),
+                _BIAS,
+                _magnitude(),
+                *_VARIANTS,
+            ),
+            demands=(Demand(~_TURNED | same(IN, OUT), "RuntimeError", in_forward=True),),
+        ),
+        Form(
+            on=(EMBEDDING,),
+            parameters=(
+                Parameter("lora_embedding_A", (R, IN), begins=IDLE, idle=given("init_lora_weights")),
+                Parameter("lora_embedding_B", (OUT, R)),
+                _magnitude("0.13"),
+            ),
+        ),
+        Form(on=(CONV2D,), parameters=_LORA_ON_CONVOLUTION),
+        Form(on=(CONV3D,), parameters=_LORA_ON_CONVOLUTION, since="0.14"),
+        Form(on=(CONV1D,), parameters=_LORA_ON_CONVOLUTION, since="0.15"),
+        Form(  # the projection of the inputs; that of the outputs is a linear layer below
+            on=(ATTENTION,),
+            parameters=(
+                Parameter("lora_A.weight", (R, OUT)),
+                Parameter("lora_B.weight", (3 * OUT, R), begins=IDLE, idle=_ZERO),
+            ),
+            since="0.14",
+        ),
+        Form(
+            on=(PARAMETER,),
+            parameters=(
+                Parameter("lora_A.weight", (R * EXPERTS, IN)),
+                Parameter("lora_B.weight", (OUT, R * EXPERTS), begins=IDLE, idle=_ZERO),
+            ),
+            since="0.17",
+            demands=tuple(
+                Demand(~given(key), text=f"lora.ParamWrapper does not work with {key}.", cause="target-parameters")
+                for key in _NOT_ON_PARAMETERS
+            ),
+        ),
+    ),
+    refuses=VALUE_ERROR,
+    patterns={"r": "rank_pattern", "lora_alpha": "alpha_pattern"},
+    facts=("use_bdlora.target_modules_bd_a", "use_bdlora.target_modules_bd_b"),
+    together=Together.ORDER,
+    in_order=given("use_dora"),
+    mixed=True,
+    mixed_first=True,
+    mixed_batch=True,
+    hot_swaps=True,
+    has_bias=True,
+    containers="lora_dropout: lora_A: lora_B: lora_embedding_A lora_embedding_B lora_magnitude_vector:",
+)
+
+
+def _adalora(inputs: Term) -> tuple[Parameter, ...]:
+    r = key("init_r")
+    return (
+        Parameter("lora_A", (r, inputs)),
+        Parameter("lora_B", (OUT, r)),
+        Parameter("lora_E", (r, 1), begins=IDLE, idle=ALWAYS),
+        Parameter("ranknum", (1,), begins=FIXED, saved=NEVER),
+    )
+
+
+ADALORA = Method(
+    name="ADALORA",
+    prefix="lora_",
+    forms=(
+        Form(on=LINEARS, parameters=_adalora(IN)),
+        Form(on=(CONV2D,), parameters=_adalora(IN * AREA), since="0.20"),
+    ),
+    refuses=VALUE_ERROR,
+    mixed=True,
+    mixed_first=True,
+    has_bias=True,
+    containers="lora_dropout: lora_A lora_B lora_embedding_A lora_embedding_B lora_magnitude_vector: lora_E ranknum",
+)

@@ -1,0 +1,313 @@
+"""Entries of the catalogue: methods whose update is a product of thin factors, other than LoRA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from adapterlint.peft.methods.method import (
+    CONVOLUTIONS,
+    EMBEDDING,
+    LINEAR,
+    LINEARS,
+    TYPE_ERROR_SINCE_20,
+    VALUE_ERROR,
+    Begins,
+    Demand,
+    Form,
+    Method,
+    Parameter,
+)
+from adapterlint.peft.methods.shapes import (
+    ALWAYS,
+    BIASED,
+    IN,
+    KERNEL,
+    ONES,
+    OUT,
+    UNKNOWN,
+    R,
+    Shape,
+    Term,
+    divides,
+    either,
+    given,
+    key,
+    least,
+    says,
+)
+
+IDLE, FIXED = Begins.IDLE, Begins.FIXED
+
+HIRA = Method(
+    name="HIRA",
+    since="0.20",
+    prefix="hira_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(Parameter("hira_A", (R, IN)), Parameter("hira_B", (OUT, R), begins=IDLE)),
+        ),
+        Form(
+            on=(EMBEDDING,),
+            parameters=(
+                Parameter("hira_embedding_A", (R, IN)),
+                Parameter("hira_embedding_B", (OUT, R), begins=IDLE),
+            ),
+        ),
+        Form(
+            on=CONVOLUTIONS,
+            parameters=(Parameter("hira_A", (R, IN, KERNEL)), Parameter("hira_B", (OUT, R, ONES), begins=IDLE)),
+        ),
+    ),
+    refuses=VALUE_ERROR,
+    patterns={"r": "rank_pattern"},
+    patterns_for_all=False,
+)
+
+DELORA = Method(
+    name="DELORA",
+    since="0.18",
+    prefix="delora_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("delora_A", (R, IN)),
+                Parameter("delora_B", (OUT, R), begins=IDLE),
+                Parameter("delora_lambda", (1,), begins=FIXED),
+                Parameter("delora_w_norm", (IN,), begins=FIXED),
+            ),
+        ),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    patterns={"r": "rank_pattern"},
+    has_bias=True,
+)
+
+_DEFT_RANK = least(R, OUT)
+_REPLACES = given("init_weights") & ~given("para")
+
+DEFT = Method(
+    name="DEFT",
+    since="0.20",
+    prefix="deft_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("deft_P", (OUT, _DEFT_RANK), begins=IDLE, idle=_REPLACES),
+                Parameter("deft_R", (_DEFT_RANK, IN), when=~given("para"), begins=IDLE, idle=_REPLACES),
+            ),
+        ),
+    ),
+    refuses={"0.20": "TypeError"},
+    has_bias=True,
+)
+
+_K = key("gralora_k")
+_HYBRID = key("hybrid_r")
+
+GRALORA = Method(
+    name="GRALORA",
+    since="0.19",
+    prefix="gralora_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("gralora_A", (_K, IN // _K, R)),
+                Parameter("gralora_B", (_K, R, OUT // _K), begins=IDLE),
+                Parameter("gralora_A_general.weight", (_HYBRID, IN), when=given("hybrid_r")),
+                Parameter("gralora_B_general.weight", (OUT, _HYBRID), when=given("hybrid_r"), begins=IDLE),
+            ),
+            demands=(
+                Demand(
+                    divides(_K, IN),
+                    text="in_features should be divisible by gralora_k, but got {in_features} and {gralora_k}",
+                ),
+                Demand(
+                    divides(_K, OUT),
+                    text="out_features should be divisible by gralora_k, but got {out_features} and {gralora_k}",
+                ),
+            ),
+        ),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    has_bias=True,
+)
+
+LILY = Method(
+    name="LILY",
+    since="0.19",
+    prefix="lily_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("lily_A.weight", (R, IN)),
+                Parameter("lily_B.weight", (R * key("num_B"), OUT), begins=IDLE),
+                Parameter("lily_router.weight", (key("num_B"), R)),
+            ),
+        ),
+    ),
+    refuses={"0.10": "NotImplementedError"},
+    merges=False,
+)
+
+PEANUT = Method(  # both factors are on the outputs of the module that they follow
+    name="PEANUT",
+    since="0.19",
+    prefix="peanut_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("peanut_A.weight", (R, OUT)),
+                Parameter("peanut_B.weight", (OUT, R), begins=IDLE),
+                Parameter("peanut_encoders.#.weight", (R, R), count=key("depth")),
+                Parameter("peanut_decoders.#.weight", (R, R), count=key("depth")),
+            ),
+        ),
+    ),
+    refuses={"0.10": "NotImplementedError"},
+)
+
+_SKILLS, _SPLITS = key("n_skills"), key("n_splits")
+
+POLY = Method(
+    name="POLY",
+    prefix="poly_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("poly_lora_A", (_SPLITS, _SKILLS, IN // _SPLITS, R)),
+                Parameter("poly_lora_B", (_SPLITS, _SKILLS, R, OUT // _SPLITS), begins=IDLE),
+                Parameter("poly_router.module_logits", (key("n_tasks"), _SPLITS * _SKILLS)),
+            ),
+        ),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    containers="poly_router: poly_lora_A poly_lora_B",
+)
+
+MISS = Method(
+    name="MISS",
+    since="0.17",
+    prefix="miss_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter(
+                    "miss_block",
+                    (R, either(says("init_weights", "mini"), key("mini_r"), OUT)),
+                    when=~says("init_weights", "bat"),
+                    begins=IDLE,
+                ),
+                Parameter("miss_block", (OUT // R, R, R), when=says("init_weights", "bat"), begins=IDLE),
+            ),
+            demands=(
+                Demand(
+                    divides(R, IN) & divides(R, OUT),
+                    text="The weight matrix must be fully divisible into [r, r] blocks.",
+                    when=says("init_weights", "bat"),
+                ),
+                Demand(
+                    divides(key("mini_r"), OUT),
+                    text="mini_r is divided along the out_features dimension. For optimal performance and "
+                    "implementation simplicity,it is recommended that out_features be divisible by mini_r.",
+                    when=says("init_weights", "mini"),
+                ),
+            ),
+        ),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    has_bias=True,
+)
+
+BONE = Method(
+    name="BONE",
+    since="0.14",
+    until="0.18",
+    prefix="bone_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("bone_block", (R, OUT), when=~says("init_weights", "bat"), begins=IDLE),
+                Parameter("bone_block", (OUT // R, R, R), when=says("init_weights", "bat"), begins=IDLE),
+            ),
+            demands=(
+                Demand(
+                    divides(R, IN) & divides(R, OUT),
+                    text="The weight matrix must be fully divisible into [r, r] blocks.",
+                    when=says("init_weights", "bat"),
+                ),
+            ),
+        ),
+    ),
+    refuses=VALUE_ERROR,
+    has_bias=True,
+    containers="bone_block",
+)
+
+
+def _glora(
+    setting: str, letters: str, kinds: Mapping[str, Mapping[str, Shape]], empty: Shape, has: Term = ALWAYS
+) -> Iterator[Parameter]:
+    """Paths of one setting, which says of what kind they are; one that is none of these is empty."""
+    for letter in letters:
+        for kind, sizes in kinds.items():
+            for name, shape in sizes.items():
+                begins = Begins.NOISE if name == "Xu" else IDLE
+                yield Parameter(f"glora_{letter}.{name}", shape, when=says(setting, kind) & has, begins=begins)
+        yield Parameter(f"glora_{letter}.zeros", empty, when=~(says(setting, *kinds) & has), begins=FIXED)
+
+
+GLORA = Method(  # W + W A + B beside b + b D + E + W C, where the module has a bias b
+    name="GLORA",
+    since="0.20",
+    prefix="glora_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                *_glora(
+                    "config_A_B",
+                    "AB",
+                    {"lora": {"Xd": (OUT, R), "Xu": (R, IN)}, "vector": {"X": (OUT, 1)}, "constant": {"X": (1,)}},
+                    (OUT, IN),
+                ),
+                *_glora(
+                    "config_C",
+                    "C",
+                    {"lora": {"Xd": (IN, R), "Xu": (R, 1)}, "vector": {"X": (IN, 1)}},
+                    (IN, 1),
+                    BIASED,
+                ),
+                *_glora("config_D_E", "DE", {"vector": {"X": (OUT,)}, "constant": {"X": (1,)}}, (OUT,), BIASED),
+            ),
+        ),
+    ),
+    refuses={"0.20": "ValueError"},
+    mixed_batch=True,
+    has_bias=True,
+)
+
+ADAMSS = Method(  # how many subspaces a weight has, and of which size, comes out of clustering it
+    name="ADAMSS",
+    since="0.19",
+    prefix="adamss_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("adamss_A.#", (UNKNOWN, R), count=UNKNOWN),
+                Parameter("adamss_B.#", (UNKNOWN, UNKNOWN), count=UNKNOWN, begins=IDLE),
+                Parameter("adamss_newB", (R, either(BIASED, IN + 1, IN)), begins=FIXED),
+            ),
+        ),
+    ),
+    refuses={"0.19": "TypeError"},
+)

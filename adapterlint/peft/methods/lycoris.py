@@ -1,0 +1,118 @@
+"""Entries of the catalogue: LoHa and LoKr, products of Hadamard and Kronecker."""
+
+from __future__ import annotations
+
+from adapterlint.peft.methods.method import (
+    CONV1D,
+    CONV2D,
+    LINEAR,
+    TYPE_ERROR_SINCE_20,
+    Begins,
+    Form,
+    Method,
+    Parameter,
+)
+from adapterlint.peft.methods.shapes import (
+    AREA,
+    IN,
+    KERNEL,
+    OUT,
+    R,
+    Shape,
+    Term,
+    either,
+    function,
+    given,
+    key,
+    most,
+    says,
+)
+
+IDLE = Begins.IDLE
+
+# LyCORIS: a convolution keeps its kernel apart only where the config asks for it and it has more than one element.
+_KERNEL_APART = given("use_effective_conv2d") & (AREA > 1)
+
+
+def _loha(kernel: Shape) -> tuple[Parameter, ...]:
+    left = (either(_KERNEL_APART, R, OUT), either(_KERNEL_APART, OUT, R))
+    right = (R, either(_KERNEL_APART, IN, IN * AREA))
+    return (
+        Parameter("hada_w1_a", left),
+        Parameter("hada_w1_b", right),
+        Parameter("hada_w2_a", left),
+        Parameter("hada_w2_b", right, begins=IDLE),
+        Parameter("hada_t1", (R, R, *kernel), when=_KERNEL_APART),
+        Parameter("hada_t2", (R, R, *kernel), when=_KERNEL_APART),
+    )
+
+
+LOHA = Method(
+    name="LOHA",
+    prefix="hada_",
+    forms=(
+        Form(on=(LINEAR, CONV2D), parameters=_loha((KERNEL,))),
+        Form(on=(CONV1D,), parameters=_loha((KERNEL, 1)), since="0.18"),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    patterns={"r": "rank_pattern", "alpha": "alpha_pattern"},
+    mixed=True,
+    mixed_first=True,
+    containers="hada_w1_a hada_w1_b hada_w2_a hada_w2_b hada_t1 hada_t2",
+)
+
+
+def factors(dimension: int, factor: int) -> tuple[int, int]:
+    """LoKr's `factorization`: two factors as near to each other as `factor` allows, the smaller one first."""
+    if factor > 0 and dimension % factor == 0:
+        return factor, dimension // factor
+    limit = dimension if factor == -1 else factor
+    small, large = 1, dimension
+    while small < large:
+        new = next(n for n in range(small + 1, dimension + 1) if dimension % n == 0)
+        if new + dimension // new > small + large or new > limit:
+            break
+        small, large = new, dimension // new
+    return (small, large) if small <= large else (large, small)
+
+
+def _split(features: Term) -> tuple[Term, Term]:
+    """The two sizes that LoKr makes of one: the delta is the Kronecker product of `w1` and `w2`."""
+    arguments = features, key("decompose_factor")
+    return (
+        function("factor", lambda n, factor: factors(n, factor)[0], *arguments),
+        function("cofactor", lambda n, factor: factors(n, factor)[1], *arguments),
+    )
+
+
+def _lokr(kernel: Shape) -> tuple[Parameter, ...]:
+    (left, right), (above, below) = _split(OUT), _split(IN)
+    split_first = given("decompose_both") & (most(left, above) > R * 2)
+    split = most(right, below) > R * 2
+    first, second = given("init_weights") & ~says("init_weights", "lycoris"), says("init_weights", "lycoris")
+    outputs = (either(_KERNEL_APART, R, right), either(_KERNEL_APART, right, R))
+    inputs = (R, either(_KERNEL_APART, below, below * AREA))
+    return (
+        Parameter("lokr_w1", (left, above), when=~split_first, begins=IDLE, idle=first),
+        Parameter("lokr_w1_a", (left, R), when=split_first, begins=IDLE, idle=first),
+        Parameter("lokr_w1_b", (R, above), when=split_first),
+        Parameter("lokr_w2", (right, below, KERNEL), when=~split, begins=IDLE, idle=second),
+        Parameter("lokr_w2_a", outputs, when=split),
+        Parameter("lokr_w2_b", inputs, when=split, begins=IDLE, idle=second),
+        Parameter("lokr_t2", (R, R, *kernel), when=split & _KERNEL_APART),
+    )
+
+
+LOKR = Method(
+    name="LOKR",
+    prefix="lokr_",
+    forms=(
+        Form(on=(LINEAR, CONV2D), parameters=_lokr((KERNEL,))),
+        Form(on=(CONV1D,), parameters=_lokr((KERNEL, 1)), since="0.18"),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    patterns={"r": "rank_pattern", "alpha": "alpha_pattern"},
+    mixed=True,
+    mixed_first=True,
+    containers="lokr_w1 lokr_w1_a lokr_w1_b lokr_w2 lokr_w2_a lokr_w2_b lokr_t2",
+)

@@ -1,0 +1,194 @@
+"""What an entry of the catalogue of PEFT types says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from adapterlint.base.tree import Kind
+from adapterlint.peft.methods.shapes import ALWAYS, Shape, Term, given
+from adapterlint.peft.releases import in_range
+
+OLDEST = "0.10"  # or older
+PARAMETER = "nn.Parameter"  # a single parameter that `target_parameters` names, in place of a kind of module
+
+LINEAR, GPT2, EMBEDDING, ATTENTION = Kind.LINEAR, Kind.GPT2_CONV1D, Kind.EMBEDDING, Kind.ATTENTION
+CONV1D, CONV2D, CONV3D = Kind.CONV1D, Kind.CONV2D, Kind.CONV3D
+LINEARS = (LINEAR, GPT2)
+CONVOLUTIONS = (CONV1D, CONV2D, CONV3D)
+EVERY_KIND = tuple(Kind)
+
+VALUE_ERROR = {OLDEST: "ValueError"}
+TYPE_ERROR_SINCE_20 = {"0.20": "TypeError", OLDEST: "ValueError"}
+
+
+class Begins(StrEnum):
+    """What a parameter holds before it is trained, or where a file lacks it."""
+
+    IDLE = "idle"  # what leaves the adapter without effect, unless the config asks for another start
+    FIXED = "fixed"  # the same numbers each time: they come from the config and the base
+    NOISE = "noise"  # random numbers, other ones each time
+
+
+class Together(StrEnum):
+    """What several adapters of a type do that are active at once and tune the same module."""
+
+    SUM = "sum"  # they add up, whatever their order
+    ORDER = "order"  # each works on what the one before gives
+    FIRST = "first"  # the first one counts alone
+    ONE = "one"  # PEFT refuses more than one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameter:
+    """A parameter that an adapter has on each of its targets, or once at the top.
+
+    Args:
+        name: As it stands in a file behind the path of the module: `lora_A.weight`. In the model the adapter's name
+            follows its first part. A `#` stands for numbers from 0 on.
+        shape: Its dimensions.
+        when: On which condition there is such a parameter.
+        begins: What it holds as long as nothing is loaded into it.
+        idle: On which condition it really begins without effect, if it does so by default.
+        saved: On which condition it is in a file; of what is never there, no file lacks it.
+        since: First release with it.
+        until: Last release with it.
+        count: How many of them there are, for a name with `#`.
+        held: Whether it is in the model too, and not in files alone.
+        inner: What follows the adapter's name in the model, where a file has nothing.
+    """
+
+    name: str
+    shape: Shape
+    when: Term = ALWAYS
+    begins: Begins = Begins.NOISE
+    idle: Term = field(default_factory=lambda: given("init_weights"))
+    saved: Term = ALWAYS
+    since: str = OLDEST
+    until: str | None = None
+    count: Term | None = None
+    held: bool = True
+    inner: str = ""
+
+    @property
+    def attribute(self) -> str:
+        """The attribute of the layer that holds it for each adapter."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """What PEFT demands of a config and a target together.
+
+    Args:
+        holds: What has to be true.
+        error: The class of the error if it is not.
+        text: Its text; `{key}` stands for a value of the config, `{in_features}` and `{out_features}` for sizes.
+        when: On which condition it is asked.
+        in_forward: Whether it is a forward pass that raises, not the building of the layer.
+        cause: What kind of refusal it is, as `adapterlint.peft.events` has them.
+    """
+
+    holds: Term
+    error: str = "ValueError"
+    text: str = ""
+    when: Term = ALWAYS
+    in_forward: bool = False
+    cause: str = "block-size"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """The parameters that a type has on some kinds of modules.
+
+    Args:
+        on: The kinds, or `PARAMETER`.
+        parameters: What an adapter has on each of them.
+        since: First release that takes them.
+        copies: The attribute that holds a copy of the whole module, if that is what is trained.
+        demands: What a config and a target have to fit in.
+    """
+
+    on: tuple[Kind | str, ...]
+    parameters: tuple[Parameter, ...]
+    since: str = OLDEST
+    copies: str = ""
+    demands: tuple[Demand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Method:
+    """One PEFT type, as it stands in the `peft_type` of a config.
+
+    Args:
+        name: The value of `PeftType`; PEFT compares it with case.
+        since: First release line with the type; `"0.10"` means 0.10 or older.
+        until: Last release line with it; `None` if the newest one still has it.
+        prefix: What the names of its parameters start with (`PEFT_TYPE_TO_PREFIX_MAPPING`); `None` for prompt
+            learning, whose entry in that mapping names no parameter.
+        title: How its own messages call it, where that is not its name.
+        forms: What an adapter has on its targets; a kind of module that no form names is refused.
+        top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
+        refuses: First release -> class of the error for other kinds of modules, newest release first; empty if PEFT
+            passes over them.
+        patterns: Key -> key with patterns of modules that have another value of it.
+        patterns_for_all: Whether they hold for the first adapter of a module too.
+        zero_rank: Whether PEFT builds layers for an `r` that is not positive.
+        facts: Settings that list modules by name, which have other parameters then.
+        together: What several active adapters do on one module.
+        refusal: For `Together.ONE`: what happens, in a sentence after a colon.
+        in_order: On which condition the order matters, for `Together.ORDER`.
+        mixed: In `COMPATIBLE_TUNER_TYPES` of `peft/tuners/mixed/model.py`.
+        mixed_first: In `PEFT_TYPE_TO_MIXED_MODEL_MAPPING` too, so that `PeftMixedModel.from_pretrained` takes it as
+            the first adapter; equals `mixed` except for OFT.
+        mixed_batch: Whether `adapter_names` gives every row of a batch its own adapter; the others ignore it.
+        merges: Whether it can be merged into the base.
+        hot_swaps: Whether `hotswap_adapter` takes it.
+        prompt_learning: `PeftConfig.is_prompt_learning`: no modules are injected, virtual tokens are.
+        has_modules_to_save: The config class has `modules_to_save` (prompt learning: since 0.17).
+        has_bias: The config class has `bias`, which says which biases of the base are trained and saved; everything
+            else is read as `"none"` (`BaseTuner._mark_only_adapters_as_trainable`).
+        containers: What a layer holds its parameters in, in its own order: names, those of a `ModuleDict` with a colon.
+            PEFT before 0.16 takes them for modules that may be targets; newer types need none.
+    """
+
+    name: str
+    since: str = OLDEST
+    until: str | None = None
+    prefix: str | None = None
+    title: str = ""
+    forms: tuple[Form, ...] = ()
+    top: tuple[Parameter, ...] = ()
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    patterns_for_all: bool = True
+    zero_rank: bool = False
+    facts: tuple[str, ...] = ()
+    together: Together = Together.SUM
+    refusal: str = ""
+    in_order: Term = ALWAYS
+    mixed: bool = False
+    mixed_first: bool = False
+    mixed_batch: bool = False
+    merges: bool = True
+    hot_swaps: bool = False
+    prompt_learning: bool = False
+    has_modules_to_save: bool = True
+    has_bias: bool = False
+    containers: str = ""
+
+    def known_in(self, release: str) -> bool:
+        """Whether PEFT `release` (`"0.18"` or `"0.18.1"`) has the type."""
+        return in_range(release, self.since, self.until)
+
+    @property
+    def attributes(self) -> tuple[tuple[str, str], ...]:
+        """What a layer holds its parameters in: (attribute, its class)."""
+        names = self.containers.split()
+        return tuple((n.removesuffix(":"), "ModuleDict" if n.endswith(":") else "ParameterDict") for n in names)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters that it may have, on any kind of module and at the top, each once."""
+        everywhere = [one for form in self.forms for one in form.parameters]
+        return tuple(dict.fromkeys([*everywhere, *self.top]))

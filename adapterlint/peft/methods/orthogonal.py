@@ -1,0 +1,217 @@
+"""Entries of the catalogue: methods that turn a weight or what goes into it, and that work in its singular vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapterlint.peft.methods.method import (
+    CONV2D,
+    EMBEDDING,
+    LINEAR,
+    TYPE_ERROR_SINCE_20,
+    VALUE_ERROR,
+    Begins,
+    Demand,
+    Form,
+    Method,
+    Parameter,
+    Together,
+)
+from adapterlint.peft.methods.shapes import (
+    ALWAYS,
+    AREA,
+    IN,
+    OUT,
+    R,
+    Shape,
+    Term,
+    divides,
+    either,
+    function,
+    given,
+    key,
+    least,
+    not_null,
+    says,
+    term,
+)
+
+IDLE = Begins.IDLE
+
+
+def nearest_divisor(features: int, wanted: int) -> int:
+    """OFT's `adjust_oft_parameters`: the divisor of the features nearest to what a config asks for."""
+    if wanted <= features and features % wanted == 0:
+        return wanted
+    above = next((n for n in range(wanted, features + 1) if features % n == 0), features)
+    below = next((n for n in range(min(wanted, features), 0, -1) if features % n == 0), 1)
+    return below if wanted - below <= above - wanted else above
+
+
+def _oft(attribute: str, features: Term) -> tuple[Parameter, ...]:
+    """A config gives the size of the blocks or their number, as `r`."""
+    by_size = given("oft_block_size")
+    wanted = function("divisor near", nearest_divisor, features, key("oft_block_size"))
+    count = function("divisor near", nearest_divisor, features, R)
+    blocks = either(given("block_share"), 1, either(by_size, features // wanted, count))
+    size = either(by_size, wanted, features // count)
+    return (
+        Parameter(f"{attribute}.weight", (blocks, size * (size - 1) // 2), begins=IDLE, since="0.16"),
+        Parameter("oft_r", (blocks, size, size), begins=IDLE, until="0.15"),
+        Parameter("oft_s", (OUT, 1), begins=IDLE, until="0.15"),
+    )
+
+
+OFT = Method(
+    name="OFT",
+    prefix="oft_",
+    forms=(
+        Form(on=(LINEAR,), parameters=_oft("oft_R", IN)),
+        Form(on=(CONV2D,), parameters=_oft("oft_R", IN * AREA)),
+        Form(on=(EMBEDDING,), parameters=_oft("oft_embedding_R", OUT), since="0.21"),
+    ),
+    refuses={"0.21": "TypeError", "0.10": "ValueError"},
+    together=Together.ORDER,
+    mixed=True,
+    zero_rank=True,
+    has_bias=True,
+    containers="oft_R: oft_dropout:",
+)
+
+
+def _boft(features: Term, scale: Shape) -> Form:
+    """A config gives the size of the blocks or their number; without its CUDA kernel PEFT makes one butterfly."""
+    size, count = key("boft_block_size"), key("boft_block_num")
+    by_size, by_count = given("boft_block_size"), ~given("boft_block_size")
+    blocks, side = either(by_size, features // size, count), either(by_size, size, features // count)
+    what = "Convolutional kernel dimension" if features is not IN else "in_features"
+    return Form(
+        on=(CONV2D,) if features is not IN else (LINEAR,),
+        parameters=(
+            Parameter("boft_R", (1, blocks, side, side), begins=IDLE),
+            Parameter("boft_s", scale, begins=IDLE),
+        ),
+        demands=(
+            Demand(
+                divides(size, features),
+                text=what + " ({features}) must be divisible by boft_block_size ({boft_block_size})!",
+                when=by_size,
+            ),
+            Demand(
+                divides(count, features),
+                text=what + " ({features}) must be divisible by boft_block_num ({boft_block_num})!",
+                when=by_count,
+            ),
+        ),
+    )
+
+
+BOFT = Method(
+    name="BOFT",
+    since="0.11",
+    prefix="boft_",
+    forms=(_boft(IN, (OUT, 1)), _boft(IN * AREA, (1, OUT))),
+    refuses=TYPE_ERROR_SINCE_20,
+    together=Together.ORDER,
+    has_bias=True,
+    containers="boft_dropout: boft_R boft_s",
+)
+
+# Reflections by pairs of equal vectors undo each other.
+_PAIRS = given("init_weights") & divides(term(2), R)
+
+HRA = Method(
+    name="HRA",
+    since="0.12",
+    prefix="hra_",
+    forms=(Form(on=(LINEAR, CONV2D), parameters=(Parameter("hra_u", (IN * AREA, R), begins=IDLE, idle=_PAIRS),)),),
+    refuses=TYPE_ERROR_SINCE_20,
+    together=Together.ORDER,
+    has_bias=True,
+    containers="hra_u",
+)
+
+PSOFT = Method(
+    name="PSOFT",
+    since="0.19",
+    prefix="psoft_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("psoft_R.weight", (R * (R - 1) // 2,), when=given("psoft_orth"), begins=IDLE),
+                Parameter("psoft_R.weight", (R, R), when=~given("psoft_orth"), begins=IDLE),
+                Parameter("psoft_R.vector_b", (R,), when=given("psoft_mag_b"), begins=IDLE),
+                Parameter("psoft_R.vector_a", (R,), when=given("psoft_mag_a"), begins=IDLE),
+            ),
+            demands=(
+                Demand(
+                    ~(least(IN, OUT) < R),
+                    text="`r` ({r}) must be less than or equal to min(in_features, out_features) ({in_features}, "
+                    "{out_features})",
+                ),
+            ),
+        ),
+    ),
+    refuses=VALUE_ERROR,
+)
+
+_VARIANT = key("variant")
+_ANGLES = function(
+    "angles", lambda n, variant: n * {"road_1": 1, "road_2": 2, "road_4": 4}[variant] // 2, OUT, _VARIANT
+)
+
+ROAD = Method(
+    name="ROAD",
+    since="0.18",
+    prefix="road_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("road_theta", (_ANGLES,), begins=IDLE),
+                Parameter("road_alpha", (_ANGLES,), begins=IDLE),
+            ),
+            demands=(
+                Demand(
+                    divides(key("group_size"), OUT),
+                    text="The out_features of the base layer must be divisible by group_size ({group_size}) when using "
+                    "RoadLayer.",
+                ),
+            ),
+        ),
+    ),
+    refuses=VALUE_ERROR,
+    together=Together.ORDER,
+    in_order=says("variant", "road_2", "road_4"),
+    mixed_batch=True,
+)
+
+
+def _kept(smaller: int, rank: Any) -> int:
+    """OSF's `_resolve_rank`: a share of the ranks, or their number."""
+    count = int(smaller * rank) if isinstance(rank, float) and 0 < rank <= 1 else int(rank)
+    return max(min(count, smaller), 0)
+
+
+_SMALLER = least(IN, OUT)
+_LOW = _SMALLER - either(
+    not_null("effective_rank"), function("kept", _kept, _SMALLER, key("effective_rank")), _SMALLER // 2
+)
+
+OSF = Method(
+    name="OSF",
+    since="0.18",
+    prefix="osf_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("osf_svd_params.U_low", (OUT, _LOW), begins=IDLE, idle=ALWAYS),
+                Parameter("osf_svd_params.S_low", (_LOW,), begins=IDLE, idle=ALWAYS),
+                Parameter("osf_svd_params.V_low", (_LOW, IN), begins=IDLE, idle=ALWAYS),
+            ),
+        ),
+    ),
+    together=Together.FIRST,
+)

@@ -1,0 +1,257 @@
+"""What shapes of parameters are written in: values of a config, sizes of the target, and expressions made of them.
+
+A term is evaluated on a `Ground`, which is what is known of one config and one target, and gives `None` where that does
+not decide. Its text is what one would write for it: that of `R * (R - 1) // 2` is `r * (r - 1) // 2`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_SIZE = 2**48  # elements; a larger dimension is nobody's tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a term is evaluated on.
+
+    Args:
+        values: The config, with the values of its patterns where they match the target.
+        inputs: Input features: columns of a linear layer's weight, rows of an embedding, input channels of a group of
+            a convolution; for what stands at the top, those of the largest target.
+        outputs: Output features, in the same way.
+        kernel: The size of a convolution's kernel; of other modules it has no dimensions.
+        experts: How many weights a targeted parameter holds.
+        bias: Whether the target has a bias.
+        facts: The settings that list the target by its name.
+    """
+
+    values: Mapping[str, Any]
+    inputs: int | None = None
+    outputs: int | None = None
+    kernel: tuple[int, ...] | None = ()
+    experts: int | None = None
+    bias: bool | None = None
+    facts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """An expression; one that is true or false is a condition.
+
+    Args:
+        text: How it is written.
+        of: Gives its value, `None` if that is not known.
+        keys: The keys of the config that it depends on.
+        choice: Of one term or another: the condition, the term if it holds, the term if it does not.
+        simple: Whether it is no more than a value or a size, so that it needs no brackets.
+    """
+
+    text: str
+    of: Callable[[Ground], Any]
+    keys: frozenset[str] = frozenset()
+    choice: tuple[Term, Term, Term] | None = None
+    simple: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __add__(self, other: Term | int) -> Term:
+        return _joined(self, "+", operator.add, other)
+
+    def __sub__(self, other: Term | int) -> Term:
+        return _joined(self, "-", operator.sub, other)
+
+    def __mul__(self, other: Term | int) -> Term:
+        return _joined(self, "*", operator.mul, other)
+
+    def __rmul__(self, other: int) -> Term:
+        return _joined(term(other), "*", operator.mul, self)
+
+    def __floordiv__(self, other: Term | int) -> Term:
+        return _joined(self, "//", operator.floordiv, other)
+
+    def __mod__(self, other: Term | int) -> Term:
+        return _joined(self, "%", operator.mod, other)
+
+    def __lt__(self, other: Term | int) -> Term:
+        return _joined(self, "<", operator.lt, other)
+
+    def __le__(self, other: Term | int) -> Term:
+        return _joined(self, "<=", operator.le, other)
+
+    def __gt__(self, other: Term | int) -> Term:
+        return _joined(self, ">", operator.gt, other)
+
+    def __and__(self, other: Term) -> Term:
+        return _joined(self, "and", lambda a, b: bool(a and b), other)
+
+    def __or__(self, other: Term) -> Term:
+        return _joined(self, "or", lambda a, b: bool(a or b), other)
+
+    def __invert__(self) -> Term:
+        return function("not", operator.not_, self)
+
+
+Shape = tuple[Term | int, ...]
+
+
+def _applied(function: Callable[..., Any], *terms: Term) -> Callable[[Ground], Any]:
+    """Gives what a function makes of terms, if all of them are known and of the type that PEFT means."""
+
+    def of(ground: Ground) -> Any:
+        values = [one.of(ground) for one in terms]
+        if None in values:
+            return None
+        try:
+            return function(*values)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None
+
+    return of
+
+
+def _joined(left: Term, sign: str, function: Callable[..., Any], other: Term | int) -> Term:
+    right = term(other)
+    texts = (one.text if one.simple else f"({one.text})" for one in (left, right))
+    return Term(f" {sign} ".join(texts), _applied(function, left, right), left.keys | right.keys, simple=False)
+
+
+def term(value: Term | int) -> Term:
+    """A number as a term."""
+    return value if isinstance(value, Term) else Term(str(value), lambda ground: value)
+
+
+def size(name: str, attribute: str) -> Term:
+    """A size of the target, which a `Ground` has under another name."""
+    return Term(name, operator.attrgetter(attribute))
+
+
+def key(name: str) -> Term:
+    """The value of a key of the config, or of one inside of that: `velora_config.num_groups`."""
+    outer, _, inner = name.partition(".")
+
+    def nested(ground: Ground) -> Any:
+        value = ground.values.get(outer)
+        return value.get(inner) if isinstance(value, Mapping) else None
+
+    return Term(name, nested if inner else lambda ground: ground.values.get(name), frozenset((outer,)))
+
+
+def function(name: str, function: Callable[..., Any], *arguments: Term | int) -> Term:
+    """A function of terms."""
+    terms = [term(one) for one in arguments]
+    keys = frozenset[str]().union(*(one.keys for one in terms))
+    return Term(f"{name}({', '.join(map(str, terms))})", _applied(function, *terms), keys)
+
+
+def either(condition: Term, yes: Term | int, no: Term | int) -> Term:
+    """One term if a condition holds, another one if not."""
+    then, otherwise = term(yes), term(no)
+
+    def of(ground: Ground) -> Any:
+        decided = condition.of(ground)
+        return None if decided is None else (then if decided else otherwise).of(ground)
+
+    text = f"{then} if {condition} else {otherwise}"
+    choice = condition, then, otherwise
+    return Term(text, of, condition.keys | then.keys | otherwise.keys, choice, simple=False)
+
+
+def least(*terms: Term | int) -> Term:
+    """The smallest of some terms."""
+    return function("min", min, *terms)
+
+
+def most(*terms: Term | int) -> Term:
+    """The largest of some terms."""
+    return function("max", max, *terms)
+
+
+def parts(whole: Term, size: Term) -> Term:
+    """How many parts of a size a whole has, the last one filled up."""
+    return function("ceil", lambda a, b: -(-a // b), whole, size)
+
+
+ALWAYS, NEVER = term(1), term(0)
+R = key("r")
+IN, OUT = size("in_features", "inputs"), size("out_features", "outputs")
+EXPERTS = size("num_experts", "experts")
+BIASED = size("bias", "bias")
+"""The target has a bias."""
+KERNEL = size("kernel_size", "kernel")
+"""All dimensions of a convolution's kernel, as part of a shape."""
+ONES = size("1", "kernel")
+"""A 1 for each dimension of the kernel, as part of a shape."""
+AREA = function("product", math.prod, KERNEL)
+"""How many elements a kernel has; 1 if there is none."""
+UNKNOWN = Term("unknown", lambda ground: None)
+"""A size that neither the config nor the target decides: only training, or the numbers in a weight, do."""
+
+
+def says(name: str, *values: Any) -> Term:
+    """The config has one of some values there."""
+    text = " or ".join(map(repr, values))
+    return says_what(name, f"is {text}", lambda v: any(v == value and type(v) is type(value) for value in values))
+
+
+def says_what(name: str, words: str, test: Callable[[Any], bool]) -> Term:
+    """The config has such a value there, null if it has none."""
+    return Term(f"{name} {words}", lambda ground: test(ground.values.get(name)), frozenset((name,)), simple=False)
+
+
+def given(name: str) -> Term:
+    """The config has something else there than null, false, zero and nothing."""
+    return says_what(name, "is given", bool)
+
+
+def not_null(name: str) -> Term:
+    """The config has a value there."""
+    return says_what(name, "is given", lambda value: value is not None)
+
+
+def listed(name: str) -> Term:
+    """A setting lists the target by its name."""
+    return Term(f"{name} lists it", lambda ground: name in ground.facts, frozenset((name.partition(".")[0],)))
+
+
+def same(left: Term, right: Term | int) -> Term:
+    """Both are the same."""
+    return _joined(left, "==", operator.eq, right)
+
+
+def divides(part: Term, whole: Term) -> Term:
+    """A size goes into another one without a rest."""
+    return same(whole % part, 0)
+
+
+def chosen(wanted: Term, ground: Ground) -> Term:
+    """A term without its alternatives."""
+    while wanted.choice is not None:
+        condition, yes, no = wanted.choice
+        wanted = yes if condition.of(ground) else no
+    return wanted
+
+
+def size_of(wanted: Term | int, ground: Ground) -> int | None:
+    """What a dimension is, if that is known."""
+    value = wanted if isinstance(wanted, int) else wanted.of(ground)
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
+    return value if known else None
+
+
+def shape_of(shape: Shape, ground: Ground) -> tuple[int | None, ...] | None:
+    """What a shape is; `None` if not even the number of dimensions is known."""
+    found: list[int | None] = []
+    for one in shape:
+        if one is KERNEL or one is ONES:
+            if ground.kernel is None:
+                return None
+            found += ground.kernel if one is KERNEL else (1,) * len(ground.kernel)
+        else:
+            found.append(size_of(one, ground))
+    return tuple(found)

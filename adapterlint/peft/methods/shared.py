@@ -1,0 +1,221 @@
+"""Entries of the catalogue: methods whose targets share tensors that an adapter has once, at the top."""
+
+from __future__ import annotations
+
+from adapterlint.peft.methods.method import (
+    EMBEDDING,
+    LINEARS,
+    TYPE_ERROR_SINCE_20,
+    VALUE_ERROR,
+    Begins,
+    Demand,
+    Form,
+    Method,
+    Parameter,
+)
+from adapterlint.peft.methods.shapes import (
+    IN,
+    OUT,
+    UNKNOWN,
+    R,
+    divides,
+    function,
+    given,
+    key,
+    least,
+    most,
+    parts,
+    says,
+)
+
+IDLE, FIXED = Begins.IDLE, Begins.FIXED
+_SAVED = given("save_projection")
+
+VERA = Method(
+    name="VERA",
+    since="0.11",
+    prefix="vera_lambda_",
+    title="VeRA",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("vera_lambda_b", (OUT,), begins=IDLE),
+                Parameter("vera_lambda_d", (R,), begins=FIXED),
+            ),
+        ),
+    ),
+    top=(
+        Parameter("vera_A", (R, IN), begins=FIXED, saved=_SAVED),
+        Parameter("vera_B", (OUT, R), begins=FIXED, saved=_SAVED),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    has_bias=True,
+    containers="vera_dropout: vera_lambda_b vera_lambda_d",
+)
+
+PVERA = Method(
+    name="PVERA",
+    since="0.19",
+    prefix="pvera_lambda_",
+    title="PVeRA",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("pvera_lambda_b", (OUT,), begins=IDLE),
+                Parameter("pvera_lambda_d", (2 * R,), begins=FIXED),
+            ),
+        ),
+    ),
+    top=(
+        Parameter("pvera_A", (2 * R, IN), begins=FIXED, saved=_SAVED),
+        Parameter("pvera_B", (OUT, R), begins=FIXED, saved=_SAVED),
+    ),
+    refuses=VALUE_ERROR,
+    has_bias=True,
+)
+
+_SMALLER = least(IN, OUT)
+_BASES = parts(_SMALLER, R)
+
+RANDLORA = Method(
+    name="RANDLORA",
+    since="0.16",
+    prefix="randlora_",
+    title="RandLora",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("randlora_lambda", (R, _BASES), begins=IDLE),
+                Parameter("randlora_gamma", (_BASES, _SMALLER), begins=FIXED),
+            ),
+        ),
+    ),
+    top=(
+        Parameter("randlora_A", (R, 1, _SMALLER), begins=FIXED, saved=_SAVED),
+        Parameter("randlora_B", (most(IN, OUT), _BASES, R), begins=FIXED, saved=_SAVED),
+    ),
+    refuses=VALUE_ERROR,
+    has_bias=True,
+)
+
+_LENGTH, _VECTORS, _TOP_K = key("vector_length"), key("num_vectors"), key("topk")
+_ONLY_TOP = given("save_only_topk_weights")
+
+VBLORA = Method(
+    name="VBLORA",
+    since="0.13",
+    prefix="vblora_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("vblora_logits_A", (R, IN // _LENGTH, _VECTORS), saved=~_ONLY_TOP),
+                Parameter("vblora_logits_B", (OUT // _LENGTH, R, _VECTORS), saved=~_ONLY_TOP),
+                Parameter("vblora_logits_A_topk_indices", (R, IN // _LENGTH, _TOP_K), when=_ONLY_TOP, held=False),
+                Parameter("vblora_logits_A_topk_weights", (R, IN // _LENGTH, _TOP_K - 1), when=_ONLY_TOP, held=False),
+                Parameter("vblora_logits_B_topk_indices", (OUT // _LENGTH, R, _TOP_K), when=_ONLY_TOP, held=False),
+                Parameter("vblora_logits_B_topk_weights", (OUT // _LENGTH, R, _TOP_K - 1), when=_ONLY_TOP, held=False),
+            ),
+            demands=(
+                Demand(
+                    divides(_LENGTH, IN),
+                    text="`in_features` {in_features} must be divisible by `vector_length` {vector_length}",
+                ),
+                Demand(
+                    divides(_LENGTH, OUT),
+                    text="`out_features` {out_features} must be divisible by `vector_length` {vector_length}",
+                ),
+            ),
+        ),
+    ),
+    top=(Parameter("vblora_vector_bank", (_VECTORS, _LENGTH)),),
+    refuses=TYPE_ERROR_SINCE_20,
+    has_bias=True,
+    containers="vblora_logits_A vblora_logits_B vblora_dropout:",
+)
+
+_INDICES = given("save_indices")
+
+UNILORA = Method(
+    name="UNILORA",
+    since="0.20",
+    prefix="unilora_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("unilora_indices_A", (R, IN), when=_INDICES, begins=FIXED),
+                Parameter("unilora_indices_B", (OUT, R), when=_INDICES, begins=FIXED),
+                Parameter("unilora_scales_A", (R, IN), when=_INDICES, begins=FIXED),
+                Parameter("unilora_scales_B", (OUT, R), when=_INDICES, begins=FIXED),
+            ),
+        ),
+    ),
+    top=(Parameter("unilora_theta_d", (key("theta_d_length"),)),),
+    refuses={"0.20": "TypeError"},
+    has_bias=True,
+)
+
+_CUT = least(R, IN, OUT)
+
+TINYLORA = Method(
+    name="TINYLORA",
+    since="0.19",
+    prefix="tinylora_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("tinylora_A", (_CUT, IN), begins=FIXED),
+                Parameter("tinylora_B", (OUT, _CUT), begins=FIXED),
+                Parameter("tinylora_P", (key("u"), _CUT, _CUT), when=_SAVED, begins=FIXED),
+            ),
+        ),
+        Form(  # rows of an embedding are its outputs here
+            on=(EMBEDDING,),
+            parameters=(
+                Parameter("tinylora_A", (_CUT, OUT), begins=FIXED),
+                Parameter("tinylora_B", (IN, _CUT), begins=FIXED),
+                Parameter("tinylora_P", (key("u"), _CUT, _CUT), when=_SAVED, begins=FIXED),
+            ),
+        ),
+    ),
+    # As many as `weight_tying` leaves of one for each target.
+    top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle=says("init_weights", True), count=UNKNOWN),),
+    refuses=TYPE_ERROR_SINCE_20,
+    has_bias=True,
+)
+
+
+def _off_diagonal(size: int, rate: float) -> int:
+    """How many elements of a square matrix FRoD trains beside its diagonal."""
+    count = min(int(size * size * rate), size * size - size)
+    return max(1, count) if rate > 0 and size > 1 else count
+
+
+_SPARSE = function("off_diagonal", _off_diagonal, IN, key("sparse_rate"))
+
+FROD = Method(  # a category is the last part of a target's name, and has the inputs of its targets
+    name="FROD",
+    since="0.20",
+    prefix="frod_",
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(
+                Parameter("frod_lambda_l", (IN,), begins=FIXED),
+                Parameter("frod_lambda_s_values", (_SPARSE,), begins=FIXED),
+            ),
+        ),
+    ),
+    top=(
+        Parameter("frod_V.*", (UNKNOWN, UNKNOWN), begins=FIXED, saved=_SAVED),
+        Parameter("frod_s_indices.*", (2, UNKNOWN), begins=FIXED, saved=_SAVED),
+        Parameter("frod_s_size.*", (2,), begins=FIXED, saved=_SAVED),
+    ),
+    refuses={"0.20": "TypeError"},
+    has_bias=True,
+)

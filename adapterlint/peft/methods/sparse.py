@@ -1,0 +1,132 @@
+"""Entries of the catalogue: methods that train few numbers of a weight, in its own domain or in that of a transform."""
+
+from __future__ import annotations
+
+from adapterlint.peft.methods.method import (
+    LINEAR,
+    LINEARS,
+    TYPE_ERROR_SINCE_20,
+    Begins,
+    Demand,
+    Form,
+    Method,
+    Parameter,
+    Together,
+)
+from adapterlint.peft.methods.shapes import (
+    IN,
+    OUT,
+    R,
+    divides,
+    function,
+    given,
+    key,
+    not_null,
+    says,
+)
+
+IDLE = Begins.IDLE
+
+
+FOURIERFT = Method(
+    name="FOURIERFT",
+    since="0.12",
+    prefix="fourierft_",
+    forms=(Form(on=LINEARS, parameters=(Parameter("fourierft_spectrum", (key("n_frequency"),), begins=IDLE),)),),
+    refuses=TYPE_ERROR_SINCE_20,
+    patterns={"n_frequency": "n_frequency_pattern"},
+    has_bias=True,
+    containers="fourierft_spectrum",
+)
+
+WAVEFT = Method(
+    name="WAVEFT",
+    since="0.18",
+    prefix="waveft_",
+    forms=(Form(on=LINEARS, parameters=(Parameter("waveft_spectrum", (key("n_frequency"),), begins=IDLE),)),),
+    refuses=TYPE_ERROR_SINCE_20,
+    patterns={"n_frequency": "n_frequency_pattern"},
+    has_bias=True,
+)
+
+_BLOCK = key("block_size")
+
+C3A = Method(
+    name="C3A",
+    since="0.16",
+    prefix="c3a_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter(
+                    "c3a_kernel",
+                    (OUT // _BLOCK, IN // _BLOCK, _BLOCK),
+                    begins=IDLE,
+                    idle=says("init_weights", True),
+                ),
+            ),
+            demands=(
+                Demand(
+                    divides(_BLOCK, IN),
+                    text="The block size should be a factor of the input size. However, the input size is "
+                    "{in_features} and the block size is {block_size}",
+                ),
+                Demand(
+                    divides(_BLOCK, OUT),
+                    text="The block size should be a factor of the output size. However, the output size is "
+                    "{out_features} and the block size is {block_size}",
+                ),
+            ),
+        ),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    patterns={"block_size": "block_size_pattern"},
+    together=Together.ORDER,
+    has_bias=True,
+)
+
+SHIRA = Method(
+    name="SHIRA",
+    since="0.17",
+    prefix="shira_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("shira_weight", (R * (IN + OUT),), begins=IDLE),
+                # No parameter: PEFT takes the indices out of the file by itself, whatever their shape.
+                Parameter("shira_indices", (2, R * (IN + OUT))),
+            ),
+        ),
+    ),
+    refuses=TYPE_ERROR_SINCE_20,
+    mixed=True,
+    mixed_first=True,
+)
+
+_TRAINED = function("trained", lambda i, o, sparsity: int(i * o * (1 - sparsity)), IN, OUT, key("sparsity"))
+
+SUPERTUNING = Method(
+    name="SUPERTUNING",
+    since="0.21",
+    prefix="supertuning_",
+    forms=(
+        Form(
+            on=(LINEAR,),
+            parameters=(
+                Parameter("supertuning_values", (_TRAINED,), begins=IDLE),
+                Parameter("supertuning_indices", (_TRAINED,), when=given("save_precomputed_indices")),
+                Parameter("supertuning_lora_A.weight", (R, IN), when=not_null("r")),
+                Parameter("supertuning_lora_B.weight", (OUT, R), when=not_null("r"), begins=IDLE),
+            ),
+            demands=(
+                Demand(
+                    _TRAINED > 0,
+                    text="sparsity={sparsity} leaves no trainable entries for a weight",
+                ),
+            ),
+        ),
+    ),
+    refuses={"0.21": "TypeError"},
+)

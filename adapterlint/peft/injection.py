@@ -6,7 +6,7 @@ Follows `BaseTuner.inject_adapter` (`peft/tuners/tuners_utils.py`), the `_create
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapterlint.base.tree import Kind
@@ -22,7 +22,7 @@ from adapterlint.peft.preparation import check_config, check_tied, expand_target
 from adapterlint.peft.projections import registered_projections, share_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
-from adapterlint.peft.tuner_layers import Recipe, Site, parameters_at
+from adapterlint.peft.tuner_layers import Site, parameters_at, recipes_of
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner, Whole, attributes_of, unwrapped
 
 _MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
@@ -45,7 +45,6 @@ class Injection:
         self.versions = model.versions
         self._late = late
         self._draw = model.random()
-        self._recipes: dict[Hashable, Recipe] = {}
         self._attributes = METHODS[config.peft_type].attributes
 
     def run(self) -> None:
@@ -65,6 +64,7 @@ class Injection:
         if self.config.get("layer_replication"):
             replicate_layers(self.model, self.config["layer_replication"])
         expand_targets(self.model, self.config)
+        self._recipes = recipes_of(self.config, self.versions)
         modules = self._match()
         parameters = self._inject_parameters() if self.config.get("target_parameters") else False
         for path in self._tied_targets:

@@ -5,12 +5,14 @@ Follows the dispatchers in `peft/tuners/*/model.py` and `update_layer` in `peft/
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from adapterlint.base.tree import Kind, Shape
+from adapterlint.caches import emptied
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
@@ -56,6 +58,28 @@ class Recipe:
     problem: str | None
 
 
+Recipes = dict[Hashable, Recipe]
+MAX_RECIPES = 256  # configs
+_kept: dict[Hashable, Recipes] = emptied({})
+
+
+def recipes_of(config: OpenedConfig, versions: Versions) -> Recipes:
+    """What was found for modules that are alike, of configs that say the same of the parameters."""
+    said = config.peft_type, versions, tuple(str(config.get(key)) for key in _decisive(config.peft_type))
+    if said not in _kept and len(_kept) >= MAX_RECIPES:
+        _kept.clear()
+    return _kept.setdefault(said, {})
+
+
+@functools.cache
+def _decisive(peft_type: str) -> tuple[str, ...]:
+    """The keys of a config that parameters and what is computed with them depend on."""
+    forms = METHODS[peft_type].forms
+    terms = [one for form in forms for parameter in form.parameters for one in parameter.terms()]
+    terms += [one for form in forms for demand in form.demands for one in (demand.when, demand.holds)]
+    return tuple({*TRAITS, *(key for one in terms for key in one.keys)})
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where an adapter's parameters are made.
@@ -69,7 +93,7 @@ class Site:
         new: Whether this adapter is the first one of the layer.
         in_file: What the adapter's file has for this module: (attribute, rest of the name) -> shape.
         partial: Whether no more of the base is known than what adapters name.
-        recipes: What was found for modules that are alike.
+        recipes: What was found for modules that are alike, with this config.
     """
 
     module: Module
@@ -81,7 +105,7 @@ class Site:
     versions: Versions
     in_file: Mapping[tuple[str, str], Shape]
     partial: bool
-    recipes: dict[Hashable, Recipe]
+    recipes: Recipes
 
     @property
     def features(self) -> tuple[int | None, int | None]:
@@ -167,7 +191,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
     alike = id(form), shape, "bias" in site.module.params, overrides, facts, parameter and site.module.type
     recipe = site.recipes.get(alike)
-    if recipe is None:
+    if recipe is None:  # refusals are not kept, since they name the module
         values = {**site.config, **dict(overrides)}
         if parameter:
             ground = _ground_of_parameter(site, values, shape)

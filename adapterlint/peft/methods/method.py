@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -70,6 +70,12 @@ class Parameter:
     count: Term | None = None
     held: bool = True
     inner: str = ""
+
+    def terms(self) -> Iterator[Term]:
+        """Everything that it depends on."""
+        yield from (self.when, self.idle, self.saved, *(one for one in self.shape if isinstance(one, Term)))
+        if self.count is not None:
+            yield self.count
 
     @property
     def attribute(self) -> str:

@@ -149,3 +149,40 @@ def test_the_error_of_an_adapter_that_fits_no_layer_names_all_layers() -> None:
     error = found.left["a"].error
     assert error is not None
     assert [error.text.count(f"layers.{layer}.self_attn.q_proj.lora_A") for layer in range(4)] == [1, 1, 1, 1]
+
+
+def test_one_line_that_lists_what_layers_lack_lists_it_of_all() -> None:
+    """The warning of an adapter whose file has no `lora_B` in any layer."""
+    base = base_of(Patch(base={"num_hidden_layers": 4}))
+    assert base is not None
+    tensors: dict[str, Any] = {"*": DROP}
+    for layer in range(4):
+        tensors[f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_A.weight"] = ("F32", (8, 16))
+    half = Patch(config={"target_modules": ["q_proj"]}, tensors=tensors)
+    found = plan(FleetPatch({"a": half}, base={}).adapters(), base.tree("4.56.2"), Versions.of("0.21.2", "4.56.2"))
+    for warnings in (found.alone["a"].warnings, found.simulated.steps[0].warnings):
+        assert len(warnings) == 1
+        assert [f"layers.{layer}.self_attn.q_proj.lora_B" in warnings[0] for layer in range(4)] == [True] * 4
+
+
+def test_a_pair_that_is_refused_in_a_layer_says_so_of_all_and_as_peft_does() -> None:
+    """PEFT stumbles over the first layer; the modules are those of all."""
+    base = base_of(Patch(base={"num_hidden_layers": 4}))
+    assert base is not None
+    factors: dict[str, Any] = {"A": (8, 16), "B": (16, 8)}
+    modules = [f"base_model.model.model.layers.{n}.self_attn.q_proj" for n in range(4)]
+    tuned = {
+        f"{module}.lora_{factor}.weight": ("F32", shape) for module in modules for factor, shape in factors.items()
+    }
+    saved = {f"{module}.weight": ("F32", (16, 16)) for module in modules}
+    both = {
+        "tuned": Patch(config={"target_modules": ["q_proj"]}, tensors={"*": DROP, **tuned}),
+        "saved": Patch(
+            config={"target_modules": ["v_proj"], "modules_to_save": ["q_proj"]}, tensors={"*": DROP, **saved}
+        ),
+    }
+    fleet = FleetPatch(both, base={}).adapters()
+    found = plan(fleet, base.tree("4.56.2"), Versions.of("0.21.2", "4.56.2"))
+    reason = found.pairs.between("tuned", "saved").reasons[0]
+    assert reason.error == "TypeError"
+    assert reason.modules == tuple(f"model.layers.{layer}.self_attn.q_proj" for layer in range(4))

@@ -67,7 +67,7 @@ class Trials:
         sorts = [(is_inert(those[0].config, those[0].footprint), those) for those in classes.values()]
         sorts.sort(key=lambda sort: sort[0])
         sorts = sorts[:MAX_SIGNATURES]
-        self._condensed = condense(self.tree, [those[0].adapter for _, those in sorts])
+        self._condensed = condense(self.tree, [those[0].adapter for _, those in sorts], self.versions)
         tree, found = self._condensed.tree, []
         for (inert, those), adapter in zip(sorts, self._condensed.adapters, strict=True):
             lone = alone(adapter, ALONE, tree, self.versions)

@@ -16,7 +16,10 @@ from adapterlint.adapter import Adapter, WeightsHeader
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 from adapterlint.caches import kept
 from adapterlint.files.safetensors_header import Tensor
+from adapterlint.peft.matching import ALL_LINEAR
 from adapterlint.peft.patterns import pattern
+from adapterlint.peft.tasks import IMPLICIT
+from adapterlint.peft.versions import Versions
 
 T = TypeVar("T")
 Sorts = Mapping[str, str]  # number of a layer -> that of the first layer of its sort
@@ -27,9 +30,12 @@ MAX_HEADERS = 64
 # Keys that choose layers by number, and keys whose values name modules.
 _LAYERS = ("adapter_layers", "layer_replication", "layers_pattern", "layers_to_transform")
 _NAMES = (
-    *("alpha_pattern", "exclude_modules", "feedforward_modules", "modules_to_save", "rank_pattern", "target_modules"),
-    *("target_parameters", "trainable_token_indices"),
+    *("alpha_pattern", "block_size_pattern", "exclude_modules", "feedforward_modules", "lambda_pattern"),
+    *("modules_to_save", "n_frequency_pattern", "rank_pattern", "target_modules", "target_parameters"),
+    *("target_svd_config", "trainable_token_indices"),
 )
+_WRAPPING = ("modules_to_save", "target_modules", "target_parameters", "trainable_token_indices")
+_AUXILIARY = ("modules_to_save", "trainable_token_indices")
 _EXPRESSIONS = ("exclude_modules", "target_modules")  # a string is a regular expression for the whole path
 _PLAIN = re.compile(r"(?:(?!\d+(?:\.|$))[\w-]+(?:\.|$))+")  # a name that is in all layers or in none
 _PREFIXES = ("base_model.model.", "base_model.", "")  # of tensors in a file
@@ -87,7 +93,7 @@ class Condensed:
                 yield from (put(item, f"{head}{path}.{number}{rest}") for item, head, rest in layers.get(sort, ()))
 
 
-def condense(tree: ModuleTree, adapters: Iterable[Adapter], names: Iterable[str] = ()) -> Condensed:
+def condense(tree: ModuleTree, adapters: Iterable[Adapter], versions: Versions, names: Iterable[str] = ()) -> Condensed:
     """Leave out every layer that is like one before it, in the base and in all of some adapters.
 
     Args:
@@ -96,11 +102,18 @@ def condense(tree: ModuleTree, adapters: Iterable[Adapter], names: Iterable[str]
     given = tuple(adapters)
     layers: dict[str, dict[str, list[Hashable]]]
     layers = {path: {n: [sort] for n, sort in sorts.items()} for path, sorts in _repeated(tree).items()}
-    numbers = any(part.isdecimal() for name in names for part in name.split("."))
     configs = [adapter.config.values for adapter in given if adapter.config is not None]
-    if not layers or numbers or any(_tells_layers_apart(values) for values in configs):
+    strings = (values[key] for values in configs for key in _EXPRESSIONS if isinstance(values.get(key), str))
+    expressions = [text for text in strings if text.lower() != ALL_LINEAR]
+    inner = versions.peft < (0, 16) and len(given) > 1  # parts of tuner layers are targets too
+    if (
+        not layers
+        or any(_is_of_a_layer(name, layers) for name in names)
+        or any(_tells_layers_apart(values) or _wraps_lists(values, tree, tuple(layers)) for values in configs)
+        or (expressions and (inner or any(_wraps_in_layers(values, tree, tuple(layers)) for values in configs)))
+    ):
         return Condensed(tree, given)
-    for expression in (values[key] for values in configs for key in _EXPRESSIONS if isinstance(values.get(key), str)):
+    for expression in expressions:
         for path, sorts in _matched(expression, tree).items():
             for number, sort in sorts.items():
                 layers[path][number].append(sort)
@@ -160,6 +173,39 @@ def _tells_layers_apart(values: Mapping[str, Any]) -> bool:
     if any(values.get(key) is not None for key in _LAYERS) or isinstance(values.get("modules_to_save"), str):
         return True
     return not all(_PLAIN.fullmatch(name) for key in _NAMES for name in _strings(key, values.get(key)))
+
+
+def _is_of_a_layer(name: str, lists: Iterable[str]) -> bool:
+    """Whether an adapter's name is a number, or a part of the path of a list: PEFT takes it out of names of tensors."""
+    return any(part.isdecimal() for part in name.split(".")) or any(name in path.split(".") for path in lists)
+
+
+def _wraps_lists(values: Mapping[str, Any], tree: ModuleTree, lists: tuple[str, ...]) -> bool:
+    """Whether something may be put around a list of layers, whose path is another one then."""
+    around = _around(lists)
+    parameters = [f"{path}.{name}" for path in around for name in tree.nodes[path].parameters]
+    for key in _WRAPPING:
+        value = values.get(key)
+        if isinstance(value, str) and any(pattern(value).matches(path) is not False for path in around):
+            return True
+        ends = tuple(name for name in _strings(key, value) if name)
+        if any(path.endswith(ends) for path in (parameters if key == "target_parameters" else around)):
+            return True
+    return any(path.endswith(tuple(IMPLICIT)) for path in around)
+
+
+def _wraps_in_layers(values: Mapping[str, Any], tree: ModuleTree, lists: tuple[str, ...]) -> bool:
+    """Whether an auxiliary module may come into a layer, which has names of modules then that the base has not."""
+    ends = tuple(name for key in _AUXILIARY for name in _strings(key, values.get(key)) if name)
+    inside = tuple(f"{path}." for path in lists)
+    return bool(ends) and any(path.endswith(ends) and path.startswith(inside) for path in tree.nodes)
+
+
+@kept(MAX_TREES)
+def _around(lists: tuple[str, ...]) -> tuple[str, ...]:
+    """The modules that some lists are in, and the lists."""
+    parts = (path.split(".") for path in lists)
+    return tuple(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names) + 1)))
 
 
 def _strings(key: str, value: Any) -> Iterable[str]:

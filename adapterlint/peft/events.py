@@ -54,6 +54,13 @@ KINDS = {
     "auxiliary-stale": "an auxiliary module stays with an adapter that is not active",
 }
 """Kind of event -> what it is about."""
+PASSES = {
+    "base-weights-overwritten": "overwritten",
+    "base-biases-overwritten": "overwritten",
+    "auxiliary-overlap": "activation",
+    "auxiliary-stale": "activation",
+}
+"""Kind of event -> the pass over all modules in which it is found; others have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft import simulate
 from adapterlint.peft.condense import Condensed, condense
-from adapterlint.peft.events import Event
+from adapterlint.peft.events import PASSES, Event
 from adapterlint.peft.simulate import Alone, Simulated, Step
 from adapterlint.peft.versions import Versions
 
@@ -23,24 +23,24 @@ def simulate_fleet(
 ) -> Simulated:
     """`adapterlint.peft.simulate.simulate_fleet`; expressions are those of the layers that were looked at."""
     sets = [tuple(names) for names in activate]
-    condensed = condense(tree, adapters.values(), adapters)
+    condensed = condense(tree, adapters.values(), versions, adapters)
     few = dict(zip(adapters, condensed.adapters, strict=True))
     found = simulate.simulate_fleet(few, condensed.tree, versions, activate=sets)
-    if any(map(condensed.names_a_layer, _texts(found.steps, found.alone.values()))):
+    if any(map(condensed.names_a_layer, texts(found.steps, found.alone.values()))):
         return simulate.simulate_fleet(adapters, tree, versions, activate=sets)
     return simulated_in_all(found, condensed)
 
 
 def alone(adapter: Adapter, name: str, tree: ModuleTree, versions: Versions) -> Alone:
     """`adapterlint.peft.simulate.alone`; the expression is that of the layers that were looked at."""
-    condensed = condense(tree, (adapter,), (name,))
+    condensed = condense(tree, (adapter,), versions, (name,))
     found = simulate.alone(condensed.adapters[0], name, condensed.tree, versions)
-    if any(map(condensed.names_a_layer, _texts((), (found,)))):
+    if any(map(condensed.names_a_layer, texts((), (found,)))):
         return simulate.alone(adapter, name, tree, versions)
     return alone_in_all(found, condensed)
 
 
-def _texts(steps: Iterable[Step], lone: Iterable[Alone]) -> Iterator[str]:
+def texts(steps: Iterable[Step], lone: Iterable[Alone]) -> Iterator[str]:
     """What PEFT says in words, which may list the layers."""
     said: list[Step | Alone] = [*steps, *lone]
     for one in said:
@@ -87,7 +87,9 @@ def alone_in_all(lone: Alone, condensed: Condensed) -> Alone:
 
 def events_in_all(events: Iterable[Event], condensed: Condensed) -> tuple[Event, ...]:
     """Events in all layers, for events in those that were looked at."""
-    found = condensed.spread_by(events, lambda event: event.module, _with_module, lambda event: event.kind)
+    found = condensed.spread_by(
+        events, lambda event: event.module, _with_module, lambda event: PASSES.get(event.kind, event.kind)
+    )
     return tuple(found)
 
 

@@ -83,6 +83,10 @@ class Pairs:
     def __post_init__(self) -> None:
         self.group_of = {name: index for index, group in enumerate(self.groups) for name in group}
 
+    def representatives(self, first: int, later: int) -> tuple[str, str]:
+        """The adapters that are tried for a pair of groups."""
+        return self.groups[first][0], self.groups[later][1 if first == later else 0]
+
     def between(self, first: str, later: str) -> Pair:
         """What happens between two adapters that are loaded in this order."""
         return self.found.get((self.group_of[first], self.group_of[later]), UNTRIED)
@@ -103,7 +107,7 @@ def try_pairs(
             pairs.untried += 1
         else:
             left -= 1
-            first, later = groups[i][0], groups[j][1 if i == j else 0]
+            first, later = pairs.representatives(i, j)
             both = {first: adapters[first], later: adapters[later]}
             simulated = simulate_fleet(both, tree, versions, activate=[(first, later)], known=lone)
             pairs.found[i, j] = judged(simulated, first, later)

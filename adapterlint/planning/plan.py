@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
-from adapterlint.peft.condense import Condensed, condense
-from adapterlint.peft.quick import alone_in_all, events_in_all, simulated_in_all
-from adapterlint.peft.simulate import Alone, Simulated, Step, alone, simulate_fleet
+from adapterlint.peft.condense import condense
+from adapterlint.peft.simulate import Alone, Simulated, Step, alone
 from adapterlint.peft.versions import Versions
 from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy, loads
 from adapterlint.planning.pairs import Outcome, Pair, Pairs, try_pairs
+from adapterlint.planning.retell import Retelling
 from adapterlint.planning.sets import ActiveSet, largest_sets
 
 MAX_ALIKE = 3  # adapters of one signature that are in the search for an order
@@ -57,9 +57,9 @@ def plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) 
         adapters: Name -> adapter.
         tree: The base.
     """
-    condensed = condense(tree, adapters.values(), adapters)
+    condensed = condense(tree, adapters.values(), versions, adapters)
     found = _plan(dict(zip(adapters, condensed.adapters, strict=True)), condensed.tree, versions)
-    return _in_all_layers(found, condensed, adapters, tree) if condensed.lists else found
+    return _in_all_layers(found, Retelling(condensed, adapters, tree, versions)) if condensed.lists else found
 
 
 def _plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) -> Plan:
@@ -73,27 +73,14 @@ def _plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions)
     return Plan(order, left, search.tries, search.everything, simulated, lone, pairs, together, accepted, bounded)
 
 
-def _in_all_layers(plan: Plan, condensed: Condensed, adapters: Mapping[str, Adapter], tree: ModuleTree) -> Plan:
-    """A plan that was made with one layer of each sort, with the modules of all layers that they stand for."""
-
-    def whole(name: str, why: LeftOut) -> LeftOut:
-        error = why.error
-        if error is not None and "\n" in error.text and condensed.names_a_layer(error.text):  # a line for each tensor
-            before = () if why.alone else (why.blocker,) if why.blocker else plan.order
-            chosen = {one: adapters[one] for one in (*before, name)}
-            error = simulate_fleet(chosen, tree, plan.simulated.versions).steps[-1].error
-        return replace(why, error=error, events=events_in_all(why.events, condensed))
-
-    pairs = {
-        key: replace(pair, reasons=tuple(replace(r, modules=tuple(condensed.spread(r.modules))) for r in pair.reasons))
-        for key, pair in plan.pairs.found.items()
-    }
+def _in_all_layers(plan: Plan, told: Retelling) -> Plan:
+    lone = told.alone(plan.alone)
     return replace(
         plan,
-        left={name: whole(name, why) for name, why in plan.left.items()},
-        pairs=Pairs(plan.pairs.groups, pairs, plan.pairs.untried),
-        simulated=simulated_in_all(plan.simulated, condensed),
-        alone={name: alone_in_all(lone, condensed) for name, lone in plan.alone.items()},
+        left=told.left(plan.left, plan.order, lone),
+        pairs=told.pairs(plan.pairs),
+        simulated=told.simulated(plan.simulated, lone),
+        alone=lone,
     )
 
 

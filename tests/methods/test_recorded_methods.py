@@ -1,0 +1,122 @@
+"""One adapter of every method and variant, as real PEFT saved it: what PEFT takes is clean, what it refuses is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from recorded_methods import (
+    NEWEST,
+    RELEASES,
+    Saved,
+    adapters,
+    base_folders,
+    bases,
+    damaged,
+    transformers_of,
+)
+
+from adapterlint import check, simulate
+from adapterlint.adapter import load_adapter
+from adapterlint.peft.methods import METHODS
+from adapterlint.simulation import SimulatedAdapter
+
+BLOCKS = "block-diagonal factors, which are narrower"
+FIRST_LAYER = "all tensors of a classifier of depth 1 are lost on saving, 0.20 and 0.21; PEFT loads the empty file"
+ALARMS = {
+    "cartridge-grouped": "the forward pass of a cartridge with grouped keys and values",
+    "hira-ranks": "`rank_pattern`, which HiRA reads and does not use",
+    "lora-bdlora-both": BLOCKS,
+    "lora-bdlora-column": BLOCKS,
+    "lora-bdlora-row": BLOCKS,
+    "osf-pattern": "`rank_pattern` of OSF",
+    "waveft-proportional": "frequencies shared out by the sizes of all targets",
+    "xlora-plain": FIRST_LAYER,
+    "xlora-trainable": FIRST_LAYER,
+}
+"""Adapters that PEFT loads and runs and `check` calls an error, and what is not modelled yet."""
+
+GROUPS = "a factor of a grouped convolution"
+OLD_OFT = (
+    "tensors of OFT as 0.14 and 0.15 saved them, with `oft_block_size` in the config: nothing fits, nothing raises"
+)
+LOADS = {
+    "hira-ranks": ALARMS["hira-ranks"],
+    "lora-bdlora-both": BLOCKS,
+    "lora-bdlora-column": BLOCKS,
+    "lora-bdlora-row": BLOCKS,
+    "lora-layers-all": GROUPS,
+    "lora-layers-ranks": GROUPS,
+    "oft-plain@0.15.2": OLD_OFT,
+    "oft-shared@0.15.2": OLD_OFT,
+    "osf-pattern": ALARMS["osf-pattern"],
+    "waveft-proportional": ALARMS["waveft-proportional"],
+}
+"""Adapters of which `simulate` says otherwise than PEFT 0.21.2 whether they load, and what is not modelled yet."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bases on disk."""
+    target = tmp_path_factory.mktemp("bases")
+    for name, folder in base_folders().items():
+        (target / name).mkdir()
+        for file, content in folder.files.items():
+            (target / name / file).write_bytes(content)
+    return target
+
+
+def simulated(saved: Saved, release: str) -> SimulatedAdapter:
+    adapter = load_adapter(saved.folder())
+    assert adapter is not None
+    base, beside = bases()[saved.base], transformers_of(release)
+    return simulate([adapter], names=["default"], base=base, peft=release, transformers=beside).adapters["default"]
+
+
+def test_every_method_of_the_newest_release_has_an_adapter() -> None:
+    made = {one.peft_type for one in adapters().values() if one.made_with == NEWEST}
+    assert made == {name for name, method in METHODS.items() if method.known_in(NEWEST)}
+
+
+def test_every_release_was_asked_about_every_adapter() -> None:
+    assert [name for name, one in adapters().items() if not set(RELEASES) <= set(one.truth)] == []
+
+
+def test_an_adapter_that_peft_loads_and_runs_is_no_error(tmp_path: Path, folders: Path) -> None:
+    wrong = {}
+    for name, one in adapters().items():
+        if one.truth[NEWEST].runs:
+            report = check(one.write(tmp_path), base=folders / one.base)
+            errors = [f"{found.code} {found.message}" for found in report.findings if found.severity == "error"]
+            if errors:
+                wrong[name] = errors
+    assert {name: errors for name, errors in wrong.items() if name not in ALARMS} == {}
+    assert sorted(wrong) == sorted(ALARMS), "an exception that is none any more"
+
+
+def test_whether_an_adapter_loads_is_said_as_peft_does_it() -> None:
+    wrong, decided = {}, Counter[str]()
+    for name, one in adapters().items():
+        truth, said = one.truth[NEWEST], simulated(one, NEWEST)
+        decided[str(said.loads is not None)] += 1
+        if said.loads is None:
+            continue
+        raised = truth.error[0] if truth.error else None
+        if (said.loads, said.error.type if said.error else None) != (truth.loads, raised):
+            wrong[name] = (said.error, truth.error)
+    assert {name: both for name, both in wrong.items() if name not in LOADS} == {}
+    assert sorted(wrong) == sorted(LOADS), "an exception that is none any more"
+    assert decided["True"] > 0.85 * decided.total()
+
+
+def test_every_kind_of_damage_was_tried_on_every_method() -> None:
+    """The copies are made here as they were made for PEFT; what PEFT did with each is recorded."""
+    tried: dict[str, set[str]] = {}
+    raised = Counter[str]()
+    for whole, label, copy in damaged():
+        tried.setdefault(whole.peft_type, set()).add(label.partition(":")[0].partition("-")[0])
+        raised[str(not copy.truth[NEWEST].loads)] += 1
+    # One size of each tensor is not known to a transposition: vectors and squares stay what they are.
+    assert {name for name, kinds in tried.items() if not {"drop", "rename", "size", "field"} <= kinds} == set()
+    assert raised["True"] > raised["False"] / 2

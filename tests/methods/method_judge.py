@@ -99,14 +99,16 @@ def file_key(key: str) -> str:
     return key.replace(".default.", ".").removesuffix(".default")
 
 
-def coverage(model: Any, result: Keys) -> Truth:
+def coverage(model: Any, result: Keys, file: set[str]) -> Truth:
     """Tensors of the file that reach nothing, and parameters PEFT would save that no tensor filled."""
-    if model.peft_config["default"].is_prompt_learning:
-        return {}
     savable = peft.get_peft_model_state_dict(model, **_WITHOUT_EMBEDDINGS)
     names = {file_key(key) for key in savable}
-    missing = {file_key(key) for key in result[0]} & names
-    found = {"missing": sorted(missing), "unexpected": sorted(map(file_key, result[1]))}
+    # The magnitude of DoRA loses its last name on saving.
+    missing = {name for key in map(file_key, result[0]) for name in (key, key.removesuffix(".weight")) if name in names}
+    unexpected = {file_key(key) for key in result[1]}
+    if model.peft_config["default"].is_prompt_learning:  # whose parameters no state dict of the model names
+        missing, unexpected = names - file, file - names
+    found = {"missing": sorted(missing), "unexpected": sorted(unexpected)}
     return {key: value for key, value in found.items() if value}
 
 
@@ -141,7 +143,7 @@ def judge(base: str, folder: Path, config: Mapping[str, Any]) -> Truth:
         if keys := dropped(caught, kind):
             truth["dropped"] = keys
         try:
-            truth |= coverage(model, results[-1])
+            truth |= coverage(model, results[-1], set(header(folder)))
         except Exception as error:
             truth["coverage_error"] = said(error)
         try:

@@ -66,6 +66,8 @@ def _number(expression: Any, values: Mapping[str, Any], index: Index) -> float:
         return len(value)
     if operator == "sum":
         return sum(map(_real, value))
+    if operator == "count":
+        return value.count(rest[1])
     return _real(_item(value, _position(index, rest[1]) + (rest[2] if len(rest) > 2 else 0)))
 
 
@@ -154,7 +156,7 @@ def feature(expression: Sequence[Any], values: Mapping[str, Any], index: Index =
         remainder = _int(values.get(rest[3])) if isinstance(rest[3], str) else rest[3]
         return bool((position + rest[2]) % _positive(_int(value)) == remainder)
     if operator == "in":
-        return position in _list(value)
+        return value is not None and position in _list(value)
     return _plain(_item(_list(value), position))  # "at"
 
 

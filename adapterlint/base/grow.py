@@ -6,16 +6,20 @@ the checkpoint decide, and the defaults of transformers come last.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapterlint.base.expressions import ABSENT, STAR, Index, Missing, decide, default_of, number, options, settled
+from adapterlint.base.guess import tree_of_tensors
 from adapterlint.base.parts import Part, Scope
 from adapterlint.base.shared import Shared
 from adapterlint.base.table import RELEASES, activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
-from adapterlint.base.trie import Trie, count, trie
+from adapterlint.base.trie import Trie, count, leaves, trie
 
+_INDEX = re.compile(r"[0-9]+(?=[.])")
 MAX_NODES = 120_000  # DeepSeek-V3 in release 4 has 75,000
 MAX_ITEMS = 4096  # of one list of modules
 
@@ -98,7 +102,22 @@ class Grower:
         self._node(scope.entry.root, path, (), there, certain, inside=True)
         self.entry, self.values = outer
 
-    def _node(self, ref: int, path: str, index: Index, there: Any, certain: bool, *, inside: bool = False) -> None:
+    def _node(
+        self,
+        ref: int,
+        path: str,
+        index: Index,
+        there: Any,
+        certain: bool,
+        *,
+        inside: bool = False,
+        varied: frozenset[str] = frozenset(),
+    ) -> None:
+        """Add a module and those below it.
+
+        Args:
+            varied: What the checkpoint has in some items of the list that the module is in, and not in others.
+        """
         if path in self.parts and not inside:
             self._part(path, there, certain)
             return
@@ -124,11 +143,34 @@ class Grower:
                 self._activation(child[1], below + child[0], certain)
                 continue
             found, sure = self._choose(child[1], index, tensors, child[0])
+            if child[0] in varied.difference(tensors or ()) and self._requires(found, below, child[0]):
+                continue
             if found != ABSENT:
                 inner = tensors.get(child[0]) if tensors is not None else None
                 self._node(found, below + child[0], index, inner, certain and sure)
+        for name in sorted(varied.intersection(tensors or ()).difference(own, (child[0] for child in children))):
+            self._guess(name, below, tensors)
         if kind is Kind.CONTAINER and len(self.nodes) == count:
             self.nodes[path] = Node(path, Kind.OTHER, cls, parameters, buffers, certain)
+
+    def _requires(self, ref: int, below: str, name: str) -> bool:
+        """Whether a module needs tensors in the checkpoint: none of its parameters is another one's."""
+        if ref == ABSENT or not self._has_tensors(ref):
+            return False
+        rows = [*self.entry.data.get("tied", ()), *self.entry.data.get("alias", ())]
+        return not any(_starred(f"{row[0]}.").startswith(_starred(f"{below}{name}.")) for row in rows)
+
+    def _has_tensors(self, ref: int) -> bool:
+        """Whether a module always has parameters, or one below it has."""
+        _, _, parameters, _, below = self.entry.nodes[ref]
+        own = any(not isinstance(sizes, dict) for sizes in parameters.values())
+        return own or any(isinstance(child[1], int) and self._has_tensors(child[1]) for child in below)
+
+    def _guess(self, name: str, below: str, tensors: Any) -> None:
+        """Add modules of a layer that the table does not know, as its tensors tell of them."""
+        for path, node in tree_of_tensors(dict(leaves(tensors[name], name))).nodes.items():
+            if path:
+                self.nodes[below + path] = replace(node, path=below + path)
 
     def _activation(self, choice: Mapping[str, Any], path: str, certain: bool) -> None:
         """A module without parameters whose class a config value names."""
@@ -139,6 +181,7 @@ class Grower:
     def _items(self, child: Sequence[Any], below: str, index: Index, there: Trie | None, certain: bool) -> None:
         prefix = child[0][:-1]
         length, sure = self._length(child, index, there)
+        varied = _varied(there, prefix)
         self._steps += length
         if self._steps > MAX_NODES:
             raise TooManyModules(below)
@@ -147,7 +190,7 @@ class Grower:
             found, known = self._choose(child[1], place, there, f"{prefix}{i}")
             if found != ABSENT:
                 inner = there.get(f"{prefix}{i}") if there is not None else None
-                self._node(found, f"{below}{prefix}{i}", place, inner, certain and sure and known)
+                self._node(found, f"{below}{prefix}{i}", place, inner, certain and sure and known, varied=varied)
 
     def _length(self, child: Sequence[Any], index: Index, there: Trie | None) -> tuple[int, bool]:
         """How many items a list has, and whether that is certain."""
@@ -266,3 +309,20 @@ class Grower:
         if expression is None:
             raise Missing("not known")
         return number(expression, self.values, index)
+
+
+def _varied(there: Trie | None, prefix: str) -> frozenset[str]:
+    """What the checkpoint has in some items of a list, and not in others."""
+    found = [
+        frozenset(inner) for key, inner in (there or {}).items() if isinstance(inner, dict) and _is_item(key, prefix)
+    ]
+    return frozenset().union(*found) - frozenset.intersection(*found) if found else frozenset()
+
+
+def _is_item(key: str, prefix: str) -> bool:
+    return key.startswith(prefix) and key[len(prefix) :].isdecimal()
+
+
+def _starred(path: str) -> str:
+    """A path with `*` for its indices."""
+    return _INDEX.sub(STAR, path)

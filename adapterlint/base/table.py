@@ -122,7 +122,12 @@ def tasks_of(name: str, release: str) -> tuple[str, ...]:
 
 def activation(name: str, release: str) -> str | None:
     """The class of the module of an activation that a config names."""
-    return _index().activations.get(release, {}).get(name)
+    return activations(release).get(name)
+
+
+def activations(release: str) -> Mapping[str, str]:
+    """Name of an activation in a config -> the class of its module."""
+    return _index().activations.get(release, {})
 
 
 def model_types() -> tuple[str, ...]:

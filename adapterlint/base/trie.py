@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterlint.base.tree import Shape
@@ -32,3 +32,12 @@ def count(there: Any) -> int:
     if not isinstance(there, dict):
         return 0 if there is None else 1
     return sum(count(inner) if isinstance(inner, dict) else 1 for inner in there.values())
+
+
+def leaves(part: Any, name: str) -> Iterator[tuple[str, Shape | None]]:
+    """The tensors of a part of a trie, under names that begin with its own."""
+    if not isinstance(part, dict):
+        yield name, part
+        return
+    for key, inner in part.items():
+        yield from leaves(inner, f"{name}.{key}")

@@ -42,8 +42,9 @@ def tree_for(base: Base, adapters: Iterable[Loaded], transformers: str, *, by_ta
 
 
 def modules_of(touched: Footprint) -> list[str]:
-    """The modules that an adapter has tensors or token rows for."""
-    return [*touched.tuned, *touched.modules_to_save, *touched.trainable_tokens]
+    """The modules that an adapter has tensors for; a config alone may name an embedding by a part of its path."""
+    rows = (module for module, tokens in touched.trainable_tokens.items() if tokens.tensor is not None)
+    return [*touched.tuned, *touched.modules_to_save, *rows]
 
 
 def heads_of(config: Config) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 _ALWAYS = frozenset({"self_attn", "encoder_attn"})  # decoders and encoders hand them keyword arguments alone
+_GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
 
 
 def by_keywords(release: tuple[int, int], caller: str | None, name: str) -> bool:
@@ -25,6 +26,19 @@ def by_keywords(release: tuple[int, int], caller: str | None, name: str) -> bool
     return name in _ALWAYS or caller in _table(release[0])["keywords"].get(name, ())
 
 
+def refuses(release: tuple[int, int], architecture: str | None, keyword: str) -> bool:
+    """Whether the forward pass of a class takes no argument of that name."""
+    return architecture in _table(release[0])["refuses"].get(keyword, ())
+
+
+def generates(release: tuple[int, int], architecture: str) -> bool:
+    """Whether a class has a way to prepare inputs for generation: as its name tells, unless it is known better."""
+    table = _table(release[0])
+    return architecture in table["generates"] or (
+        architecture.endswith(_GENERATING) and architecture not in table["mute"]
+    )
+
+
 def is_listed(kind: str, release: tuple[int, int], architecture: str | None) -> bool:
     """Whether a class is among those of a kind: the keys of `calls.json`."""
     return architecture in _table(release[0])[kind]
@@ -36,6 +50,9 @@ def _table(major: int) -> Mapping[str, Any]:
 
     every = json.loads(resources.files("adapterlint.peft").joinpath("calls.json").read_text("utf-8"))
     table = every["4" if major < 5 else "5"]
-    keywords = {name: frozenset(classes.split()) for name, classes in table.pop("keywords").items()}
+    nested = {
+        kind: {name: frozenset(classes.split()) for name, classes in table.pop(kind).items()}
+        for kind in ("keywords", "refuses")
+    }
     lists = {kind: frozenset(classes.split()) for kind, classes in table.items()}
-    return MappingProxyType({"keywords": keywords, **lists})
+    return MappingProxyType({**nested, **lists})

@@ -6,13 +6,12 @@ import re
 from collections.abc import Hashable, Mapping
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
-from adapterlint.peft.calls import is_listed
+from adapterlint.peft.calls import generates, is_listed
 from adapterlint.peft.modules import Module, Param, build, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner
 
-_GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
 _BASE_LAYER = re.compile(r"[^.]+\.base_layer\.")
 
 
@@ -65,8 +64,9 @@ class Model:
 
     @property
     def generates(self) -> bool:
-        """Whether the base is of a class of transformers that generates text, as its name tells."""
-        return self.tree.architecture is None or self.tree.architecture.endswith(_GENERATING)
+        """Whether the base is of a class of transformers that generates text."""
+        architecture = self.tree.architecture
+        return architecture is None or generates(self.versions.transformers, architecture)
 
     @property
     def embedding(self) -> Module | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
-from adapterlint.peft.calls import is_listed
+from adapterlint.peft.calls import is_listed, refuses
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
 from adapterlint.peft.injection import set_adapters, set_tuners
 from adapterlint.peft.loading import load
@@ -18,7 +18,7 @@ from adapterlint.peft.modules import walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.outputs import UNDECIDED, Expression, Output
 from adapterlint.peft.refused import Refused, Undecided
-from adapterlint.peft.tasks import IMPLICIT_HEADS
+from adapterlint.peft.tasks import IMPLICIT_HEADS, TASK_TYPES, TASKS
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, weight_of
@@ -306,10 +306,15 @@ def _forward_error(model: Model, output: Output) -> str | None:
 
 def keyword_error(model: Model) -> str | None:
     """The error of a forward pass that hands on what the base does not take, as `PeftModelFor*` do with a task."""
-    if model.task is None or not (_is(model, "no_indices") or _is(model, "no_embeddings")):
+    if model.task not in TASK_TYPES:
+        return None
+    architecture, release = model.tree.architecture, model.versions.transformers
+    handed = TASKS[str(model.task)].hands
+    refused = [keyword for keyword in handed if refuses(release, architecture, keyword)]
+    if not refused:
         return None
     # With a prompt of embeddings PEFT asks for indices before it calls the base; speech has none.
-    asks = model.prompt_learning and model.peft_type != "PREFIX_TUNING" and _is(model, "no_indices")
+    asks = model.prompt_learning and model.peft_type != "PREFIX_TUNING" and "input_ids" in refused
     return "ValueError" if asks else "TypeError"
 
 

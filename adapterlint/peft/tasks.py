@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_HANDED = ("input_ids", "attention_mask", "inputs_embeds", "output_attentions", "return_dict")
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -19,12 +21,15 @@ class Task:
         heads: What that class adds to `modules_to_save` by itself.
         models: How names of model classes end that only this task is for.
         auto_class: The auto class of transformers that builds the base; `AutoModel` for a model without a head.
+        hands: Keywords that the forward pass of PEFT's class hands to the base, whatever it is called with; of those
+            that go together one.
     """
 
     ending: str
     heads: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     auto_class: str = "AutoModel"
+    hands: tuple[str, ...] = (*_HANDED, "labels")
 
     @property
     def has_class(self) -> bool:
@@ -39,7 +44,9 @@ TASKS: Mapping[str, Task] = {
         models=("ForSequenceClassification",),
         auto_class="AutoModelForSequenceClassification",
     ),
-    "SEQ_2_SEQ_LM": Task("ForSeq2SeqLM", auto_class="AutoModelForSeq2SeqLM"),
+    "SEQ_2_SEQ_LM": Task(
+        "ForSeq2SeqLM", auto_class="AutoModelForSeq2SeqLM", hands=(*_HANDED, "labels", "decoder_input_ids")
+    ),
     "CAUSAL_LM": Task("ForCausalLM", models=("ForCausalLM", "LMHeadModel"), auto_class="AutoModelForCausalLM"),
     "TOKEN_CLS": Task(
         "ForTokenClassification",
@@ -52,8 +59,9 @@ TASKS: Mapping[str, Task] = {
         heads=("qa_outputs",),
         models=("ForQuestionAnswering",),
         auto_class="AutoModelForQuestionAnswering",
+        hands=(*_HANDED, "start_positions"),
     ),
-    "FEATURE_EXTRACTION": Task("ForFeatureExtraction"),
+    "FEATURE_EXTRACTION": Task("ForFeatureExtraction", hands=_HANDED),
 }
 
 TASK_TYPES = tuple(TASKS)  # values of files that cannot be keys are looked for here

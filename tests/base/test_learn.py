@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from adapterlint.base.architectures.learn import Build, Learner
-from adapterlint.base.architectures.merge import ordered
+from adapterlint.base.architectures.merge import Merger, ordered
+from adapterlint.base.architectures.words import spelled
 from adapterlint.base.expressions import Missing, decide, feature, number
 
 
@@ -100,3 +102,52 @@ def test_feature_of_a_value_of_another_type_is_missing() -> None:
     for expression in (["has", "x", "a"], ["p", "x"], ["tail", 0, "x"]):
         with pytest.raises(Missing):
             feature(expression, {"x": 1.5}, ((0, 4),))
+
+
+def seen(name: str = "Linear", **children: Any) -> Any:
+    """A module as the generator sees it."""
+    parameters = {} if children else {"weight": (4, 4)}
+    return SimpleNamespace(type=name, kind="l", parameters=parameters, buffers={}, children=children)
+
+
+def test_items_that_stand_beside_other_modules_are_counted() -> None:
+    counts = (4, 5, 8)
+    samples = builds({"experts": 4}, {"experts": 5}, {"experts": 8})
+    models = [seen("Experts", **{f"expert_{i}": seen() for i in range(n)}, dropout=seen("Dropout")) for n in counts]
+    merger = Merger(Learner(sizes=frozenset({"experts"})))
+    children = merger.nodes[merger.node(samples, models)][4]
+    assert [(child[0], child[2:]) for child in children] == [("expert_*", ["experts"]), ("dropout", [])]
+
+
+def test_number_may_be_how_often_a_list_has_a_name() -> None:
+    lists = [["a", "b", "a"], ["a", "a", "b"], ["b", "b", "a"], ["a", "a", "a"], ["b", "b", "b"]]
+    samples = builds({"kinds": lists[0]}, *({"kinds": kinds} for kinds in lists[1:]))
+    found = Learner().number(samples, [kinds.count("b") for kinds in lists])
+    assert number(found, {"kinds": ["b", "a", "b", "a", "b"]}) == 3
+
+
+def test_layer_is_in_no_list_that_is_not_there() -> None:
+    assert feature(["in", 0, "kinds"], {"kinds": None}, ((0, 4),)) is False
+
+
+SOURCE = """
+KINDS = {"attention": 1, "mamba": 2}
+class Config:
+    def __init__(self, ids):
+        self.layer_types = ["full_attention" if i in ids else "conv" for i in range(4)]
+class Layer:
+    def __init__(self, config, i):
+        if config.attention_type == "block_sparse" or config.mode not in ("x", "y"):
+            pass
+        self.block = KINDS[config.layers_block_type[i]]
+"""
+
+
+def test_names_that_a_value_may_have_are_those_that_the_code_spells_out() -> None:
+    found: dict[str, set[str]] = {}
+    for name, word in spelled(SOURCE):
+        found.setdefault(name, set()).add(word)
+    assert found["layer_types"] == {"full_attention", "conv"}
+    assert found["attention_type"] == {"block_sparse"}
+    assert found["mode"] == {"x", "y"}
+    assert found["layers_block_type"] == {"attention", "mamba"}

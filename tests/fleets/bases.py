@@ -31,6 +31,7 @@ TASKS = {
     "MaskedLM": None,
     "SpeechSeq2Seq": "SEQ_2_SEQ_LM",
     "AudioClassification": None,
+    "CTC": None,
     "ImageTextToText": "CAUSAL_LM",
     "Model": "FEATURE_EXTRACTION",
 }
@@ -38,7 +39,7 @@ TASKS = {
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a base is built from: the class of its config, what differs from `SIZES`, the auto class that builds it."""
+    """What a base is built from: the class of its config, what differs from `SIZES` (without `...`), the auto class."""
 
     config: str
     auto: str
@@ -236,14 +237,192 @@ SECOND: dict[str, Base] = {
 }  # fmt: skip
 """Other architectures and heads than `FIRST`; a fleet on `codegen` cannot be judged, whose forward pass fails."""
 
-BASES = FIRST | SECOND
-GROUPS = {"first": FIRST, "second": SECOND}
+SEQ2SEQ = ENCODER_DECODER
+WAV = SPEECH | {"num_feat_extract_layers": 2}
+UNBOUND: dict[str, Any] = {"max_position_embeddings": ...}
+BY_STAGE: dict[str, Any] = {"num_hidden_layers": ..., "num_attention_heads": ...}
+HYBRID = {"mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 4, "mamba_n_groups": 1, "mamba_chunk_size": 8}
+MLA = {key: value for key, value in DEEPSEEK.items() if key != "num_experts"}
+PATCHES = {"image_size": 8, "patch_size": 4, "num_channels": 3}
+LLAMA, CLIP, SIGLIP = (
+    {"model_type": "llama", **TEXT},
+    {"model_type": "clip_vision_model", **PICTURES},
+    {"model_type": "siglip_vision_model", **PICTURES},
+)
+QWEN_VISION = {
+    "depth": 2,
+    "hidden_size": HIDDEN,
+    "num_heads": 2,
+    "patch_size": 4,
+    "intermediate_size": 32,
+    "out_hidden_size": HIDDEN,
+    "fullatt_block_indexes": [1],
+}
+
+THIRD: dict[str, Base] = {
+    "lfm2": _base("Lfm2", layer_types=["conv", "full_attention"], block_ff_dim=32),
+    "lfm2-three": _base("Lfm2", num_hidden_layers=3, layer_types=["conv", "conv", "full_attention"], **UNTIED),
+    "granite-hybrid": _base("GraniteMoeHybrid", layer_types=["mamba", "attention"], num_local_experts=2,
+                            num_experts_per_tok=2, shared_intermediate_size=16, **HYBRID),
+    "granite-hybrid-dense": _base("GraniteMoeHybrid", layer_types=["attention", "mamba"], num_local_experts=0,
+                                  num_experts_per_tok=0, shared_intermediate_size=16, **HYBRID),
+    "granite-shared": _base("GraniteMoeShared", num_local_experts=2, num_experts_per_tok=2,
+                            shared_intermediate_size=16),
+    "bamba": _base("Bamba", attn_layer_indices=[1], **HYBRID),
+    "arcee": _base("Arcee", head_dim=8),
+    "apertus": _base("Apertus"),
+    "exaone4": _base("Exaone4", num_hidden_layers=4, sliding_window=8, layer_types=["sliding_attention"] * 3
+                     + ["full_attention"]),
+    "ernie4-5": _base("Ernie4_5", head_dim=8, **TIED),
+    "ernie4-5-moe": _base("Ernie4_5_Moe", moe_num_experts=4, moe_k=2, moe_intermediate_size=16,
+                          moe_num_shared_experts=1, moe_layer_start_index=1),
+    "helium": _base("Helium", head_dim=8),
+    "seed-oss": _base("SeedOss", head_dim=8, **UNTIED),
+    "falcon-h1": _base("FalconH1", mamba_d_ssm=32, **HYBRID),
+    "falcon-mamba": _base("FalconMamba", state_size=4, time_step_rank=2),
+    "zamba2": _base("Zamba2", mamba_d_state=4, mamba_headdim=8, mamba_ngroups=1, n_mamba_heads=4, chunk_size=8,
+                    num_mem_blocks=1, adapter_rank=4, use_mem_rope=False, attention_head_dim=16,
+                    num_hidden_layers=3, layers_block_type=["mamba", "hybrid", "mamba"], hybrid_layer_ids=[1]),
+    "deepseek-v2": _base("DeepseekV2", **DEEPSEEK),
+    "dots1": _base("Dots1", **DEEPSEEK),
+    "glm4-moe": _base("Glm4Moe", **DEEPSEEK),
+    "hunyuan": _base("HunYuanDenseV1", head_dim=8),
+    "hunyuan-moe": _base("HunYuanMoEV1", head_dim=8, num_experts=2, moe_topk=[1, 1]),
+    "jetmoe": _base("JetMoe", num_local_experts=2, num_experts_per_tok=2, kv_channels=8, num_key_value_heads=1),
+    "minimax": _base("MiniMax", head_dim=8, num_local_experts=2, block_size=8,
+                     layer_types=["linear_attention", "full_attention"]),
+    "bitnet": _base("BitNet"),
+    "diffllama": _base("DiffLlama"),
+    "doge": _base("Doge"),
+    "modernbert-decoder": _base("ModernBertDecoder"),
+    "recurrent-gemma": _base("RecurrentGemma", num_hidden_layers=3, lru_width=HIDDEN, attention_window_size=16),
+    "gemma3n": _base("Gemma3nText", head_dim=8, vocab_size_per_layer_input=VOCABULARY, hidden_size_per_layer_input=8,
+                     laurel_rank=4, altup_num_inputs=2, num_kv_shared_layers=0, activation_sparsity_pattern=None,
+                     layer_types=["sliding_attention", "full_attention"], intermediate_size=32),
+    "openai-gpt": _base("OpenAIGPT", **GPT),
+    "gpt-neox-japanese": _base("GPTNeoXJapanese", intermediate_multiple_size=2),
+    "xlnet": _base("XLNet", **UNBOUND, d_model=HIDDEN, n_layer=2, n_head=2, d_inner=32),
+    "xlm": _base("XLM", emb_dim=HIDDEN, n_layers=2, n_heads=2, n_words=VOCABULARY, pad_index=PADDING),
+    "rwkv": _base("Rwkv", attention_hidden_size=HIDDEN, context_length=80),
+    "megatron-bert": _base("MegatronBert"),
+    "bert-generation": _base("BertGeneration", is_decoder=True),
+    "bart-lm": _base("Bart", **SEQ2SEQ),
+    "qwen2-cls": _base("Qwen2", "SequenceClassification", **LABELS),
+    "gemma2-tok": _base("Gemma2", "TokenClassification", head_dim=8, num_labels=4),
+    "falcon-qa": _base("Falcon", "QuestionAnswering"),
+    "big-bird": _base("BigBird", "SequenceClassification", attention_type="original_full", **LABELS),
+    "rembert": _base("RemBert", "SequenceClassification", input_embedding_size=8, output_embedding_size=8, **LABELS),
+    "roformer": _base("RoFormer", "TokenClassification", embedding_size=HIDDEN, num_labels=4),
+    "nystromformer": _base("Nystromformer", "SequenceClassification", num_landmarks=4, segment_means_seq_len=16,
+                           **LABELS),
+    "ibert": _base("IBert", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "mra": _base("Mra", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "yoso": _base("Yoso", "SequenceClassification", max_position_embeddings=96, use_expectation=True, **LABELS),
+    "mobilebert": _base("MobileBert", "SequenceClassification", embedding_size=HIDDEN, intra_bottleneck_size=8,
+                        true_hidden_size=8, **LABELS),
+    "layoutlm": _base("LayoutLM", "TokenClassification", num_labels=4),
+    "esm": _base("Esm", "SequenceClassification", max_position_embeddings=96, mask_token_id=61, **LABELS),
+    "funnel": _base("Funnel", "SequenceClassification", **BY_STAGE, d_model=HIDDEN, n_head=2, d_head=8, d_inner=32,
+                    block_sizes=[1, 1], **LABELS),
+    "longformer": _base("Longformer", "SequenceClassification", max_position_embeddings=96, attention_window=4,
+                        **LABELS),
+    "luke": _base("Luke", "SequenceClassification", max_position_embeddings=96, entity_vocab_size=8,
+                  entity_emb_size=8, **LABELS),
+    "roberta-prenorm": _base("RobertaPreLayerNorm", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "xmod": _base("Xmod", "SequenceClassification", max_position_embeddings=96, default_language="en_XX",
+                  languages=["en_XX", "de_DE"], **LABELS),
+    "xlm-roberta-xl": _base("XLMRobertaXL", "TokenClassification", max_position_embeddings=96, num_labels=4),
+    "data2vec-text": _base("Data2VecText", "SequenceClassification", max_position_embeddings=96, **LABELS),
+    "ernie": _base("Ernie", "QuestionAnswering"),
+    "ernie-lm": _base("Ernie", "MaskedLM"),
+    "flaubert": _base("Flaubert", "SequenceClassification", emb_dim=HIDDEN, n_layers=2, n_heads=2,
+                      n_words=VOCABULARY, pad_index=PADDING, **LABELS),
+    "xlnet-cls": _base("XLNet", "SequenceClassification", **UNBOUND, d_model=HIDDEN, n_layer=2, n_head=2, d_inner=32,
+                       **LABELS),
+    "modernbert-lm": _base("ModernBert", "MaskedLM", num_hidden_layers=2, cls_token_id=1, sep_token_id=2),
+    "xlm-roberta-tok": _base("XLMRoberta", "TokenClassification", max_position_embeddings=96, num_labels=5),
+    "deberta-lm": _base("DebertaV2", "MaskedLM", relative_attention=True, pos_att_type=["p2c", "c2p"],
+                        position_buckets=8),
+    "led": _base("LED", "Seq2SeqLM", attention_window=4, max_encoder_position_embeddings=80,
+                 max_decoder_position_embeddings=80, **SEQ2SEQ),
+    "longt5": _base("LongT5", "Seq2SeqLM", local_radius=4, global_block_size=4, **T5),
+    "plbart": _base("PLBart", "Seq2SeqLM", **SEQ2SEQ),
+    "mvp": _base("Mvp", "Seq2SeqLM", **SEQ2SEQ),
+    "blenderbot-small": _base("BlenderbotSmall", "Seq2SeqLM", **SEQ2SEQ),
+    "prophetnet": _base("ProphetNet", "Seq2SeqLM", num_hidden_layers=..., num_encoder_layers=2, num_decoder_layers=2,
+                        num_encoder_attention_heads=2, num_decoder_attention_heads=2, encoder_ffn_dim=32,
+                        decoder_ffn_dim=32, init_std=0.1, decoder_start_token_id=2),
+    "pegasus-x": _base("PegasusX", "Seq2SeqLM", block_size=4, num_global_tokens=4, **SEQ2SEQ),
+    "switch": _base("SwitchTransformers", "Seq2SeqLM", num_experts=2, num_sparse_encoder_layers=1,
+                    num_sparse_decoder_layers=1, expert_capacity=64, **T5),
+    "nllb-moe": _base("NllbMoe", "Seq2SeqLM", num_experts=2, expert_capacity=64, encoder_sparse_step=2,
+                      decoder_sparse_step=2, **SEQ2SEQ),
+    "t5gemma": _base("T5Gemma", "Seq2SeqLM", encoder={**TEXT, "head_dim": 8}, decoder={**TEXT, "head_dim": 8}),
+    "mt5-cls": _base("MT5", "SequenceClassification", **T5, **LABELS),
+    "deit": _base("DeiT", "ImageClassification", architectures=["DeiTForImageClassification"], **PATCHES, **LABELS),
+    "vit-msn": _base("ViTMSN", "ImageClassification", **PATCHES, **LABELS),
+    "dinov2-registers": _base("Dinov2WithRegisters", "ImageClassification", num_register_tokens=2, **PATCHES,
+                              **LABELS),
+    "ijepa": _base("IJepa", "ImageClassification", **PATCHES, **LABELS),
+    "data2vec-vision": _base("Data2VecVision", "ImageClassification", **PATCHES, **LABELS),
+    "swin": _base("Swin", "ImageClassification", **BY_STAGE, image_size=8, patch_size=2, embed_dim=8, depths=[1, 1],
+                  num_heads=[1, 2], window_size=2, **LABELS),
+    "swinv2": _base("Swinv2", "ImageClassification", **BY_STAGE, image_size=8, patch_size=2, embed_dim=8, depths=[1, 1],
+                    num_heads=[1, 2], window_size=2, **LABELS),
+    "segformer": _base("Segformer", "ImageClassification", num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1],
+                       hidden_sizes=[8, 16], patch_sizes=[3, 3], strides=[2, 2], num_attention_heads=[1, 2],
+                       mlp_ratios=[2, 2], decoder_hidden_size=8, **LABELS),
+    "siglip": _base("Siglip", "ImageClassification", vision_config=PICTURES, text_config=TEXT, **LABELS),
+    "clip": _base("CLIP", "ImageClassification", vision_config=PICTURES, text_config=TEXT, projection_dim=8,
+                  **LABELS),
+    "convnextv2": _base("ConvNextV2", "ImageClassification", hidden_sizes=[8, 16], depths=[1, 1], num_stages=2,
+                        patch_size=2, **LABELS),
+    "pvt-v2": _base("PvtV2", "ImageClassification", image_size=8, num_encoder_blocks=2, depths=[1, 1],
+                    sr_ratios=[2, 1], hidden_sizes=[8, 16], patch_sizes=[3, 3], strides=[2, 2],
+                    num_attention_heads=[1, 2], mlp_ratios=[2, 2], **LABELS),
+    "poolformer": _base("PoolFormer", "ImageClassification", depths=[1, 1], hidden_sizes=[8, 16],
+                        patch_sizes=[3, 3], strides=[2, 2], padding=[1, 1], num_encoder_blocks=2, **LABELS),
+    "hubert": _base("Hubert", "AudioClassification", **WAV, **LABELS),
+    "wavlm": _base("WavLM", "AudioClassification", num_buckets=8, max_bucket_distance=16, **WAV, **LABELS),
+    "wav2vec2-ctc": _base("Wav2Vec2", "CTC", **WAV),
+    "hubert-ctc": _base("Hubert", "CTC", **WAV),
+    "data2vec-audio": _base("Data2VecAudio", "AudioClassification", conv_pos_kernel_size=3, **WAV, **LABELS),
+    "sew": _base("SEW", "AudioClassification", squeeze_factor=1, **WAV, **LABELS),
+    "unispeech-sat": _base("UniSpeechSat", "AudioClassification", **WAV, **LABELS),
+    "wav2vec2-conformer": _base("Wav2Vec2Conformer", "AudioClassification", conv_depthwise_kernel_size=3, **WAV,
+                                **LABELS),
+    "paligemma": _base("PaliGemma", "ImageTextToText", text_config={"model_type": "gemma", **TEXT, "head_dim": 8},
+                       vision_config={**SIGLIP, "projection_dim": HIDDEN}, image_token_index=62,
+                       projection_dim=HIDDEN),
+    "idefics3": _base("Idefics3", "ImageTextToText", text_config=LLAMA, vision_config=PICTURES, image_token_id=62,
+                      scale_factor=2),
+    "smolvlm": _base("SmolVLM", "ImageTextToText", text_config=LLAMA, vision_config=PICTURES, image_token_id=62,
+                     scale_factor=2),
+    "llava-next": _base("LlavaNext", "ImageTextToText", vision_config=CLIP, text_config=LLAMA, image_token_index=62,
+                        image_grid_pinpoints=[[8, 8]]),
+    "llava-onevision": _base("LlavaOnevision", "ImageTextToText", vision_config=SIGLIP, image_token_index=62,
+                             video_token_index=61, text_config={"model_type": "qwen2", **TEXT}),
+    "mistral3": _base("Mistral3", "ImageTextToText", text_config={"model_type": "mistral", **TEXT, "head_dim": 8},
+                      vision_config={"model_type": "pixtral", **PICTURES, "head_dim": 8}, image_token_index=62),
+    "qwen2-5-vl": _base("Qwen2_5_VL", "ImageTextToText", image_token_id=60, video_token_id=61,
+                        vision_start_token_id=58, vision_config=QWEN_VISION,
+                        text_config={**TEXT, "rope_scaling": {"type": "default", "mrope_section": [1, 1, 2]}}),
+    "vipllava": _base("VipLlava", "ImageTextToText", vision_config={**CLIP, "num_hidden_layers": 3},
+                      text_config=LLAMA, image_token_index=62, vision_feature_layers=[-1, -2]),
+    "internvl": _base("InternVL", "ImageTextToText", text_config={"model_type": "qwen2", **TEXT}, image_token_id=62,
+                      vision_config={**VISION, "image_size": [8, 8], "patch_size": [4, 4]}),
+}  # fmt: skip
+"""Architectures and heads that are in neither of the two: the measure of what is said of a base never seen before."""
+
+BASES = FIRST | SECOND | THIRD
+GROUPS = {"first": FIRST, "second": SECOND, "third": THIRD}
 
 
 def build(name: str) -> nn.Module:
     """The base ``name``, in evaluation mode; leaves torch's generator in a state that follows from the name."""
     base = BASES[name]
-    config = getattr(transformers, f"{base.config}Config")(**(SIZES | dict(base.changes)))
+    sizes = {key: value for key, value in (SIZES | dict(base.changes)).items() if value is not ...}
+    config = getattr(transformers, f"{base.config}Config")(**sizes)
     torch.manual_seed(zlib.crc32(name.encode()))
     auto = getattr(transformers, "AutoModel" if base.auto == "Model" else f"AutoModelFor{base.auto}")
     model: nn.Module = auto.from_config(config).eval()
@@ -255,7 +434,7 @@ def batch(name: str) -> dict[str, torch.Tensor]:
     auto = BASES[name].auto
     if auto == "ImageClassification":
         return {"pixel_values": torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8).sin()}
-    if auto == "AudioClassification":
+    if auto in ("AudioClassification", "CTC"):
         return {"input_values": torch.linspace(-9, 9, 2 * 200).reshape(2, 200).sin()}
     ids = torch.tensor([[9, 3, 0, 5, 6, 7, 13, 8, 4, 10, 11, 12, 14, 15, 1, 2], [*range(32, 46), 20, 2]])
     if auto == "SpeechSeq2Seq":

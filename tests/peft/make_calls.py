@@ -6,8 +6,9 @@
 Read from the sources of `transformers/models/*/modeling_*.py`; classes are separated by spaces:
 
 - `keywords`: name of a module -> classes that call `self.<name>(...)`, never with a positional argument;
-- `no_embeddings`: what PEFT calls with embeddings and has no parameter for them, nor any that takes the rest;
-- `no_indices`: the same for indices, of models that turn speech into text;
+- `refuses`: keyword that PEFT hands to models -> classes that have no parameter for it, nor any that takes the rest;
+- `generates`, `mute`: classes that prepare inputs for generation although their names do not end like it, or do not
+  although they do;
 - `refuses_embeddings`: classes whose `forward` raises `NotImplementedError` if it is given embeddings;
 - `no_tied`: classes that tie weights inside of them, and do not say so themselves (`_tied_weights_keys`);
 - `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them;
@@ -27,6 +28,11 @@ from typing import Any
 import transformers
 from transformers.models.auto import modeling_auto as auto
 
+# Those that are handed together, such as `start_positions` and `end_positions`, are taken together too.
+HANDED = ("input_ids", "attention_mask", "inputs_embeds", "labels", "start_positions", "decoder_input_ids",
+          "output_attentions", "return_dict")  # fmt: skip
+POPPED = ("can_return_tuple", "capture_outputs", "check_model_inputs")  # decorators that take `return_dict` away
+GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
 ALWAYS = ("self_attn", "encoder_attn")  # called with keywords alone wherever they are
 HEADS = ("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "QUESTION_ANSWERING")
 TEXTS = (*HEADS, "CAUSAL_LM", "SEQ_TO_SEQ_CAUSAL_LM")
@@ -71,6 +77,14 @@ def has_attribute(known: Classes, cls: ast.ClassDef, name: str) -> bool:
     return any(has_attribute(known, parent, name) for parent in parents if parent is not None and parent is not cls)
 
 
+def inherits(known: Classes, cls: ast.ClassDef, name: str) -> bool:
+    """Whether a class is derived from one whose name ends like that."""
+    bases = {base.id for base in cls.bases if isinstance(base, ast.Name)}
+    return any(base.endswith(name) for base in bases) or any(
+        inherits(known, known[b], name) for b in bases if b in known and known[b] is not cls
+    )
+
+
 def own(node: ast.AST) -> str | None:
     """The name of an attribute of `self`."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
@@ -97,6 +111,10 @@ def calls(forward: ast.FunctionDef) -> dict[str, bool]:
 def parameters(forward: ast.FunctionDef | None) -> set[str]:
     args = forward.args if forward else ast.arguments([], [], None, [], [], None, [])
     rest = {"**"} if args.kwarg else set()
+    for decorator in forward.decorator_list if forward else ():
+        call = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(call, ast.Name) and call.id in POPPED:
+            rest.add("return_dict")
     return {argument.arg for argument in (*args.args, *args.kwonlyargs)} | rest
 
 
@@ -114,6 +132,7 @@ def learned() -> dict[str, Any]:
     base_models |= {name for name in taken if name.endswith("TextModel") and "input_ids" in taken[name]}
     texts = (of_task(*TEXTS) | base_models) & known.keys()
     speech = of_task("SPEECH_SEQ_2_SEQ") & known.keys()
+    seen = of_task("IMAGE_TEXT_TO_TEXT") & known.keys()
     heads = of_task(*HEADS) & known.keys()
     tokens = of_task(*HEADS[1:])
 
@@ -139,16 +158,29 @@ def learned() -> dict[str, Any]:
         plain = "decoder_input_ids" not in taken[name]
         return plain and ("past_key_values" in taken[name] or (name in tokens and takes_prefix(name)))
 
+    def refused(name: str) -> Iterator[str]:
+        for keyword in HANDED:
+            deep = keyword in ("input_ids", "inputs_embeds")
+            if without(name, keyword) if deep else not taken[name] & {"**", keyword}:
+                yield keyword
+
+    def generates(name: str) -> bool:
+        own = method(known, known[name], "prepare_inputs_for_generation")
+        return own is not None or inherits(known, known[name], "GenerationMixin")
+
     def ties_inside(name: str) -> bool:
         inside = (known[cls] for _, cls in modules(known, known[name]) if cls in known)
         key = "_tied_weights_keys"
         return not has_attribute(known, known[name], key) and any(has_attribute(known, cls, key) for cls in inside)
 
+    asked = texts | speech | seen
+    models = {name for name, cls in known.items() if inherits(known, cls, "PreTrainedModel")}
     said = "Passing input embeddings is currently not supported"
     return {
         "keywords": {attribute: " ".join(names) for attribute, names in sorted(keywords.items())},
-        "no_embeddings": " ".join(n for n in sorted(texts) if without(n, "inputs_embeds")),
-        "no_indices": " ".join(n for n in sorted(speech) if without(n, "input_ids")),
+        "refuses": {k: " ".join(n for n in sorted(asked) if k in refused(n)) for k in HANDED},
+        "generates": " ".join(n for n in sorted(models) if generates(n) and not n.endswith(GENERATING)),
+        "mute": " ".join(n for n in sorted(models) if not generates(n) and n.endswith(GENERATING)),
         "refuses_embeddings": " ".join(n for n in sorted(heads) if said in ast.unparse(forwards[n] or ast.Pass())),
         "no_tied": " ".join(n for n in sorted(texts) if ties_inside(n)),
         "no_prefix": " ".join(n for n in sorted(heads) if not takes_prefix(n)),

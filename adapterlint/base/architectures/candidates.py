@@ -47,6 +47,7 @@ def _atoms(values: Mapping[str, Any], causes: Sequence[str], levels: Sequence[in
             atoms += [["at", cause, level, 1] for level in levels]
             atoms += [["at", cause, level, -1] for level in levels]
             atoms += [["len", cause], ["sum", cause]]
+            atoms += [["count", cause, name] for name in dict.fromkeys(values[cause]) if isinstance(name, str)]
     return atoms
 
 

@@ -5,6 +5,12 @@ Once in an environment of each release, from the root of the checkout, then once
     python -m adapterlint.base.architectures.generate release 5.23.0.jsonl
     python -m adapterlint.base.architectures.generate pack 5.23.0.jsonl 4.56.2.jsonl
 
+Some of the lines only are learnt anew by naming model types or classes; the others come out of the table:
+
+    python -m adapterlint.base.architectures.generate unpack FOLDER
+    python -m adapterlint.base.architectures.generate release 5.23.0-more.jsonl lfm2 BambaForCausalLM
+    python -m adapterlint.base.architectures.generate pack FOLDER/5.23.0.jsonl FOLDER/4.56.2.jsonl 5.23.0-more.jsonl
+
 Each class is built with its default config, with one reduced in its layers, and with that after each change of one
 value (`observe`); what the values explain becomes a template (`learn`, `merge`).
 """
@@ -18,7 +24,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from adapterlint.base.architectures.pack import pack
+from adapterlint.base.architectures.pack import pack, unpack
 
 
 def release(out: Path, only: list[str], shard: tuple[int, int] = (0, 1)) -> None:
@@ -60,5 +66,7 @@ if __name__ == "__main__":
         only = [a for a in arguments[1:] if "/" not in a]
         k, n = map(int, shards[0].split("/")) if shards else (0, 1)
         release(Path(arguments[0]), only, (k, n))
+    elif command == "unpack":
+        sys.stderr.write(" ".join(map(str, unpack(Path(arguments[0])))) + "\n")
     elif command == "pack":
         sys.stderr.write(pack([Path(a) for a in arguments], Path(__file__).parent) + "\n")

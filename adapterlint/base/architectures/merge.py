@@ -58,18 +58,22 @@ class Merger:
         prefix = _list_prefix(seen)
         if prefix is not None:
             return [self._star(samples, seen, prefix)]
-        merged = []
+        prefix, merged = _run(seen), []
         for name in ordered([list(s.children) for s in seen]):
-            merged.append([name, self.slot(samples, [s.children.get(name) for s in seen])])
+            if prefix is None or not _number(name, prefix):
+                merged.append([name, self.slot(samples, [s.children.get(name) for s in seen])])
+            elif name == f"{prefix}0":
+                merged.append(self._star(samples, seen, prefix))
         return merged
 
     def _star(self, samples: Samples, seen: Sequence[Any], prefix: str) -> list[Any]:
-        counts = [len(s.children) for s in seen]
+        runs = [{n: c for n, c in s.children.items() if _number(n, prefix)} for s in seen]
+        counts = [len(run) for run in runs]
         inner = []
         items = []
-        for (build, index), s in zip(samples, seen, strict=True):
-            for name, item in s.children.items():
-                inner.append((build, (*index, (int(name[len(prefix) :]), len(s.children)))))
+        for (build, index), run in zip(samples, runs, strict=True):
+            for name, item in run.items():
+                inner.append((build, (*index, (int(name[len(prefix) :]), len(run)))))
                 items.append(item)
         length = self.learner.count(samples, counts)
         entry = [prefix + STAR, self.slot(inner, items), length]
@@ -111,6 +115,22 @@ def _list_prefix(seen: Sequence[Any]) -> str | None:
         return prefix
     alike = all(len({c.type for c in s.children.values()}) == 1 for s in seen)
     return prefix if len(seen[0].children) > 1 and alike else None
+
+
+def _number(name: str, prefix: str) -> str:
+    """The index of an item of a list; empty for what is none."""
+    rest = name.removeprefix(prefix)
+    return rest if rest.isdecimal() and name.startswith(prefix) else ""
+
+
+def _run(seen: Sequence[Any]) -> str | None:
+    """What stands before the index of items that are beside other modules, and not as many in every model."""
+    names: list[list[str]] = [list(s.children) for s in seen]
+    for prefix in dict.fromkeys(name[:-1] for known in names for name in known if len(name) > 1 and name[-1] == "0"):
+        items = [[n for n in known if _number(n, prefix)] for known in names]
+        if len(set(map(len, items))) > 1 and all(i == [f"{prefix}{k}" for k in range(len(i))] for i in items):
+            return prefix
+    return None
 
 
 def ordered(lists: Sequence[list[str]]) -> list[str]:

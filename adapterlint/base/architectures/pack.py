@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from adapterlint.base import table
 from adapterlint.base.table import LENGTH_BYTES, MAGIC, RELEASES
 
 MEMBER = 1 << 18  # bytes that are compressed together, and decompressed for one class
@@ -55,6 +57,34 @@ def pack(paths: list[Path], folder: Path) -> str:
     )
 
 
+def unpack(folder: Path) -> list[Path]:
+    """Write the lines that are packed again, to learn some of them anew and pack them with the others.
+
+    Args:
+        folder: Where to.
+
+    Returns:
+        A file for each release.
+    """
+    failures = json.loads((files("adapterlint.base") / "architectures" / "failures.json").read_text("utf-8"))
+    written = []
+    for release in RELEASES:
+        families = {m: found for m in table.model_types() if (found := table.family(m)) is not None}
+        tasks = {m: family.tasks[release] for m, family in families.items() if release in family.tasks}
+        lines = [_text({"tasks": tasks, "activations": table.activations(release)})]
+        for key, error in failures[release].items():
+            model_type, name = key.split()
+            lines.append(_text({"c": name, "m": model_type, "error": error}))
+        for model_type, family in families.items():
+            for places in family.classes.values():
+                if release in places:
+                    lines.append(_text({"m": model_type, **json.loads(family.lines[places[release]])}))
+        path = folder / f"{release}.jsonl"
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        written.append(path)
+    return written
+
+
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     for text in path.read_text("utf-8").splitlines():
         try:
@@ -69,7 +99,7 @@ def _slim(part: Any) -> Any:
         return [_slim(inner) for inner in part]
     if not isinstance(part, dict):
         return part
-    said = "f" in part and "m" in part and part["d"] == part["m"][0][-1]
+    said = "f" in part and "m" in part and part.get("d") == part["m"][0][-1]
     return {key: _slim(value) for key, value in part.items() if not (said and key == "d")}
 
 

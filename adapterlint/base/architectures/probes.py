@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from transformers.activations import ACT2CLS
@@ -147,6 +147,8 @@ def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
                 yield value - 1, value // 2
         if NULLABLE.search(key):
             yield (None,)
+        if EXPERTS.fullmatch(key):
+            yield (0,)
     elif isinstance(value, float):
         if FLOATS.search(key):
             yield (0.0 if 0 < value < 1 else 0.1 if not value else value * 2 if value < 4 else value / 2,)
@@ -154,6 +156,9 @@ def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
         if value in ACT2CLS:
             yield ("relu" if value != "relu" else "gelu",)
         yield from ((v,) for v in STRINGS.get(key, ()) if v != value)
+    elif not value and LAYERS.search(key):
+        yield ([1, 3],)
+        yield ([1],)
     elif value is None:
         for v in NULLS.get(key, ()):
             yield (v,)
@@ -176,10 +181,27 @@ def probes(path: str, value: Any) -> Iterator[tuple[Any, ...]]:
         yield ([1],)
 
 
+def spelled(value: Any, words: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Groups of values to try in the place of one that is a name, or one for each layer.
+
+    Args:
+        words: The names that it may have.
+    """
+    if isinstance(value, str):
+        yield from ((word,) for word in words if word != value)
+    elif isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+        for word in words:
+            if word not in value:
+                mixed = [[word if i % 2 == turn else v for i, v in enumerate(value)] for turn in (1, 0)]
+                yield tuple(mixed)
+                yield ([word] * len(value),)
+
+
 # Ints that may be null, which leaves something out.
 NULLABLE = re.compile(
     r"rank|shared|inner|moe|expert|adapter|head_dim|key_value|ffn|dense|proj|intermediate|embedding_size"
 )
+LAYERS = re.compile(r"(layer|attn).*_(indices|idxs|ids)$")  # which layers are of another kind
 FLOATS = re.compile(r"drop_path|scale|ratio|factor|multiplier|expand")
 # What shapes no module: not worth a build.
 IGNORED = re.compile(

@@ -24,9 +24,11 @@ from adapterlint.base.architectures.probes import (
     make,
     probes,
     reduced,
+    spelled,
     with_value,
 )
 from adapterlint.base.architectures.unsaid import asked, unsaid
+from adapterlint.base.architectures.words import named, words_of
 from adapterlint.base.expressions import flat
 
 MAX_SECONDS = 90  # for one class, after which it has to do with the builds there are
@@ -63,6 +65,10 @@ def _brings(seen: Any, base: Any) -> bool:
     return any(_brings(c, base.children.get(n)) for n, c in seen.children.items())
 
 
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
 class Subject:
     """One class: its builds and what comes out of them."""
 
@@ -80,6 +86,7 @@ class Subject:
         self.influential: set[str] = set()
         self.helped: dict[str, dict[str, Any]] = {}
         self.unsaid: dict[str, Any] = {}
+        self.words = words_of(self.cls, self.config_class)
         self.started = time.time()
 
     def add(self, values: Mapping[str, Any], changed: frozenset[str] | None) -> Any:
@@ -92,6 +99,9 @@ class Subject:
         if changed == frozenset():
             self.last = built
         flattened = dict(flat(as_dict(config)))
+        given = dict(leaves(values))
+        # Release 5 reads old names of kinds of layers, and has new ones then: what counts is what stands in the file.
+        flattened |= {path: given[path] for path in changed or () if _is_names(given.get(path))}
         self.builds.append(Build(flattened, changed))
         self.models.append(model)
         return model
@@ -139,6 +149,14 @@ class Subject:
         yield from known.items()
         yield from ((path, value) for path, value in self.unsaid.items() if path not in known)
 
+    def probes(self, path: str, value: Any) -> Iterator[tuple[Any, ...]]:
+        """Groups of values to try in the place of one; those that the code of the class spells out come first."""
+        key = path.rpartition(".")[2]
+        own = getattr(self.config_class, "attribute_map", None) or {}
+        keys = {key, own.get(key, key), *(alias for alias, name in own.items() if name == key)}
+        yield from spelled(value, named(self.words, keys))
+        yield from probes(path, value)
+
     def late(self) -> bool:
         """Whether there have been builds enough."""
         return len(self.builds) > MAX_BUILDS or time.time() - self.started > MAX_SECONDS
@@ -150,7 +168,7 @@ class Subject:
         if len(todo) > 1:
             values = self.values
             for path, value in todo:
-                tried = next((v for group in probes(path, value) for v in group if v != value), value)
+                tried = next((v for group in self.probes(path, value) for v in group if v != value), value)
                 values = with_value(values, path, tried, lists="keep")
             model = self.try_add(values, frozenset({"+"}))
             if model is not None:
@@ -215,7 +233,7 @@ class Subject:
         for path, value in self.leaves():
             known = self.prior is None or path in self.prior or path in self.unsaid
             if known and path not in counted and not ignored(path):
-                tried = next((v for group in probes(path, value) for v in group if v != value), None)
+                tried = next((v for group in self.probes(path, value) for v in group if v != value), None)
                 if tried is not None:
                     others[path] = tried
         # A switch may hide what the others bring.
@@ -228,7 +246,7 @@ class Subject:
         value = dict(self.leaves())[path]
         outlines = [outline_of(m.root) for b, m in zip(self.builds, self.models, strict=True) if b.changed == switches]
         before = outlines[0] if outlines else self.outline
-        for group in probes(path, value):
+        for group in self.probes(path, value):
             for tried in group:
                 if self.late():
                     return
@@ -250,7 +268,7 @@ class Subject:
         others = self.only_with(values, beside=switches | {path})
         known = dict(self.leaves())
         for other in others:
-            new = next(v for group in probes(other, known[other]) for v in group if v != known[other])
+            new = next(v for group in self.probes(other, known[other]) for v in group if v != known[other])
             self.try_add(with_value(with_value(self.values, path, tried), other, new), frozenset({path, other}))
             self.try_add(with_value(self.values, other, new), frozenset({other}))
             self.probe_with(switches | {path}, values, other)
@@ -292,7 +310,7 @@ class Subject:
         if dict(self.leaves()).get(helper) is False:
             self.helped[path] = with_value(self.values, helper, True)
         built = False
-        for group in probes(path, value):
+        for group in self.probes(path, value):
             tried, model = self.first(path, value, group)
             if model is None:
                 continue

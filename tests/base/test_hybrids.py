@@ -1,0 +1,82 @@
+"""Models whose layers are of different kinds: the config tells them, and where it does not, the checkpoint does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from base_folders import LLAMA, folder, llama_tensors
+
+from adapterlint.base import Base, Evidence, Kind, ModuleTree, load_base
+
+HYBRIDS: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("lfm2", "Lfm2ForCausalLM", {"layer_types": ["conv", "full_attention"]}, "conv", "self_attn"),
+    ("bamba", "BambaForCausalLM", {"attn_layer_indices": [1]}, "mamba", "self_attn"),
+    ("granitemoehybrid", "GraniteMoeHybridForCausalLM", {"layer_types": ["mamba", "attention"]}, "mamba", "self_attn"),
+    ("zamba2", "Zamba2ForCausalLM", {"layers_block_type": ["mamba", "hybrid"]}, "mamba", "shared_transformer"),
+]
+
+
+def children(tree: ModuleTree, path: str) -> set[str]:
+    return {p.removeprefix(f"{path}.").partition(".")[0] for p in tree.nodes if p.startswith(f"{path}.")}
+
+
+@pytest.mark.parametrize("release", ["4.56.2", "5.23.0"])
+@pytest.mark.parametrize(("model_type", "name", "values", "first", "second"), HYBRIDS, ids=[h[0] for h in HYBRIDS])
+def test_config_alone_tells_kinds_of_layers(
+    model_type: str, name: str, values: dict[str, Any], first: str, second: str, release: str
+) -> None:
+    """Under the names that release 4 has for them, which release 5 reads too."""
+    config = {"model_type": model_type, "architectures": [name], "num_hidden_layers": 2, **values}
+    tree = Base("x", Evidence(config, None)).tree(release)
+    layers = [children(tree, f"model.layers.{i}") for i in range(2)]
+    assert [(first in layer, second in layer) for layer in layers] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize("release", ["4.56.2", "5.23.0"])
+def test_dense_granite_has_no_experts(release: str) -> None:
+    config = {
+        "model_type": "granitemoehybrid",
+        "architectures": ["GraniteMoeHybridForCausalLM"],
+        "num_hidden_layers": 1,
+        "layer_types": ["attention"],
+        "num_local_experts": 0,
+    }
+    tree = Base("x", Evidence(config, None)).tree(release)
+    assert {"shared_mlp", "self_attn"} <= children(tree, "model.layers.0")
+    assert "block_sparse_moe" not in children(tree, "model.layers.0")
+
+
+def tensors(*without: int, extra: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Those of a Llama, some of its layers with others in the place of attention."""
+    gone = tuple(f"model.layers.{i}.self_attn." for i in without)
+    kept = {name: shape for name, shape in llama_tensors().items() if not name.startswith(gone)}
+    return kept | {f"model.layers.{i}.{name}": shape for i in without for name, shape in extra.items()}
+
+
+CONV = {"conv.in_proj.weight": (48, 16), "conv.conv.weight": (16, 1, 3)}
+
+
+def test_layer_of_a_kind_that_the_table_lacks_is_what_the_checkpoint_shows() -> None:
+    base = load_base(folder(LLAMA, tensors(0, extra=CONV)))
+    assert base is not None
+    tree = base.tree()
+    assert "self_attn" not in children(tree, "model.layers.0")
+    found = {p: (n.kind, n.certain) for p, n in tree.nodes.items() if p.startswith("model.layers.0.conv")}
+    assert found == {
+        "model.layers.0.conv": (Kind.CONTAINER, False),
+        "model.layers.0.conv.in_proj": (Kind.LINEAR, False),
+        "model.layers.0.conv.conv": (Kind.CONV1D, False),
+    }
+    assert tree.nodes["model.layers.0.conv.in_proj"].parameters == {"weight": (48, 16)}
+    assert "conv" not in children(tree, "model.layers.1")
+    assert tree.nodes["model.layers.1.self_attn.q_proj"].certain
+
+
+def test_checkpoint_with_other_names_in_all_layers_is_not_taken_for_another_kind() -> None:
+    """Names may differ for reasons of their own, such as an older release that wrote them."""
+    base = load_base(folder(LLAMA, tensors(*range(LLAMA["num_hidden_layers"]), extra=CONV)))
+    assert base is not None
+    tree = base.tree()
+    assert "self_attn" in children(tree, "model.layers.0")
+    assert "conv" not in children(tree, "model.layers.0")

@@ -1,0 +1,36 @@
+"""What classes of transformers take and can do, as read from their sources."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapterlint.peft.calls import generates, refuses
+
+OLD, NEW = (4, 56), (5, 23)
+
+
+@pytest.mark.parametrize("release", [OLD, NEW])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("LlamaForCausalLM", True),
+        ("BertGenerationDecoder", True),
+        ("ReformerModelWithLMHead", True),
+        ("WhisperForConditionalGeneration", True),
+        ("LlamaModel", False),
+        ("BertForSequenceClassification", False),
+        ("MineForCausalLM", True),  # of a class that is not known its name tells
+    ],
+)
+def test_classes_that_generate(name: str, expected: bool, release: tuple[int, int]) -> None:
+    assert generates(release, name) is expected
+
+
+def test_keywords_that_a_forward_pass_does_not_take() -> None:
+    for keyword in ("input_ids", "attention_mask", "inputs_embeds", "labels", "output_attentions", "return_dict"):
+        assert refuses(OLD, "MraForSequenceClassification", keyword) is (keyword == "output_attentions")
+        assert not refuses(OLD, "BertForSequenceClassification", keyword)
+        assert not refuses(NEW, "MraForSequenceClassification", keyword)
+    assert refuses(OLD, "BertForSequenceClassification", "decoder_input_ids")
+    assert not refuses(OLD, "BartForConditionalGeneration", "decoder_input_ids")
+    assert refuses(NEW, "WhisperForConditionalGeneration", "input_ids")

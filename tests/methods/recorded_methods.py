@@ -150,6 +150,15 @@ def base_folders() -> Mapping[str, MemoryFolder]:
     return found
 
 
+def write_bases(target: Path) -> Path:
+    """The bases on disk, each in a folder of its name."""
+    for name, folder in base_folders().items():
+        (target / name).mkdir()
+        for file, content in folder.files.items():
+            (target / name / file).write_bytes(content)
+    return target
+
+
 @cache
 def bases() -> Mapping[str, Base]:
     """The same, read."""

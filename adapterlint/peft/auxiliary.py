@@ -6,12 +6,12 @@ and `TrainableTokensLayer` of `peft/tuners/trainable_tokens/layer.py`, 0.15 to 0
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.modules import Module, Param, Root, find, walk
-from adapterlint.peft.refused import Refused
+from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import (
     Auxiliary,
@@ -51,7 +51,7 @@ class Wrapping:
         tails = tuple(entries)
         if "" in tails:
             raise Refused("TypeError", f"{Whole.label} cannot be applied to modules of type <class 'NoneType'>")
-        for path, parent, grandparent, target, name in self._matching(tails):
+        for path, parent, grandparent, target, name in self._matching(tails, self.wrap_inner):
             around = isinstance(grandparent, Whole) and self.versions.peft >= (0, 19)
             self.one(parent, grandparent if around and grandparent else target, name, path, tied=tied)
 
@@ -70,7 +70,7 @@ class Wrapping:
     def tokens(self, entries: Sequence[str], indices: Any, *, tied: TokenLayer | None = None) -> None:
         """Wrap modules for token rows; PEFT insists that there is one."""
         found = False
-        for path, parent, grandparent, target, name in self._matching(tuple(entries)):
+        for path, parent, grandparent, target, name in self._matching(tuple(entries), self.rows_inner):
             found = True
             wrapper = grandparent if isinstance(grandparent, TokenWrapper) and self.versions.peft >= (0, 19) else target
             if isinstance(wrapper, TokenWrapper):
@@ -93,8 +93,14 @@ class Wrapping:
             update_rows(wrapper.layer, self.adapter, indices, tied=tied is not None, path=path, versions=self.versions)
         wrapper.adapters.add(self.adapter)
 
-    def _matching(self, tails: tuple[str, ...]) -> Iterable[tuple[str, Module, Module | None, Module, str]]:
-        """Path, parent, grandparent, module and its own name, of the modules that are there before any is wrapped."""
+    def _matching(
+        self, tails: tuple[str, ...], wrap_inside: Callable[[str, str, str], None]
+    ) -> Iterable[tuple[str, Module, Module | None, Module, str]]:
+        """Path, parent, grandparent, module and its own name, of the modules that are there before any is wrapped.
+
+        Args:
+            wrap_inside: What to do with a module inside of a layer: path of the layer, its name and class.
+        """
         outside = ("base_model", "base_model.model") if self.prefix else ()
         self.broken = self.broken or any(name.endswith(tails) for name in outside)
         for path, module in walk(self.root, self.prefix, duplicates=True):
@@ -108,11 +114,20 @@ class Wrapping:
                 if isinstance(grandparent, Tuner) and self.versions.peft >= (0, 18):
                     raise _inside_tuner(self.adapter)
                 yield inner, parent, grandparent, target, name
-            for name, holds in module.inner_names():
+            for name, kind in module.inner_names():
                 if f".{name}".endswith(tails):
-                    self._wrap_inner(path, name, holds)
+                    wrap_inside(path, name, kind)
 
-    def _wrap_inner(self, layer: str, name: str, holds: bool) -> None:
+    def rows_inner(self, layer: str, name: str, kind: str) -> None:
+        """Token rows of a module inside of a layer, which has no weight for them."""
+        if self.versions.peft >= (0, 18) and "." in name:
+            raise _inside_tuner(self.adapter)
+        if not kind:
+            raise Undecided
+        raise Refused("AttributeError", f"'{kind}' object has no attribute 'weight'", module=f"{layer}.{name}")
+
+    def wrap_inner(self, layer: str, name: str, kind: str) -> None:
+        """The same of a whole module."""
         path, of_adapter = f"{layer}.{name}", "." in name
         inner = layer[len(self.prefix) + 1 :] if self.prefix else layer
         find(self.root, inner)  # a wrapper on the way may refuse to answer
@@ -122,11 +137,13 @@ class Wrapping:
             self.root.changed()
             return
         if not of_adapter:
-            text = f"{Whole.label} cannot be applied to modules of type <class 'torch.nn.modules.container.ModuleDict'>"
+            if kind not in FORBIDDEN:
+                raise Undecided
+            text = f"{Whole.label} cannot be applied to modules of type <class 'torch.nn.modules.container.{kind}'>"
             raise Refused("TypeError", text, module=path)
         if self.versions.peft >= (0, 18):
             raise _inside_tuner(self.adapter)
-        self.broken = self.broken or holds
+        self.broken = self.broken or not kind
 
     def _place(self, wrapper: Auxiliary, parent: Module, name: str) -> None:
         set_active(wrapper, [self.adapter] if self.activate else [])

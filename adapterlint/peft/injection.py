@@ -7,6 +7,7 @@ Follows `BaseTuner.inject_adapter` (`peft/tuners/tuners_utils.py`), the `_create
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from adapterlint.base.tree import Kind
@@ -22,7 +23,7 @@ from adapterlint.peft.preparation import check_config, check_tied, expand_target
 from adapterlint.peft.projections import registered_projections, share_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
-from adapterlint.peft.tuner_layers import Site, parameters_at, recipes_of
+from adapterlint.peft.tuner_layers import Site, parameters_at, recipes_of, unsupported
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner, Whole, attributes_of, unwrapped
 
 _MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
@@ -95,9 +96,9 @@ class Injection:
         undecided = self.config.get("target_modules") is None
         early = tuple(saved) if since < (0, 16) else ()
         found = False
-        for path in self._candidates():
+        for path, inner in list(self._candidates()):  # the names that there are before the first is wrapped
             if early and path.endswith(early):
-                self._wrap_early(path)
+                self._wrap_early(path, inner)
                 continue
             verdict = False if undecided else targets.verdict(path)
             if tie and path in tie:
@@ -108,30 +109,47 @@ class Injection:
                 self._unmatched += 1
             else:
                 found = True
+                if inner is not None:
+                    self._refuse_inner(path, inner)
                 self._create(path)
         return found
 
-    def _candidates(self) -> Iterator[str]:
-        """The names that may be targets, as they are before the first is wrapped."""
+    def _candidates(self) -> Iterator[tuple[str, _Inner | None]]:
+        """The names that may be targets; of a module inside of one of PEFT's layers, what it is there."""
         if self._dummy:
             return
         below = ""
         inner = self.versions.peft < (0, 16)
+        waiting: list[tuple[str, Module]] = []  # what a layer wraps stands before what is in it
         for path, module in walk(self.model.root):
             if not path or (below and path.startswith(below)):
                 continue
-            yield path
+            while waiting and not path.startswith(f"{waiting[-1][0]}."):
+                yield from _inner(*waiting.pop())
+            yield path, None
             if isinstance(module, Tuner | TokenLayer):
                 if not inner:
                     below = f"{path}."
                 else:
-                    yield from (f"{path}.{name}" for name, _ in module.inner_names())
+                    waiting.append((path, module))
+        while waiting:
+            yield from _inner(*waiting.pop())
 
-    def _wrap_early(self, path: str) -> None:
+    def _wrap_early(self, path: str, inner: _Inner | None) -> None:
         """0.15 wraps `modules_to_save` among the targets."""
-        parent, target, name = self._submodules(path)
         wrapping = Wrapping(self.model.root, "", self.adapter, activate=True, versions=self.versions)
+        if inner is not None:
+            wrapping.wrap_inner(inner.layer, inner.name, inner.type)
+            self.model.broken = self.model.broken or wrapping.broken
+            return
+        parent, target, name = self._submodules(path)
         wrapping.one(parent, target, name, path)
+
+    def _refuse_inner(self, path: str, inner: _Inner) -> None:
+        """No method takes what is inside of a layer but for what holds parameters, which is not followed."""
+        check_name(self.adapter)
+        error = unsupported(METHODS[self.config.peft_type], f"{inner.type}()", path, self.model.release)
+        raise error if error is not None and inner.type else Undecided()
 
     def _submodules(self, path: str) -> tuple[Module, Module, str]:
         above, _, name = path.rpartition(".")
@@ -350,6 +368,20 @@ def set_tuners(root: Module, names: list[str], method: str) -> None:
             isinstance(module, TokenLayer) and method == "TRAINABLE_TOKENS"
         ):
             module.active = list(names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inner:
+    """A module inside of one of PEFT's layers: the layer's path, its name there, and its class."""
+
+    layer: str
+    name: str
+    type: str
+
+
+def _inner(path: str, module: Module) -> Iterator[tuple[str, _Inner]]:
+    for name, type in module.inner_names():
+        yield f"{path}.{name}", _Inner(path, name, type)
 
 
 def _stripped(path: str) -> str:

@@ -76,8 +76,11 @@ class Module:
         """What `getattr` gives for the name of a module."""
         return self.children.get(name)
 
-    def inner_names(self) -> Iterator[tuple[str, bool]]:
-        """Names of modules inside that are of no interest but for their names, and whether one holds parameters."""
+    def inner_names(self) -> Iterator[tuple[str, str]]:
+        """Names of modules inside that are of no interest but for their names, and their classes.
+
+        Of a module that holds parameters the class is empty: what it is depends on the method.
+        """
         return iter(())
 
     def state(self) -> Iterator[tuple[str, Param]]:

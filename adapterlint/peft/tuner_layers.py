@@ -158,12 +158,18 @@ def parameters_at(site: Site) -> Tuned | None:
 
 
 def _refuse(site: Site, method: Method) -> None:
-    error = next((name for first, name in method.refuses.items() if in_range(site.release, first, None)), None)
-    if error is None:
-        return
-    text = f"Target module {site.module.type}(...) is not supported."
     wrapped = isinstance(site.module, Auxiliary)  # which is certain, whatever else is known of the base
-    raise Refused(error, text, module=site.key, cause="target-unsupported", sure=wrapped)
+    error = unsupported(method, f"{site.module.type}(...)", site.key, site.release, sure=wrapped)
+    if error is not None:
+        raise error
+
+
+def unsupported(method: Method, shown: str, key: str, release: str, *, sure: bool = False) -> Refused | None:
+    """What a method raises at a target of a kind that it does not take; `None` if it passes over it."""
+    error = next((name for first, name in method.refuses.items() if in_range(release, first, None)), None)
+    if error is None:
+        return None
+    return Refused(error, f"Target module {shown} is not supported.", module=key, cause="target-unsupported", sure=sure)
 
 
 def _as_in_file(site: Site) -> Tuned:

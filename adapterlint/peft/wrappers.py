@@ -65,13 +65,18 @@ class Tuner(Module):
         """What it wraps."""
         return self.children["base_layer"]
 
-    def inner_names(self) -> Iterator[tuple[str, bool]]:
+    def inner_names(self) -> Iterator[tuple[str, str]]:
         """The containers of its parameters, and what is in them for each adapter."""
-        holds = {a for t in self.adapters.values() for a, _ in t.params}
+        holds = {(name, a) for name, tuned in self.adapters.items() for a, _ in tuned.params}
         for attribute, type in self.attributes:
-            yield attribute, False
-            if type == "ModuleDict":
-                yield from ((f"{attribute}.{name}", attribute in holds) for name in self.adapters)
+            yield attribute, type
+            if type != "ModuleDict":
+                continue
+            for name in self.adapters:
+                if attribute.endswith("_dropout"):
+                    yield f"{attribute}.{name}", "Identity"
+                elif (name, attribute) in holds:
+                    yield f"{attribute}.{name}", ""
 
     def state(self) -> Iterator[tuple[str, Param]]:
         """The parameters of all adapters."""
@@ -177,10 +182,10 @@ class TokenLayer(Module):
         """What it wraps."""
         return self.children["base_layer"]
 
-    def inner_names(self) -> Iterator[tuple[str, bool]]:
+    def inner_names(self) -> Iterator[tuple[str, str]]:
         """The containers of its rows."""
-        yield "trainable_tokens_delta", False
-        yield "trainable_tokens_original", False
+        yield "trainable_tokens_delta", "ParameterDict"
+        yield "trainable_tokens_original", "BufferDict"
 
     def state(self) -> Iterator[tuple[str, Param]]:
         """The rows of all adapters."""

@@ -69,6 +69,7 @@ _BY_KIND = {
     "base-biases-overwritten": "base-weights-shared",
     "base-decomposed": "base-mutating-init-in-fleet",
     "base-weights-overwritten": "base-weights-shared",
+    "layers-replicated": "layer-replication-in-fleet",
     "mixed-peft-types": "mixed-peft-types",
     "one-active-only": "one-active-only",
     "several-biases": "several-biases",

@@ -15,7 +15,7 @@ from adapterlint.peft.simulate import Alone, Simulated, Step
 
 STALE = "auxiliary-stale"
 # What an adapter does to the base when it is loaded, to itself and to all others.
-_CHANGES = ("base-weights-overwritten", "base-biases-overwritten", "base-decomposed")
+_CHANGES = ("base-weights-overwritten", "base-biases-overwritten", "base-decomposed", "layers-replicated")
 _ADVICE = ("tensors-unexpected", "parameters-missing", "tied-embeddings-split")  # nothing by itself
 
 
@@ -116,6 +116,8 @@ def _changes(group: Group) -> Iterator[Event]:
             yield Event("base-biases-overwritten" if name in touched.biases else "base-weights-overwritten", module)
     if config.peft_type == "LORA" and changes_base_on_loading(config.get("init_lora_weights")):
         yield Event("base-decomposed")
+    if config.get("layer_replication"):
+        yield Event("layers-replicated")
 
 
 class _Loading:

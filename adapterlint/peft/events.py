@@ -46,6 +46,7 @@ KINDS = {
     "base-weights-overwritten": "weights of the base are overwritten",
     "base-biases-overwritten": "biases of the base are overwritten",
     "base-decomposed": "the base is decomposed anew",
+    "layers-replicated": "layers of the base are replicated",
     "tensors-unexpected": "tensors reach no parameter",
     "parameters-missing": "parameters keep their initial values",
     "auxiliary-active-early": "an auxiliary module of an inactive adapter is active",
@@ -100,6 +101,8 @@ def after_load(model: Model, name: str, loaded: Loaded) -> Iterator[Event]:
         yield Event(kind, path, (name,))
     if changes_base_on_loading(config.get("init_lora_weights")):
         yield Event("base-decomposed", "", (name,))
+    if config.get("layer_replication"):
+        yield Event("layers-replicated", "", (name,))
     if loaded.unexpected:
         yield Event("tensors-unexpected", "", (name,))
     if loaded.missing:

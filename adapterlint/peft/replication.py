@@ -18,11 +18,14 @@ def replicate_layers(model: Model, layer_map: Any) -> None:
         Refused: There is no list of layers where PEFT looks for one, or not so many.
         Undecided: The map is no list of pairs of numbers, or makes a giant.
     """
-    parent, name = _layers(model)
-    layers = list(parent.children[name].children.values())
     indices = [i for pair in _pairs(layer_map) for i in range(*pair)]
     if len(indices) > MAX_LAYERS:
         raise Undecided
+    if model.tree.partial:  # it is made of the names that layers have afterwards
+        model.layers = (*model.layers, *indices)
+        return
+    parent, name = _layers(model)
+    layers = list(parent.children[name].children.values())
     if any(i >= len(layers) or i < -len(layers) for i in indices):
         raise Refused("IndexError", f"index {max(indices)} is out of range", cause="config")
     new = Module(parent.children[name].kind, "ModuleList")

@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "base-weights-overwritten": "weights of the base are overwritten in {m}, for every adapter",
     "base-biases-overwritten": "biases of the base are overwritten in {m}, for every adapter",
     "base-decomposed": "the weights of the base are decomposed anew: the base and all adapters on it change",
+    "layers-replicated": "{n} replicates layers of the base, which the base and all adapters on it run through then",
     "tensors-unexpected": "some of its tensors reach no parameter and are dropped",
     "parameters-missing": "some of its parameters are not in the file and keep their initial values",
     "auxiliary-active-early": "its {m} is active at once, though the adapter is not; `set_adapter` after the last load",

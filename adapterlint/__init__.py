@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from adapterlint.adapter import Adapter, Config, Files, WeightsHeader, load_adapter
     from adapterlint.api import check
     from adapterlint.base import Base, ModuleTree, load_base
+    from adapterlint.compatibility import Compatibility, compat
     from adapterlint.errors import AdapterlintError
     from adapterlint.files.model_card import Card
     from adapterlint.lint.example import DROP, FleetPatch, Patch
@@ -33,6 +34,7 @@ _HOMES = {
     "Base": "adapterlint.base",
     "Card": "adapterlint.files.model_card",
     "Cause": "adapterlint.lint.simulated",
+    "Compatibility": "adapterlint.compatibility",
     "Config": "adapterlint.adapter",
     "Files": "adapterlint.adapter",
     "Finding": "adapterlint.lint.rule",
@@ -49,6 +51,7 @@ _HOMES = {
     "Simulation": "adapterlint.simulation",
     "WeightsHeader": "adapterlint.adapter",
     "check": "adapterlint.api",
+    "compat": "adapterlint.compatibility",
     "listed": "adapterlint.words",
     "load_adapter": "adapterlint.adapter",
     "load_base": "adapterlint.base",
@@ -59,9 +62,10 @@ _HOMES = {
     "counted": "adapterlint.words",
 }
 
-__all__ = [  # noqa: RUF022 (the two that people look for first)
+__all__ = [  # noqa: RUF022 (those that people look for first)
     "check",
     "simulate",
+    "compat",
     "load_adapter",
     "load_base",
     "DROP",
@@ -71,6 +75,7 @@ __all__ = [  # noqa: RUF022 (the two that people look for first)
     "Base",
     "Card",
     "Cause",
+    "Compatibility",
     "Config",
     "Files",
     "Finding",

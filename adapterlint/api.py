@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from adapterlint import __version__
 from adapterlint.adapter import Adapter, load_adapter
-from adapterlint.caches import clear
+from adapterlint.caches import one_run
 from adapterlint.errors import AdapterlintError
 from adapterlint.formats import Format
 from adapterlint.lint.bases import Bases
@@ -62,7 +60,7 @@ def check(
     found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
     tally = _Tally(chosen)
     bases = Bases(settings.base, [fleet.base for fleet in settings.fleet if fleet.base])
-    with _one_run():
+    with one_run():
         read = (load_adapter(place.source, weights=place.weights) for place in found.candidates)
         adapters = [(adapter, footprint_of(adapter)) for adapter in read if adapter is not None]
         absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
@@ -83,20 +81,6 @@ def check(
         problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
-
-
-@contextmanager
-def _one_run() -> Iterator[None]:
-    """Keep a run from depending on the one before, and the collector from walking over all headers again and again."""
-    enabled = gc.isenabled()
-    gc.disable()  # nothing that is read is garbage before the end
-    clear()
-    try:
-        yield
-    finally:
-        clear()
-        if enabled:
-            gc.enable()
 
 
 class _Tally:

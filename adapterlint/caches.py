@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -40,3 +42,17 @@ def clear() -> None:
     """Forget everything that was kept, so that a run neither depends on the one before nor holds its memory."""
     for forget in _forget:
         forget()
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """Keep a run from depending on the one before, and the collector from walking over all headers again and again."""
+    enabled = gc.isenabled()
+    gc.disable()  # nothing that is read is garbage before the end
+    clear()
+    try:
+        yield
+    finally:
+        clear()
+        if enabled:
+            gc.enable()

@@ -14,6 +14,7 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.errors import AdapterlintError
 from adapterlint.lint.bases import Bases
 from adapterlint.lint.classes import tree_for
+from adapterlint.peft.dropped import Dropped, dropped
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
@@ -55,6 +56,20 @@ class SimulatedStep(_Frozen):
     events: list[SimulatedEvent]
 
 
+class DroppedKey(_Frozen):
+    """A key of a config that a release does not know: one since 0.14 drops it, earlier ones refuse the config.
+
+    Attributes:
+        key: The key.
+        matters: Whether the adapter is another one without it.
+        role: What the key does, as the end of "the key, which ...", if that matters.
+    """
+
+    key: str
+    matters: bool
+    role: str | None
+
+
 class SimulatedFootprint(_Frozen):
     """What an adapter touches in its base: paths of modules, token indices, names of parameters."""
 
@@ -72,7 +87,10 @@ class Coverage(_Frozen):
 
 
 class SimulatedAdapter(_Frozen):
-    """One adapter: alone in a fresh base (`loads` to `forward`), and switched to after all loads (`faithful`)."""
+    """One adapter: alone in a fresh base (`loads` to `forward`), and switched to after all loads (`faithful`).
+
+    `dropped` are the keys of its config that the release does not know.
+    """
 
     loads: bool | None
     error: SimulatedError | None
@@ -80,6 +98,7 @@ class SimulatedAdapter(_Frozen):
     coverage: Coverage | None
     forward: str | None
     faithful: str | None
+    dropped: list[DroppedKey] = []
 
 
 class SimulatedProblem(_Frozen):
@@ -144,7 +163,20 @@ def simulate(
     tree, problems = tree_of(base, read, transformers)
     found = simulate_fleet(dict(zip(chosen, read, strict=True)), tree, versions, activate=sets)
     name = None if tree.partial else tree.name or None
-    return drawn(found, peft=newest_patch(peft), transformers=transformers, base=name, problems=problems)
+    result = drawn(found, peft=newest_patch(peft), transformers=transformers, base=name, problems=problems)
+    keys = {name: _dropped(adapter, peft) for name, adapter in zip(chosen, read, strict=True)}
+    told = {name: one.model_copy(update={"dropped": keys[name]}) for name, one in result.adapters.items()}
+    return result.model_copy(update={"adapters": told})
+
+
+def _dropped(adapter: Adapter, peft: str) -> list[DroppedKey]:
+    config = adapter.config
+    return [drawn_key(key) for key in dropped(config.peft_type, config.values, peft)] if config is not None else []
+
+
+def drawn_key(key: Dropped) -> DroppedKey:
+    """A key that is dropped, as it is shown."""
+    return DroppedKey(key=key.key, matters=key.matters, role=key.role)
 
 
 def _adapter(one: str | os.PathLike[str] | Adapter) -> Adapter:

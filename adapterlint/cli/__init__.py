@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapterlint import __version__
-from adapterlint.cli import check, config, demo, plan, rules, show, simulate
+from adapterlint.cli import check, compat, config, demo, plan, rules, show, simulate
 
 app = typer.Typer(
     name="adapterlint",
@@ -20,7 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (check.check, show.show, simulate.simulate, plan.plan, rules.rules, rules.rule, config.config, demo.demo)
+COMMANDS = (
+    *(check.check, show.show, compat.compat, simulate.simulate, plan.plan),
+    *(rules.rules, rules.rule, config.config, demo.demo),
+)
 for command in COMMANDS:
     app.command()(command)
 

@@ -76,6 +76,7 @@ class Patch:
         links: Files that are links, and where they lead.
         path: The folder, where its name matters.
         base: Changes of the config of the known-good base, which is at hand then; `None` if there is no base at hand.
+        peft: Releases of PEFT that must handle it; the newest if there are none.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class Patch:
     links: Mapping[str, str] = field(default_factory=dict)
     path: str = "adapter"
     base: Mapping[str, Any] | None = None
+    peft: tuple[str, ...] = ()
 
     def new_config(self) -> dict[str, Any]:
         """The config with the patch applied, sorted as PEFT writes it."""

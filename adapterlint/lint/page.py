@@ -67,7 +67,7 @@ def _lines(example: Example) -> Iterator[str]:
         yield from (f"activated together: {', '.join(names)}" for names in example.activate)
         yield from _base_lines(example)
         return
-    lines = [*_changes(example), *_base_lines(example)]
+    lines = [*_changes(example), *_base_lines(example), *(f"PEFT {release}" for release in example.peft)]
     yield from lines or ["a healthy adapter"]
 
 

@@ -64,7 +64,7 @@ class Wrapping:
         wrapper = Whole(target, self.adapter)
         wrapper.brittle = self.versions.peft == (0, 18)
         _update_whole(wrapper, self.adapter, tied)
-        _check(wrapper, target, path)
+        _check(wrapper, target, path, self.versions.peft)
         self._place(wrapper, parent, name)
 
     def tokens(self, entries: Sequence[str], indices: Any, *, tied: TokenLayer | None = None) -> None:
@@ -80,7 +80,7 @@ class Wrapping:
                 target.check_attributes()
             wrapper = TokenWrapper(TokenLayer(target, self.adapter, tied), self.adapter)
             self._update_tokens(wrapper, indices, tied, path)
-            _check(wrapper, target, path)
+            _check(wrapper, target, path, self.versions.peft)
             self._place(wrapper, parent, name)
         if not found:
             text = f"Target modules {set(entries)} not found in the base model."
@@ -159,8 +159,9 @@ def _inside_tuner(adapter: str) -> Refused:
     return Refused("ValueError", text)
 
 
-def _check(wrapper: Auxiliary, target: Module, path: str) -> None:
-    if isinstance(target, Tuner | TokenLayer) or target.type in FORBIDDEN:
+def _check(wrapper: Auxiliary, target: Module, path: str, since: tuple[int, int]) -> None:
+    around_tuner = isinstance(target, Tuner | TokenLayer) and since >= (0, 13)
+    if around_tuner or target.type in FORBIDDEN:
         text = f"{wrapper.label} cannot be applied to modules of type <class '{_class(target)}'>"
         cause = "auxiliary-on-tuner" if isinstance(target, Tuner) else "auxiliary-on-container"
         raise Refused("TypeError", text, module=path, cause=cause)

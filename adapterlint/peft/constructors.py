@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from adapterlint.peft.fields import defaults_of, fields_of
+from adapterlint.peft.fields import defaults_of, fields_of, former_defaults_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.releases import RELEASES, in_range
 
@@ -59,11 +59,11 @@ def refusals(peft_type: str, values: Mapping[str, Any], *, release: str | None =
 
     Args:
         peft_type: The config's `peft_type`; nothing is yielded for one that PEFT never had.
-        values: The config file. A missing key counts with its default in the newest release; checks that meet a value
-            of the wrong type are passed over.
+        values: The config file. A missing key counts with its default in the release, or in the newest; checks that
+            meet a value of the wrong type are passed over.
         release: Yield only what this release refuses; without it, what any release does.
     """
-    config = _Config(peft_type, values)
+    config = _Config(peft_type, values, former_defaults_of(peft_type, release) if release is not None else {})
     given = config.given()
     for check in _checks().get(peft_type, ()):
         # Most configs keep most defaults, and hardly a default is refused.
@@ -75,13 +75,16 @@ def refusals(peft_type: str, values: Mapping[str, Any], *, release: str | None =
             yield Refusal(pointer, check.error, text, check.types, check.since, check.until, check.where)
 
 
+_NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
+
+
 class _Config(dict[str, Any]):
     """The values of one config; what it lacks has its default, and what the type does not know is `None`."""
 
-    def __init__(self, peft_type: str, values: Mapping[str, Any]) -> None:
+    def __init__(self, peft_type: str, values: Mapping[str, Any], former: Mapping[str, Any] = _NO_DEFAULTS) -> None:
         super().__init__(values)
         self.peft_type = peft_type
-        self._defaults = defaults_of(peft_type)
+        self._defaults = {**defaults_of(peft_type), **former} if former else defaults_of(peft_type)
 
     def __missing__(self, key: str) -> Any:
         return self._defaults.get(key)

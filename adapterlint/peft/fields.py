@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from adapterlint.peft.releases import RELEASES, in_range
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -66,6 +68,18 @@ def fields_of(peft_type: str) -> Mapping[str, Field]:
 def defaults_of(peft_type: str) -> Mapping[str, Any]:
     """The defaults of the keys that a type had in any release, of those keys that have one."""
     return {name: field.default for name, field in fields_of(peft_type).items() if field.default is not MISSING}
+
+
+_FORMER: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
+    {"OFT": ("0.16", MappingProxyType({"r": 8, "oft_block_size": 0}))}
+)
+"""Type -> a release, and the defaults before it that are others than in the newest; no other type changed one."""
+
+
+def former_defaults_of(peft_type: str, release: str) -> Mapping[str, Any]:
+    """What a release takes for absent keys where the newest takes something else."""
+    until, former = _FORMER.get(peft_type, (RELEASES[0], {}))
+    return {} if in_range(release, until, None) else former
 
 
 def types_with(key: str) -> Mapping[str, Field]:

@@ -13,6 +13,7 @@ from typing import Any
 from adapterlint.base.tree import Kind
 from adapterlint.peft.additional_modules import add_auxiliaries
 from adapterlint.peft.auxiliary import Wrapping, switch, update_rows
+from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Transposed, find, walk
@@ -67,19 +68,25 @@ class Injection:
         expand_targets(self.model, self.config)
         self._recipes = recipes_of(self.config, self.versions)
         modules = self._match()
+        check_injected(self.model, self.adapter, self.config)
         parameters = self._inject_parameters() if self.config.get("target_parameters") else False
         for path in self._tied_targets:
             modules = True
             self._create(path)
         local = since >= (0, 21)
         if not (modules or parameters) and (local or not self.model.targeted) and not self._dummy:
-            raise self._nothing_matched()
+            error = self._nothing_matched()
+            raise (None if self._all_excluded else misses_attribute(self.config, since)) or error
         self.model.targeted = True
         self._warn_about_patterns()
         set_adapters(self.model, self.model.active)
         self._check_bias()
         if since >= (0, 16):
             add_auxiliaries(self.model, self.adapter, self.config)
+
+    @property
+    def _all_excluded(self) -> bool:
+        return bool(self._excluded and not self._unmatched)
 
     @property
     def _dummy(self) -> bool:
@@ -191,6 +198,8 @@ class Injection:
         tuned = parameters_at(site)
         if tuned is None:
             return
+        if self.versions.peft < (0, 15):
+            tuned = early_parameters(site, tuned)
         if self._late is not None and ("lora_A", ".weight") in tuned.params:
             raise self._late
         tuned.params |= registered_projections(self.model, self.adapter, self.config)
@@ -316,7 +325,7 @@ class Injection:
     def _nothing_matched(self) -> Refused:
         type = "NoMatchingPeftModuleError" if self.versions.peft >= (0, 21) else "ValueError"
         targets = self.config.get("target_modules")
-        if self._excluded and not self._unmatched:
+        if self._all_excluded:
             text = (
                 "All modules were excluded. This is likely unintended. Check your `target_modules`, `exclude_modules` "
                 "and `modules_to_save` configuration."

@@ -13,6 +13,7 @@ from adapterlint.base.tree import Shape
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
+from adapterlint.peft.early import check_prompt
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.injection import Injection
 from adapterlint.peft.methods import METHODS
@@ -186,6 +187,7 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
 
 def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     """`_prepare_prompt_learning_config` and the prompt encoder."""
+    check_prompt(config, model.versions.peft)
     base: Mapping[str, Any] = model.tree.config
     if isinstance(base.get("text_config"), dict):
         base = base["text_config"]

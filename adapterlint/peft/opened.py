@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.peft.constructors import refusals
-from adapterlint.peft.fields import MISSING, fields_of, wrong_type
+from adapterlint.peft.fields import MISSING, fields_of, former_defaults_of, wrong_type
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
@@ -72,7 +72,9 @@ class OpenedConfig(dict[str, Any]):
     def __init__(self, peft_type: str, values: dict[str, Any], release: str) -> None:
         self.peft_type = peft_type
         known, defaults = _known(peft_type, release)
-        self.ignored: list[str] = [key for key in values if key not in known]
+        # `runtime_config` is taken out of the file first, with a warning of its own
+        runtime = {"runtime_config"} if in_range(release, "0.12", None) else frozenset()
+        self.ignored: list[str] = [key for key in values if key not in known and key not in runtime]
         super().__init__(defaults)
         self.update({key: value for key, value in values.items() if key in known})
         for key in ("modules_to_save", "target_modules"):
@@ -104,7 +106,9 @@ class OpenedConfig(dict[str, Any]):
 def _known(peft_type: str, release: str) -> tuple[frozenset[str], Mapping[str, Any]]:
     """The keys that a type has in a release, and the defaults of those that have one."""
     known = {name: f for name, f in fields_of(peft_type).items() if in_range(release, f.since, f.until)}
-    return frozenset(known), {name: f.default for name, f in known.items() if f.default is not MISSING}
+    defaults = {name: f.default for name, f in known.items() if f.default is not MISSING}
+    former = {name: value for name, value in former_defaults_of(peft_type, release).items() if name in known}
+    return frozenset(known), defaults | former
 
 
 def open_config(adapter: Adapter, release: str) -> OpenedConfig:
@@ -126,9 +130,12 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
     method = METHODS.get(peft_type) if isinstance(peft_type, str) else None
     if method is None or not method.known_in(release):
         raise Refused("KeyError", repr(peft_type), cause="config")
+    opened = OpenedConfig(method.name, config.values, release)
+    if opened.ignored and not in_range(release, "0.14", None):
+        text = f"__init__() got an unexpected keyword argument '{opened.ignored[0]}'"
+        raise Refused("TypeError", text, cause="config")
     if any(wrong_type(method.name, key, value) is not None for key, value in config.values.items()):
         raise Undecided
-    opened = OpenedConfig(method.name, config.values, release)
     task = opened.get("task_type")
     if task is not None and task not in TASK_TYPES and in_range(release, tasks_checked_since(method.name), None):
         raise Refused(

@@ -321,8 +321,8 @@ def keyword_error(model: Model) -> str | None:
 def prompt_error(model: Model) -> str | None:
     """The error of a forward pass with a prompt.
 
-    PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, if they are of
-    transformers 4.56 (`PeftModel.get_prompt`).
+    PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, and up to 0.13
+    to all models, if they are of transformers 4.56 (`PeftModel.get_prompt`).
     """
     if model.peft_type == "POLY":  # it asks for `task_ids`
         return "ValueError"
@@ -351,8 +351,8 @@ def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
     if not _has_prefix_sizes(model.tree.config):
         return "RuntimeError"
     two = config.get("num_transformer_submodules") == 2
-    old = model.versions.peft < (0, 18) and model.versions.transformers >= (4, 56)
-    return "AttributeError" if two and old else None
+    old = model.versions.peft < ((0, 18) if two else (0, 14)) and model.versions.transformers >= (4, 56)
+    return "AttributeError" if old else None
 
 
 def _is(model: Model, kind: str) -> bool:

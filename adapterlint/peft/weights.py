@@ -76,6 +76,9 @@ def _check_all(model: Model) -> None:
 
 def _rename_auxiliary(model: Model, adapter: str, found: _Tensors) -> None:
     """Every auxiliary module names the tensors that it must have; PEFT looks them up without asking."""
+    if model.versions.peft < (0, 15):
+        _rename_early(model.saved, adapter, found)
+        return
     for inner, wrapper in auxiliaries(model.root):
         path = f"{model.prefix}.{inner}"
         for name, target in _load_map(wrapper, adapter):
@@ -84,6 +87,14 @@ def _rename_auxiliary(model: Model, adapter: str, found: _Tensors) -> None:
                 cause = "tokens-block-later-adapter" if isinstance(wrapper, TokenWrapper) else "module-not-in-file"
                 raise Refused("KeyError", repr(key), module=inner, cause=cause)
             found[f"{path}.{target}"] = found.pop(key)
+
+
+def _rename_early(saved: Iterable[str], adapter: str, found: _Tensors) -> None:
+    """Up to 0.14 what stands in the name of a tensor is taken for a module, and no tensor must be there."""
+    names = sorted(saved)
+    for key in [key for key in found if any(name in key for name in names)]:
+        name = next(name for name in names if name in key)
+        found[key.replace(name, f"{name}.modules_to_save.{adapter}")] = found.pop(key)
 
 
 def _load_map(wrapper: Auxiliary, adapter: str) -> Iterator[tuple[str, str]]:
@@ -103,7 +114,8 @@ def state_names(module: Module) -> list[str]:
 
 
 def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
-    if config.peft_type == "OFT" and model.versions.peft >= (0, 16) and any(".oft_r." in f"{k}." for k in found):
+    # Since 0.21 the check looks for `.oft_r.`, which no file has: names end there.
+    if config.peft_type == "OFT" and model.versions.peft >= (0, 16) and any(_is_old_rotation(k, model) for k in found):
         text = (
             "Trying to load old OFT checkpoint, which is no longer supported. Please install PEFT <= v0.15.2 to load it"
         )
@@ -115,6 +127,10 @@ def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
                 f"Specified to load {name[11:]} and {name[11:-1]}B from state dictionary however they were not present!"
             )
             raise Refused("ValueError", text, cause="shared-projections")
+
+
+def _is_old_rotation(key: str, model: Model) -> bool:
+    return ".oft_r." in (key if model.versions.peft >= (0, 21) else f"{key}.")
 
 
 def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> _Tensors:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapterlint.report.causes import sentence
+from adapterlint.report.drops import dropped_keys
 from adapterlint.report.layers import clean, names, paths, rows
 from adapterlint.report.paint import Paint
 from adapterlint.simulation import SimulatedAdapter, SimulatedStep, Simulation
 from adapterlint.words import counted
 
 MAX_TEXT = 300  # characters of a text of PEFT's
+
+ABOUT_KEYS = "Unexpected keyword arguments"  # how PEFT's warning of keys that it drops begins
 
 _STYLES = {"ok": "1;32", "warns": "1;33", "silently wrong": "1;33", "raises": "1;31", "unknown": "2"}
 _SILENT = {"auxiliary-stale", "auxiliary-overlap"}  # what makes an accepted activation give something else
@@ -71,8 +74,12 @@ def _body(step: SimulatedStep, simulation: Simulation, before: Mapping[str, list
         yield from _changes(before, step.auxiliary)
     if step.error is None and step.forward not in ("ok", None):
         yield f"a forward pass raises {step.forward}"
+    keys = simulation.adapters[step.adapters[0]].dropped if step.do == "load" else []
+    if keys and step.error is None:
+        yield f"PEFT drops {dropped_keys(keys)}"
     for warning in step.warnings:
-        yield f"PEFT warns: {clean(warning, 160)}"
+        if not warning.startswith(ABOUT_KEYS):
+            yield f"PEFT warns: {clean(warning, 160)}"
 
 
 def touched(adapter: SimulatedAdapter) -> Iterator[str]:

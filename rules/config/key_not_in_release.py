@@ -8,17 +8,12 @@ from typing import Any
 from adapterlint import Config, Finding, Patch, Severity, listed, rule, shown
 from adapterlint.caches import kept
 from adapterlint.lint.example import DROP
-from adapterlint.peft.fields import MISSING, Field, fields_of
+from adapterlint.peft.dropped import DROPS_SINCE, matters
+from adapterlint.peft.fields import Field, fields_of
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.releases import RELEASES
-from adapterlint.peft.tasks import IMPLICIT
 
-# Keys that change nothing of what a loaded adapter does: they are for training, or for the record.
-_FOR_THE_RECORD = frozenset(
-    {"peft_version", "runtime_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size"}
-    | {"rank_dropout_scale", "random_seed", "generator_seed", "init_weights"}
-)
-_WARNS = RELEASES.index("0.14")  # from here on an unknown key is a warning instead of a TypeError
+_WARNS = RELEASES.index(DROPS_SINCE)  # from here on an unknown key is a warning instead of a TypeError
 
 _LORA_KEYS = (
     *("fan_in_fan_out", "init_lora_weights", "lora_alpha", "lora_dropout", "trainable_token_indices", "use_dora"),
@@ -69,10 +64,8 @@ def _changing(method: Method) -> tuple[Field, ...]:
 
 def _ignored(config: Config, field: Field, method: Method) -> Iterator[Finding]:
     value = config.get(field.name)
-    if field.name in _FOR_THE_RECORD or field.default is MISSING or _is_nothing(value, field.default):
+    if not matters(field, value):
         return
-    if field.name == "modules_to_save" and IMPLICIT.issuperset(config.strings("modules_to_save")):
-        return  # the heads that every release adds by itself
     first = max(_WARNS, RELEASES.index(method.since))
     if RELEASES.index(field.since) > first:
         yield Finding(
@@ -91,10 +84,6 @@ def _ignored(config: Config, field: Field, method: Method) -> Iterator[Finding]:
             help=f"Use `peft<{last}`, or remove the key if the adapter was trained without it.",
             peft=f">={last}",
         )
-
-
-def _is_nothing(value: Any, default: Any) -> bool:
-    return (type(value) is type(default) and value == default) or value is None or value == {} or value == []
 
 
 def _refused(config: Config, method: Method) -> Iterator[Finding]:

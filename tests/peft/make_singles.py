@@ -28,54 +28,14 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper, TrainableTokensWrapper
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
-from torch import nn
+from tiny_bases import HIDDEN, VOCABULARY, base, output
 
 import peft
 
-VOCABULARY, HIDDEN = 64, 16
 TEXT = 60  # characters of an error's text
 DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8"}
 Config = dict[str, Any]
 Tensors = dict[str, torch.Tensor]
-
-
-class Custom(nn.Module):
-    """A base with what language models do not have."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.emb = nn.Embedding(VOCABULARY, HIDDEN)
-        self.attn = nn.MultiheadAttention(HIDDEN, 2, batch_first=True)
-        self.conv = nn.Conv2d(1, 4, 3, padding=1)
-        self.lin0 = nn.Linear(HIDDEN, HIDDEN)
-        self.lin1 = nn.Linear(HIDDEN, 8)
-
-    def forward(self, input_ids: torch.Tensor) -> tuple[torch.Tensor]:
-        x = self.emb(input_ids)
-        x = x + self.attn(x, x, x)[0]
-        x = x + self.conv(x[:, None]).mean(1)
-        return (self.lin1(self.lin0(x)),)
-
-
-def base(name: str) -> nn.Module:
-    torch.manual_seed(0)
-    if name == "custom":
-        return Custom().eval()
-    sizes = {"vocab_size": VOCABULARY, "num_hidden_layers": 2, "num_attention_heads": 2, "pad_token_id": 0}
-    blocks = sizes | {"hidden_size": HIDDEN, "intermediate_size": 32}
-    llama = blocks | {"num_key_value_heads": 2}
-    gpt2 = {"vocab_size": VOCABULARY, "n_embd": HIDDEN, "n_layer": 2, "n_head": 2}
-    kind, config = {
-        "llama": ("CausalLM", transformers.LlamaConfig(**llama)),
-        "llama-tied": ("CausalLM", transformers.LlamaConfig(**llama, tie_word_embeddings=True)),
-        "llama-cls": ("SequenceClassification", transformers.LlamaConfig(**llama, num_labels=3)),
-        "mixtral": ("CausalLM", transformers.MixtralConfig(**llama, num_local_experts=2)),
-        "gpt2": ("CausalLM", transformers.GPT2Config(**gpt2)),
-        "bert-cls": ("SequenceClassification", transformers.BertConfig(**blocks, num_labels=3)),
-        "bert-tok": ("TokenClassification", transformers.BertConfig(**blocks, num_labels=3)),
-        "bert-qa": ("QuestionAnswering", transformers.BertConfig(**blocks)),
-    }[name]
-    return getattr(transformers, f"AutoModelFor{kind}").from_config(config).eval()
 
 
 QV = ["q_proj", "v_proj"]
@@ -180,13 +140,6 @@ def damages(config: Config, tensors: Tensors) -> Iterator[tuple[str, Config, Ten
     for key in ("n_frequency", "num_virtual_tokens"):
         if key in config:
             yield "size", config | {key: config[key] + 1}, tensors
-
-
-def output(model: nn.Module) -> torch.Tensor:
-    ids = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8]])
-    with torch.no_grad():
-        result = model(input_ids=ids)
-    return result.logits if hasattr(result, "logits") else result[0]
 
 
 def said(error: Exception) -> str:

@@ -30,7 +30,7 @@ def fleet_of(patch: FleetPatch) -> Fleet:
 
 def findings(example: Example) -> set[str]:
     """Names of all rules that find something, on the adapters of an example and on their fleet."""
-    engine = Engine(RULES)
+    engine = Engine(RULES, () if isinstance(example, FleetPatch) else example.peft)
     adapters = example.adapters().values() if isinstance(example, FleetPatch) else [example.adapter()]
     base = base_of(example)
     found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a), base)]

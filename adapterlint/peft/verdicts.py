@@ -1,0 +1,96 @@
+"""What a release of PEFT makes of one adapter: whether it loads, and what is lost of it on the way.
+
+Where the modules are known the simulation decides; of a method that is not simulated, and of an adapter without
+weights, its config alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from adapterlint.adapter import Adapter
+from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.constructors import refusals
+from adapterlint.peft.dropped import DROPS_SINCE, Dropped, dropped
+from adapterlint.peft.loading import UNSIMULATED
+from adapterlint.peft.needs import needs_of
+from adapterlint.peft.opened import open_config
+from adapterlint.peft.quick import alone
+from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.releases import in_range
+from adapterlint.peft.simulate import Alone
+from adapterlint.peft.versions import Versions, usual_transformers
+
+_TIED = ".token_adapter.base_layer."  # token rows in a module that is saved whole: it follows one that it is tied to
+
+Outcome = Literal["loads", "raises", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one release makes of an adapter.
+
+    Args:
+        outcome: Whether it loads.
+        error: What is raised.
+        dropped: Keys that are taken out of its config; where the config is refused for them, those that are not known.
+        lost: Names of tensors that reach nothing; `None` if that is not known.
+        forward: The class of the error that a forward pass raises.
+    """
+
+    outcome: Outcome
+    error: Refused | None = None
+    dropped: tuple[Dropped, ...] = ()
+    lost: tuple[str, ...] | None = None
+    forward: str | None = None
+
+
+def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformers: str | None = None) -> Verdict:
+    """What a release makes of an adapter.
+
+    Args:
+        adapter: The adapter.
+        release: `0.14` or `0.14.0`.
+        tree: Its base, or what its tensors tell of it; `None` to go by the config alone.
+        transformers: The release of transformers; by default one of PEFT's time.
+    """
+    try:
+        config = open_config(adapter, release)
+    except Refused as error:
+        return Verdict("raises", error, _unknown_keys(adapter, release))
+    except Undecided:
+        return Verdict("unknown", dropped=_unknown_keys(adapter, release))
+    keys = _unknown_keys(adapter, release)
+    lacking = (need for need in needs_of(adapter) if not in_range(release, need.since, None))
+    if early := next((need for need in lacking if need.error is not None), None):
+        return Verdict("raises", Refused(str(early.error), early.text, cause="target-unsupported"), keys)
+    if tree is None or adapter.header is None or config.peft_type in UNSIMULATED:
+        refused = next(refusals(config.peft_type, config, release=release), None)
+        if refused is not None and refused.pointer != "/init_lora_weights":
+            return Verdict("raises", Refused(refused.error, refused.text, cause="config"), keys)
+        return Verdict("loads", dropped=keys)
+    versions = Versions.of(release, transformers or usual_transformers(release))
+    found = alone(adapter, "default", tree, versions)
+    if found.error is not None and tree.partial and any(_TIED in name for name in adapter.header.tensors):
+        return Verdict("unknown", dropped=keys)  # only a base tells what is tied
+    return _simulated(found, keys)
+
+
+def _simulated(found: Alone, keys: tuple[Dropped, ...]) -> Verdict:
+    if not found.known:
+        return Verdict("unknown", dropped=keys)
+    if found.error is not None:
+        return Verdict("raises", found.error, keys)
+    lost = found.loaded.unexpected if found.loaded is not None else None
+    return Verdict("loads", dropped=keys, lost=lost, forward=found.forward)
+
+
+def _unknown_keys(adapter: Adapter, release: str) -> tuple[Dropped, ...]:
+    config = adapter.config
+    return dropped(config.peft_type, config.values, release) if config is not None else ()
+
+
+def drops(release: str) -> bool:
+    """Whether a release drops keys that it does not know, and does not refuse them."""
+    return in_range(release, DROPS_SINCE, None)

@@ -85,7 +85,9 @@ def test_the_dump_has_the_keys_of_the_contract(base: ModuleTree) -> None:
     assert set(dump) == {"peft", "transformers", "base", "steps", "adapters", "base_unchanged", "problems"}
     keys = {"do", "adapters", "verdict", "error", "warnings", "auxiliary", "forward", "events"}
     assert [set(step) for step in dump["steps"]] == [keys, keys]
-    assert set(dump["adapters"]["de"]) == {"loads", "error", "footprint", "coverage", "forward", "faithful"}
+    assert set(dump["adapters"]["de"]) == {
+        *("loads", "error", "footprint", "coverage", "forward", "faithful", "dropped")
+    }
 
 
 def test_without_a_base_the_adapters_tell_what_there_is() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.verdicts import drops
 from adapterlint.report.layers import clean
 from adapterlint.words import counted, listed, shown
@@ -50,7 +51,8 @@ def _refused(found: ReleaseVerdict, release: str, peft_type: str) -> str:
     if error is None:
         return ""
     if error.type == "KeyError" and peft_type and error.text == repr(peft_type):
-        return f"{release} does not know the type {shown(peft_type)} (KeyError)"
+        known = "does not know" if peft_type in METHODS else "and all others do not know"
+        return f"{release} {known} the type {shown(peft_type)} (KeyError)"
     if error.type == "TypeError" and found.dropped and not drops(release):
         keys = sorted(found.dropped, key=lambda key: not key.matters)
         names = listed([key.key for key in keys], word="keys")

@@ -1,0 +1,164 @@
+"""`compat`: what decides, what is right, and the sentence why the release before is not.
+
+What PEFT does was seen in each release (`tests/peft/releases.jsonl.gz`, `tests/peft/test_releases.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterlint import AdapterlintError, compat, simulate
+from adapterlint.adapter import Adapter
+from adapterlint.compatibility import AdapterCompatibility
+from adapterlint.lint.example import DROP, Patch, base_files
+from adapterlint.peft.dropped import dropped
+from adapterlint.peft.releases import PATCHES
+from conftest import Write
+
+NO_INDICES = {"trainable_token_indices": DROP}  # 0.10 to 0.13 have no such key
+
+
+def judged(config: dict[str, Any] | None = None, tensors: dict[str, Any] | None = None) -> AdapterCompatibility:
+    (found,) = compat(Patch(NO_INDICES | (config or {}), tensors or {}).adapter()).adapters
+    return found
+
+
+def test_a_plain_adapter_with_no_newer_key_is_right_everywhere() -> None:
+    found = judged()
+    assert (found.oldest, found.newest, found.before, found.after) == ("0.10.0", "0.21.2", None, None)
+    assert list(found.releases) == list(PATCHES.values())
+
+
+@pytest.mark.parametrize(
+    ("config", "oldest", "before"),
+    [
+        (
+            {"runtime_config": {}},
+            "0.12.0",
+            "0.11.1 refuses the config for `runtime_config` (TypeError), though it could",
+        ),
+        ({"lora_bias": True}, "0.14.0", "0.13.2 refuses the config for `lora_bias` (TypeError)"),
+        ({"eva_config": None}, "0.14.0", "0.13.2 refuses the config for `eva_config` (TypeError), though it could be"),
+        (
+            {"ensure_weight_tying": True},
+            "0.18.1",
+            "0.17.1 drops `ensure_weight_tying`, which keeps input and output embeddings tied",
+        ),
+        ({"ensure_weight_tying": False, "peft_version": "0.21.2"}, "0.14.0", "0.13.2 refuses the config for"),
+        ({"use_qalora": True}, "0.16.0", "0.15.2 drops `use_qalora`, which makes it QA-LoRA"),
+    ],
+)
+def test_the_oldest_release_is_told_with_its_reason(config: dict[str, Any], oldest: str, before: str) -> None:
+    found = judged(config)
+    assert found.oldest == oldest
+    assert found.before is not None
+    assert found.before.startswith(before)
+
+
+def test_a_type_has_a_first_and_a_last_release() -> None:
+    bone = judged({"peft_type": "BONE", "init_weights": True})
+    assert (bone.oldest, bone.newest) == ("0.14.0", "0.18.1")
+    assert bone.before == "0.13.2 does not know the type `BONE` (KeyError)"
+    assert bone.after == "0.19.1 does not know the type `BONE` (KeyError)"
+
+
+@pytest.mark.parametrize(("config", "error"), [({"peft_type": "DIAG"}, "'DIAG'"), ({"peft_type": DROP}, "'peft_type'")])
+def test_what_no_release_takes_has_no_oldest(config: dict[str, Any], error: str) -> None:
+    found = judged(config)
+    assert found.oldest is None
+    assert {one.error.text for one in found.releases.values() if one.error} == {error}
+
+
+def test_tensors_ask_for_releases_too() -> None:
+    convolution = {"*": DROP, "base_model.model.conv.lora_A.weight": ("F32", (8, 16, 3)),
+                   "base_model.model.conv.lora_B.weight": ("F32", (16, 8, 1))}  # fmt: skip
+    found = judged({"target_modules": ["conv"]}, convolution)
+    assert found.oldest == "0.15.2"
+    assert found.before == "0.14.0 raises ValueError: Target module Conv1d(...) is not supported."
+
+
+def test_tensors_that_a_release_has_no_place_for_are_lost(tmp_path: Path) -> None:
+    rotation = {"*": DROP, "base_model.model.model.layers.0.self_attn.q_proj.oft_R.weight": ("F32", (4, 6))}
+    config = {"peft_type": "OFT", "r": 0, "oft_block_size": 4, "target_modules": ["q_proj"]}
+    alike = dict.fromkeys(("lora_alpha", "lora_dropout", "init_lora_weights", "use_dora", "use_rslora"), DROP)
+    patch = Patch(NO_INDICES | config | alike | {"rank_pattern": DROP, "alpha_pattern": DROP}, rotation)
+    base = tmp_path / "base"
+    base.mkdir()
+    for name, content in base_files().items():
+        (base / name).write_bytes(content)
+    (found,) = compat(patch.adapter(), base=base).adapters
+    assert (found.evidence, found.oldest) == ("base", "0.16.0")
+    assert found.before == f"0.15.2 has no place for 1 tensor, such as {list(rotation)[1]}"
+
+
+def test_without_weights_the_config_alone_decides(write: Write) -> None:
+    folder = write("de", {"ensure_weight_tying": True})
+    (folder / "adapter_model.safetensors").unlink()
+    (found,) = compat(folder).adapters
+    assert (found.evidence, found.oldest) == ("config", "0.18.1")
+
+
+def test_the_base_decides_where_it_is_at_hand(write: Write, tmp_path: Path) -> None:
+    adapter = write("de", {"target_modules": ["nothing"], **NO_INDICES})
+    base = tmp_path / "base"
+    base.mkdir()
+    for name, content in base_files({}).items():
+        (base / name).write_bytes(content)
+    found = compat(adapter, base=base)
+    assert found.adapters[0].evidence == "base"
+    assert found.adapters[0].oldest is None
+    assert found.adapters[0].releases["0.21.2"].error is not None
+
+
+def test_releases_are_named_by_line_or_patch() -> None:
+    found = compat(Patch().adapter(), releases=["0.18", "0.17.0", "0.18.1"])
+    assert found.named == ["0.18.1", "0.17.0"]
+    assert found.releases.index("0.17.0") + 1 == found.releases.index("0.17.1")
+    assert not found.fails()
+    assert compat(Patch().adapter(), releases=["0.13"]).fails()
+    for release in ("new", "0.9", "1", "0.x"):
+        with pytest.raises(AdapterlintError):
+            compat(Patch().adapter(), releases=[release])
+
+
+def test_the_json_form_is_versioned_and_comes_back() -> None:
+    found = compat(Patch({"use_qalora": True}).adapter())
+    assert found.model_dump()["schema"] == 1
+    assert type(found).model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_key_matters_if_it_is_read_and_not_at_its_default() -> None:
+    values = {"use_bdlora": {}, "target_parameters": ["a"], "eva_config": {"rho": 2}, "foo": 1, "lora_bias": False}
+    assert {key.key: key.matters for key in dropped("LORA", values, "0.12")} == {
+        "eva_config": False,
+        "foo": False,
+        "lora_bias": False,
+        "target_parameters": True,
+        "use_bdlora": False,
+    }
+    heads = {"modules_to_save": ["classifier", "score"]}
+    assert [key.matters for key in dropped("PROMPT_TUNING", heads, "0.16")] == [False]
+    assert dropped("LORA", {"runtime_config": {}}, "0.12") == ()
+
+
+def test_simulations_tell_the_same_keys() -> None:
+    adapter = Patch({"ensure_weight_tying": True}).adapter()
+    told = compat(adapter).adapters[0].releases["0.16.0"].dropped
+    assert simulate([adapter], names=["de"], peft="0.16").adapters["de"].dropped == told
+
+
+def alike(number: int) -> list[Adapter]:
+    return [Patch({"base_model_name_or_path": f"acme/base-{n}"}, path=f"a{n}").adapter() for n in range(number)]
+
+
+def test_adapters_of_one_recipe_cost_what_one_costs() -> None:
+    adapters = alike(300)
+    start = time.perf_counter()
+    found = compat(adapters)
+    assert time.perf_counter() - start < 3
+    assert {one.oldest for one in found.adapters} == {"0.14.0"}
+    assert [one.path for one in found.adapters] == [f"a{n}" for n in range(300)]

@@ -19,10 +19,10 @@ from adapterlint.formats import Format
 from adapterlint.lint.bases import Bases
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import Footprint, footprint_of
-from adapterlint.peft.loading import UNSIMULATED
 from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
-from adapterlint.peft.releases import PATCHES, RELEASES, in_range, newest_patch
+from adapterlint.peft.releases import PATCHES, RELEASES, is_known, newest_patch
+from adapterlint.peft.tuner_layers import ELSEWHERE
 from adapterlint.peft.verdicts import Verdict, verdict
 from adapterlint.peft.versions import usual_transformers
 from adapterlint.report.draw import draw_problem
@@ -141,8 +141,8 @@ def _checked(release: str) -> str:
     known = len(parts) in (2, 3) and all(part.isascii() and part.isdecimal() and len(part) < 5 for part in parts)
     if not known:
         raise AdapterlintError(f"{shown(release)} is no release of PEFT; write it like 0.18 or 0.21.2")
-    if not in_range(release, RELEASES[0], None):
-        raise AdapterlintError(f"Releases of PEFT before {RELEASES[0]} are not known")
+    if not is_known(release):
+        raise AdapterlintError(f"PEFT {release} is not known, only releases {RELEASES[0]} to {RELEASES[-1]} are")
     return release
 
 
@@ -198,7 +198,7 @@ class _Judge:
         touched = footprint_of(adapter)
         trees = self._trees_for(adapter, touched, base) if touched is not None else {}
         evidence: _Evidence = "config"
-        if trees and adapter.config is not None and adapter.config.peft_type not in UNSIMULATED:
+        if trees and adapter.config is not None and adapter.config.peft_type not in ELSEWHERE:
             evidence = "tensors" if any(tree.partial for tree in trees.values()) else "base"
         found = {
             release: verdict(adapter, release, trees.get(usual_transformers(release))) for release in self.releases

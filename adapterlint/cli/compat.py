@@ -23,13 +23,14 @@ def compat(
     Exit status: 0, 1 a release named by --peft is not right for an adapter, 2 something could not be done, 3 no adapter
     found.
     """
-    from adapterlint.cli.common import say
+    from adapterlint.cli.common import say, say_of_later
     from adapterlint.compatibility import compat as run
     from adapterlint.report.compat_text import compat_text
     from adapterlint.words import redacted
 
     form, path = one_output(output)
     painted = colored(color)
+    say_of_later(names(peft))
     found = run(paths or ["."], base=base, releases=names(peft))
     for problem in found.problems:
         say(f"{problem.place}: {problem.message}" if problem.place else problem.message)

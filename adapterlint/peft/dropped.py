@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from adapterlint.peft.fields import MISSING, Field, fields_of
-from adapterlint.peft.matching import IMPLICIT
 from adapterlint.peft.releases import in_range
+from adapterlint.peft.tasks import IMPLICIT
 
 DROPS_SINCE = "0.14"
 """The first release that drops unknown keys; those before refuse them."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapterlint.base.tree import Kind
-from adapterlint.peft.matching import IMPLICIT_HEADS
-from adapterlint.peft.modules import walk
+from adapterlint.peft.matching import matching_keys
+from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.tasks import IMPLICIT_HEADS
 from adapterlint.peft.wrappers import Tuned, Tuner, weight_of
 
 if TYPE_CHECKING:
     from adapterlint.peft.model import Model
     from adapterlint.peft.opened import OpenedConfig
-    from adapterlint.peft.tuner_parameters import Site
+    from adapterlint.peft.tuner_layers import Site
 
 
 def early_parameters(site: Site, tuned: Tuned) -> Tuned:
@@ -40,13 +41,15 @@ def early_parameters(site: Site, tuned: Tuned) -> Tuned:
 
 
 def _rotations(site: Site, tuned: Tuned) -> Tuned:
-    """OFT before 0.14: `r` blocks that together are at least as wide as the layer, and no scaling."""
-    inputs, r = site.features[0], site.rank()
-    if site.module.kind is not Kind.LINEAR or inputs is None or not isinstance(r, int):
+    """OFT before 0.14: `r` blocks, together at least as wide as what the layer puts out, and no scaling."""
+    ranks = site.config.get("rank_pattern") or {}
+    r = next((ranks[key] for key in matching_keys(ranks, site.key)), site.config.get("r"))
+    weight = weight_of(site.module)
+    if weight is None or weight.shape is None or not isinstance(r, int) or r <= 0:
         raise Undecided
-    block = -(-inputs // r)
-    params = {("oft_r", ""): site.constant(1 if site.config.get("block_share") else r, block, block)}
-    return Tuned(params, frozenset({"oft_r"}), tuned.traits)
+    block = -(-weight.shape[0] // r)
+    blocks = Param((1 if site.config.get("block_share") else r, block, block), ("initial",))
+    return Tuned({("oft_r", ""): blocks}, frozenset({("oft_r", "")}), tuned.traits)
 
 
 def check_injected(model: Model, adapter: str, config: OpenedConfig) -> None:

@@ -13,13 +13,13 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.dropped import DROPS_SINCE, Dropped, dropped
-from adapterlint.peft.loading import UNSIMULATED
 from adapterlint.peft.needs import needs_of
 from adapterlint.peft.opened import open_config
 from adapterlint.peft.quick import alone
 from adapterlint.peft.refused import Refused, Undecided
-from adapterlint.peft.releases import in_range
+from adapterlint.peft.releases import in_range, numbers
 from adapterlint.peft.simulate import Alone
+from adapterlint.peft.tuner_layers import ELSEWHERE
 from adapterlint.peft.versions import Versions, usual_transformers
 
 _TIED = ".token_adapter.base_layer."  # token rows in a module that is saved whole: it follows one that it is tied to
@@ -65,12 +65,13 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     lacking = (need for need in needs_of(adapter) if not in_range(release, need.since, None))
     if early := next((need for need in lacking if need.error is not None), None):
         return Verdict("raises", Refused(str(early.error), early.text, cause="target-unsupported"), keys)
-    if tree is None or adapter.header is None or config.peft_type in UNSIMULATED:
+    if tree is None or adapter.header is None or config.peft_type in ELSEWHERE:
         refused = next(refusals(config.peft_type, config, release=release), None)
         if refused is not None and refused.pointer != "/init_lora_weights":
             return Verdict("raises", Refused(refused.error, refused.text, cause="config"), keys)
         return Verdict("loads", dropped=keys)
-    versions = Versions.of(release, transformers or usual_transformers(release))
+    # Before 0.15 the simulation knows an adapter in a fresh base, and no more (`early`).
+    versions = Versions(numbers(release), numbers(transformers or usual_transformers(release)))
     found = alone(adapter, "default", tree, versions)
     if found.error is not None and tree.partial and any(_TIED in name for name in adapter.header.tensors):
         return Verdict("unknown", dropped=keys)  # only a base tells what is tied

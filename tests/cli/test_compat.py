@@ -102,7 +102,7 @@ def test_what_comes_from_files_cannot_reach_a_terminal_as_it_is() -> None:
 
 REFUSED = [
     (["--peft", "new"], "`new` is no release of PEFT"),
-    (["--peft", "0.9"], "Releases of PEFT before 0.10 are not known"),
+    (["--peft", "0.9"], "PEFT 0.9 is not known, only releases 0.10 to 0.21 are"),
     (["--base", "nowhere"], "nowhere: There is no base model"),
     (["-o", "sarif"], "the formats are text, json"),
 ]

@@ -28,16 +28,11 @@ BASES, *ADAPTERS = [
     for line in gzip.decompress(Path(__file__).with_name("releases.jsonl.gz").read_bytes()).splitlines()
 ]
 KNOWN = {
-    "conv-*": "convolutions of other methods than LoRA are not simulated",
-    "conv?d-[il]*": "the same",
-    "attention [!e]*": "`MultiheadAttention` is not simulated",
+    "attention *": "PEFT asks for LoRA of `MultiheadAttention` by paths that headers do not have",
     "grouped*": "headers do not tell how many groups a convolution has",
     "adaption *": "attention of transformers 4.56 lacks what PEFT up to 0.14 reads; not simulated",
-    "*embedding* lora-bias-flag spare": "`lora_bias` beside an embedding",
-    "convolution lora-bias-flag spare": "the same",
     "experts*": "0.19.1 makes converters that transformers 5.23 does not take; 4.56 has no such parameters to refuse",
     "rows* no-rows spare": "a file without tensors does not tell which class it is for",
-    "delora whole-without-tensors spare": "another class of error",
     "miss rank-missing spare": "a default rank that is wider than the layer",
 }
 """Adapters about which something else is said in some release, and why."""

@@ -18,6 +18,7 @@ from adapterlint.lint.engine import Engine
 from adapterlint.lint.example import DROP, HIDDEN, VOCABULARY, Patch, safetensors_file
 from adapterlint.lint.loader import load_rules
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.releases import PATCHES
 from adapterlint.sources.memory import MemoryFolder
 
 RULES = [r for r in load_rules() if r.family == "FIT"]
@@ -363,3 +364,41 @@ def test_values_of_any_type_are_borne(peft_type: str, key: str) -> None:
     for value in HOSTILE:
         for _, finding, _ in findings(Patch({"peft_type": peft_type, key: value}, odd)):
             finding.at.located()
+
+
+LAYER = "base_model.model.conv"
+CONVOLUTION = {f"{LAYER}.lora_A.weight": ("F32", (8, 16, 3)), f"{LAYER}.lora_B.weight": ("F32", (16, 8, 1))}
+VOLUME = {f"{LAYER}.lora_A.weight": ("F32", (8, 1, 3, 3, 3)), f"{LAYER}.lora_B.weight": ("F32", (8, 8, 1, 1, 1))}
+EMBEDDING = {
+    f"{LAYER}.lora_embedding_A": ("F32", (8, 64)),
+    f"{LAYER}.lora_embedding_B": ("F32", (16, 8)),
+    f"{LAYER}.lora_magnitude_vector": ("F32", (16,)),
+}
+ATTENTION = {f"{LAYER}.{part}lora_{f}.weight": ("F32", (8, 8)) for part in ("", "base_layer.out_proj.") for f in "AB"}
+ROTATION = {f"{LAYER}.oft_R.weight": ("F32", (4, 6))}
+LINE = {f"{LAYER}.lora_A.weight": ("F32", (8, 16)), f"{LAYER}.lora_B.weight": ("F32", (16, 8))}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "since"),
+    [
+        (CONVOLUTION, {}, "0.15"),
+        (VOLUME, {}, "0.14"),
+        (EMBEDDING, {"use_dora": True}, "0.13"),
+        (ATTENTION, {}, "0.15"),
+        (ROTATION, {"peft_type": "OFT", "r": 0, "oft_block_size": 4}, "0.16"),
+        (LINE, {}, None),
+    ],
+)
+def test_tensors_for_layers_of_later_releases_are_told_for_earlier_ones(
+    tensors: dict[str, Any], config: dict[str, Any], since: str | None
+) -> None:
+    adapter = Patch({"target_modules": ["conv"], **config}, {"*": DROP, **tensors}).adapter()
+    releases = list(PATCHES)
+    told = {release for release in releases if "FIT116" in [code for code, *_ in checked(adapter, release)]}
+    assert told == set(releases[: releases.index(since)] if since else ())
+
+
+def test_tensors_of_modules_that_are_not_targeted_ask_for_nothing() -> None:
+    adapter = Patch({"target_modules": ["q_proj"]}, CONVOLUTION).adapter()
+    assert "FIT116" not in [code for code, *_ in checked(adapter, "0.14")]

@@ -114,6 +114,7 @@ LORA = Method(
                 Parameter("lora_embedding_B", (OUT, R)),
                 _magnitude("0.13"),
             ),
+            demands=(Demand(~given("lora_bias"), text="lora_bias=True is not supported for Embedding."),),
         ),
         Form(on=(CONV2D,), parameters=_LORA_ON_CONVOLUTION),
         Form(on=(CONV3D,), parameters=_LORA_ON_CONVOLUTION, since="0.14"),

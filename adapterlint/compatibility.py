@@ -203,7 +203,8 @@ class _Judge:
         found = {
             release: verdict(adapter, release, trees.get(usual_transformers(release))) for release in self.releases
         }
-        if evidence == "tensors" and not any(one.outcome == "loads" for one in found.values()):
+        outcomes = {one.outcome for one in found.values()}
+        if "unknown" in outcomes and "loads" not in outcomes:  # the config tells more than nothing
             evidence, found = "config", {release: verdict(adapter, release, None) for release in self.releases}
         return evidence, _drawn(found, evidence)
 

@@ -46,6 +46,7 @@ class Targets:
     Args:
         config: The adapter's config.
         last_index: Whether the last number in a path is its layer (PEFT before 0.20) instead of the first.
+        rooted: Whether the list of layers may stand at the top of the model (since 0.21).
         saved: The entries of `modules_to_save` that keep a module from being a target; by default all of the config,
             and the heads that a task type adds before it looks for targets.
     """
@@ -60,13 +61,22 @@ class Targets:
         "_names",
         "_parameter_owners",
         "_pattern",
+        "_rooted",
         "_saved",
         "_simple",
         "_tails",
         "_unknown_owner",
     )
 
-    def __init__(self, config: _Values, *, last_index: bool = False, saved: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        config: _Values,
+        *,
+        last_index: bool = False,
+        rooted: bool = True,
+        saved: tuple[str, ...] | None = None,
+    ) -> None:
+        self._rooted = rooted
         fields = fields_of(config.peft_type)
         value = config.get("target_modules")
         if config.peft_type == "ADAPTION_PROMPT" and isinstance(value, str):
@@ -165,7 +175,7 @@ class Targets:
         if len(self._layers_patterns) > MAX_PATTERNS:
             return None
         for name in self._layers_patterns:
-            found = _in_layer(name, module)
+            found = _in_layer(name, module, self._rooted)
             if found is None or found:
                 return None if found is None else _number(found.group(1)) in self._layers
         index = None if self._layers_patterns else self._index.match(module)
@@ -315,16 +325,19 @@ def _matcher(key: str) -> Callable[[str], bool | None]:
     return matches
 
 
-def _in_layer(name: str, module: str) -> re.Match[str] | Literal[False] | None:
+def _in_layer(name: str, module: str, rooted: bool) -> re.Match[str] | Literal[False] | None:
     """Where a module's path has the number of its layer, after a component `name`; `None` if that is undecided."""
     if _PATH.fullmatch(name):
-        return _layer_pattern(name).match(module) or False
-    return False if pattern(rf"(?:^|.*?\.){name}\.\d+\.", whole=False).matches(module) is False else None
+        return _layer_pattern(name, rooted).match(module) or False
+    return False if pattern(rf"{_BEFORE[rooted]}{name}\.\d+\.", whole=False).matches(module) is False else None
+
+
+_BEFORE = {True: r"(?:^|.*?\.)", False: r".*?\."}
 
 
 @kept(256)
-def _layer_pattern(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|.*?\.){name}\.(\d+)\.")
+def _layer_pattern(name: str, rooted: bool) -> re.Pattern[str]:
+    return re.compile(rf"{_BEFORE[rooted]}{name}\.(\d+)\.")
 
 
 def _layers(value: Any) -> frozenset[int | float] | None:

@@ -184,7 +184,8 @@ def targets_of(model: Model, config: OpenedConfig) -> Targets:
     """
     saved = tuple(config.get("modules_to_save") or ()) if model.versions.peft >= (0, 16) else ()
     check_patterns(config, *map(component_pattern, saved))
-    return Targets(config, last_index=model.versions.peft < (0, 20), saved=saved)
+    since = model.versions.peft
+    return Targets(config, last_index=since < (0, 20), rooted=since >= (0, 21), saved=saved)
 
 
 def _without_tied(entries: list[str], tied: list[str]) -> list[str]:

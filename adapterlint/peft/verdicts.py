@@ -1,7 +1,7 @@
 """What a release of PEFT makes of one adapter: whether it loads, and what is lost of it on the way.
 
-Where the modules are known the simulation decides; of a method that is not simulated, and of an adapter without
-weights, its config alone.
+Where the modules are known the simulation decides; where it does not, the modules that the tensors name; of a method
+that is not simulated, and of an adapter without weights, the config alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.dropped import DROPS_SINCE, Dropped, dropped
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.needs import needs_of
 from adapterlint.peft.opened import open_config
+from adapterlint.peft.partial import partial_base
 from adapterlint.peft.quick import alone
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range, numbers
@@ -65,17 +67,41 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     lacking = (need for need in needs_of(adapter) if not in_range(release, need.since, None))
     if early := next((need for need in lacking if need.error is not None), None):
         return Verdict("raises", Refused(str(early.error), early.text, cause="target-unsupported"), keys)
+    beside = numbers(transformers or usual_transformers(release))
+    if config.peft_type == "ADAPTION_PROMPT" and tree is not None:
+        attention = _attention_error(tree, release, beside)
+        if attention is not None:
+            return Verdict("raises", attention, keys)
     if tree is None or adapter.header is None or config.peft_type in ELSEWHERE:
         refused = next(refusals(config.peft_type, config, release=release), None)
         if refused is not None and refused.pointer != "/init_lora_weights":
             return Verdict("raises", Refused(refused.error, refused.text, cause="config"), keys)
         return Verdict("loads", dropped=keys)
     # Before 0.15 the simulation knows an adapter in a fresh base, and no more (`early`).
-    versions = Versions(numbers(release), numbers(transformers or usual_transformers(release)))
+    versions = Versions(numbers(release), beside)
     found = alone(adapter, "default", tree, versions)
+    touched = footprint_of(adapter)
+    if not found.known and not tree.partial and touched is not None:  # then as if there were no base
+        tree = partial_base([touched])
+        found = alone(adapter, "default", tree, versions)
     if found.error is not None and tree.partial and any(_TIED in name for name in adapter.header.tensors):
         return Verdict("unknown", dropped=keys)  # only a base tells what is tied
     return _simulated(found, keys)
+
+
+def _attention_error(tree: ModuleTree, release: str, transformers: tuple[int, int]) -> Refused | None:
+    """What ADAPTION_PROMPT raises over a base whose attention it does not know (`tuners/adaption_prompt/config.py`)."""
+    known = ("llama", "mistral", "gpt2") if in_range(release, "0.17", None) else ("llama", "mistral")
+    if tree.model_type is None:
+        return None
+    if tree.model_type not in known:
+        text = f"Unsupported model type for adaption prompt: '{tree.model_type}'."
+        return Refused("ValueError", text, cause="target-unsupported")
+    if transformers >= (4, 56) and not in_range(release, "0.15", None):
+        name = {"llama": "LlamaAttention", "mistral": "MistralAttention"}[tree.model_type]
+        text = f"'{name}' object has no attribute 'hidden_size'"
+        return Refused("AttributeError", text, cause="target-unsupported")
+    return None
 
 
 def _simulated(found: Alone, keys: tuple[Dropped, ...]) -> Verdict:

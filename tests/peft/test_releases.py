@@ -30,7 +30,6 @@ BASES, *ADAPTERS = [
 KNOWN = {
     "attention *": "PEFT asks for LoRA of `MultiheadAttention` by paths that headers do not have",
     "grouped*": "headers do not tell how many groups a convolution has",
-    "adaption *": "attention of transformers 4.56 lacks what PEFT up to 0.14 reads; not simulated",
     "experts*": "0.19.1 makes converters that transformers 5.23 does not take; 4.56 has no such parameters to refuse",
     "rows* no-rows spare": "a file without tensors does not tell which class it is for",
     "miss rank-missing spare": "a default rank that is wider than the layer",

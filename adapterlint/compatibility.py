@@ -218,10 +218,23 @@ class _Judge:
         return dict.fromkeys(every, partial_base([touched]))
 
 
+_NAMES = frozenset({"base_model_name_or_path", "revision"})
+_AMOUNTS = frozenset({"lora_alpha", "lora_dropout"})  # whether they are positive decides, and no more
+
+
+def _decisive(key: str, value: Any) -> Any:
+    """What a verdict depends on of a value."""
+    if key == "target_modules" and isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return sorted(value)  # a set, which PEFT writes in any order
+    if key in _AMOUNTS and isinstance(value, int | float) and not isinstance(value, bool):
+        return [type(value).__name__, (value > 0) - (value < 0), value < 1]
+    return value
+
+
 def _recipe(adapter: Adapter) -> tuple[object, ...]:
     """What verdicts depend on."""
     config, header = adapter.config, adapter.header
-    values = {k: v for k, v in config.values.items() if k != "base_model_name_or_path"} if config is not None else None
+    values = {k: _decisive(k, v) for k, v in config.values.items() if k not in _NAMES} if config is not None else None
     broken = adapter.unreadable.get("config")
     said = json.dumps(values, sort_keys=True, default=str) if values is not None else broken and broken.message
     if header is None:

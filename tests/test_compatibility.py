@@ -152,7 +152,9 @@ def test_simulations_tell_the_same_keys() -> None:
 
 
 def alike(number: int) -> list[Adapter]:
-    return [Patch({"base_model_name_or_path": f"acme/base-{n}"}, path=f"a{n}").adapter() for n in range(number)]
+    targets = (["q_proj", "v_proj"], ["v_proj", "q_proj"])
+    changes = ({"lora_alpha": n + 1, "revision": str(n), "target_modules": targets[n % 2]} for n in range(number))
+    return [Patch(change, path=f"a{n}").adapter() for n, change in enumerate(changes)]
 
 
 def test_adapters_of_one_recipe_cost_what_one_costs() -> None:

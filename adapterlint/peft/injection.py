@@ -170,6 +170,9 @@ class Injection:
         check_name(self.adapter)
         parent, target, name = self._submodules(path)
         self._check_mamba(name)
+        if parameter and self.config.peft_type == "ADALORA":
+            text = "AdaLoraModel._create_and_replace() got an unexpected keyword argument 'parameter_name'"
+            raise Refused("TypeError", text, cause="target-parameters")
         if self.config.peft_type == "TRAINABLE_TOKENS":
             self._create_tokens(parent, target, name, path)
             return

@@ -86,6 +86,14 @@ def test_a_parameter_of_one_dimension_cannot_be_wrapped(release: str, kind: str)
     assert step.error.type == kind
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_adalora_has_the_field_and_not_the_method(release: str) -> None:
+    config = {"peft_type": "ADALORA", "total_step": 10, "target_parameters": ["o_proj.weight"]}
+    step = loaded(release, pruned=Patch(config=config, tensors={"*": DROP})).steps[0]
+    text = "AdaLoraModel._create_and_replace() got an unexpected keyword argument 'parameter_name'"
+    assert error(step) == ("TypeError", text)
+
+
 def test_copies_that_another_adapter_brought_are_wrapped_like_the_base() -> None:
     found = loaded("0.21.2", head=WHOLE, copy=of_parameters("modules_to_save.head.weight"))
     assert found.steps[1].error is None

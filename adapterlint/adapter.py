@@ -33,6 +33,7 @@ from adapterlint.sources.local import LocalFolder
 from adapterlint.words import shown
 
 MAX_POINTER_BYTES = 1024
+MAX_EXPERTS = 64  # of one X-LoRA adapter
 MAX_SNIFFED = 8  # weights files of one folder that are opened to find out what they are
 
 
@@ -178,6 +179,7 @@ class Adapter:
         header: The tensors of the weights file that PEFT would load, if they could be read.
         card: The front matter of `README.md`, if there is a `README.md`.
         unreadable: Part (`config`, `weights`, `card`) -> why it could not be read.
+        experts: Path in the config of an X-LoRA adapter -> the adapter that is there, on this machine.
     """
 
     path: str
@@ -188,6 +190,7 @@ class Adapter:
     header: WeightsHeader | None = None
     card: Card | None = None
     unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
+    experts: Mapping[str, Adapter] = field(default_factory=dict)
 
 
 def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = None) -> Adapter | None:
@@ -219,7 +222,26 @@ def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = N
         return Adapter(source.path, source.name, source, files)
     header = parts.weights(name) if name else None
     card = parts.card() if CARD in entries else None
-    return Adapter(source.path, source.name, source, files, config, header, card, parts.unreadable)
+    experts = _experts(config) if config is not None and isinstance(source, LocalFolder) else {}
+    return Adapter(source.path, source.name, source, files, config, header, card, parts.unreadable, experts)
+
+
+def _experts(config: Config) -> dict[str, Adapter]:
+    """The adapters that an X-LoRA adapter mixes, as far as its paths lead to some, from the working directory on."""
+    if config.peft_type != "XLORA":
+        return {}
+    paths = [path for path in config.mapping("adapters").values() if isinstance(path, str) and path]
+    found = {}
+    for path in paths[:MAX_EXPERTS]:
+        folder = LocalFolder(path)
+        try:
+            there = CONFIG in folder.entries()
+        except (SourceError, ValueError):  # a name with a null character
+            continue
+        expert = load_adapter(folder) if there else None
+        if expert is not None and expert.config is not None and expert.config.peft_type != "XLORA":
+            found[path] = expert
+    return found
 
 
 class _Parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from adapterlint.adapter import Config
-from adapterlint.base import Base, ModuleTree
+from adapterlint.base import Base, ModuleTree, table
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
@@ -63,7 +63,9 @@ def _others(base: Base, loaded: Sequence[Loaded], transformers: str) -> Iterator
     yield from (base.tree(transformers, task_type=task) for task in tasks)
     free = [config for config, _ in loaded if config.get("task_type") is None]
     trained = dict.fromkeys(config.mapping("auto_mapping").get("base_model_class") for config in free)
-    yield from (base.tree(transformers, architecture=name) for name in trained if isinstance(name, str) and name)
+    family = table.family(base.model_type) if base.model_type else None
+    names = (name for name in trained if isinstance(name, str) and name)
+    yield from (base.tree(transformers, architecture=n) for n in names if family is None or n in family.classes)
     if free:
         yield from (base.tree(transformers, task_type=task) for task in _WITHOUT_TASK)
 

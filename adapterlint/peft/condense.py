@@ -27,8 +27,8 @@ Sorts = Mapping[str, str]  # number of a layer -> that of the first layer of its
 MAX_TREES = 32
 MAX_HEADERS = 64
 
-# Keys that choose layers by number, and keys whose values name modules.
-_LAYERS = ("adapter_layers", "layer_replication", "layers_pattern", "layers_to_transform")
+# Keys that choose or count layers, and keys whose values name modules.
+_LAYERS = ("adapter_layers", "adapters", "layer_replication", "layers_pattern", "layers_to_transform")
 _NAMES = (
     *("alpha_pattern", "block_size_pattern", "exclude_modules", "feedforward_modules", "lambda_pattern"),
     *("modules_to_save", "n_frequency_pattern", "rank_pattern", "target_modules", "target_parameters"),

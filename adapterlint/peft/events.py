@@ -20,6 +20,7 @@ KINDS = {
     "mixed-peft-types": "adapters of two PEFT types",
     "several-biases": "more than one adapter with biases",
     "no-targets": "no module of the base is targeted",
+    "base-unsupported": "a method that does not know this kind of base",
     "target-unsupported": "a target of a kind that the method does not take",
     "target-parameters": "`target_parameters` that cannot be had here",
     "auxiliary-on-tuner": "an auxiliary module where a tuner layer is",
@@ -40,6 +41,8 @@ KINDS = {
     "task-type": "a method that cannot be used for the task",
     "tied": "tied embeddings that cannot be tied here",
     "kasa": "KaSA beside adapters without it",
+    "one-of-a-kind": "a method of which a model has one adapter",
+    "expert": "an expert that cannot be loaded",
     "name": "a name that torch does not take",
     "old-format": "a format that is no longer read",
     # what nobody says

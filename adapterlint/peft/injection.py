@@ -13,6 +13,7 @@ from typing import Any
 from adapterlint.base.tree import Kind
 from adapterlint.peft.additional_modules import add_auxiliaries
 from adapterlint.peft.auxiliary import Wrapping, switch, update_rows
+from adapterlint.peft.decompositions import share_decomposition
 from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
@@ -24,6 +25,7 @@ from adapterlint.peft.preparation import check_config, check_tied, expand_target
 from adapterlint.peft.projections import registered_projections, share_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
+from adapterlint.peft.shadow import make_shadow
 from adapterlint.peft.tuner_layers import Site, parameters_at, recipes_of, unsupported
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner, Whole, attributes_of, unwrapped
 
@@ -78,6 +80,9 @@ class Injection:
             error = self._nothing_matched()
             raise (None if self._all_excluded else misses_attribute(self.config, since)) or error
         self.model.targeted = True
+        if self.config.peft_type == "SHADOW" and len(self.model.configs) == 1:
+            wrapped = [path for path, module in walk(self.model.root) if isinstance(module, Tuner)]
+            self.model.bounds = wrapped[0], wrapped[-1]
         self._warn_about_patterns()
         set_adapters(self.model, self.model.active)
         self._check_bias()
@@ -194,8 +199,15 @@ class Injection:
         if layer is target:  # `update_layer` asks nothing of what it wraps
             while isinstance(module, Auxiliary):
                 module = unwrapped(attributes_of(module, tokens=True))
+        if self.config.peft_type == "SHADOW":
+            make_shadow(self.model, self.adapter, self.config)
+        shared = None
+        if self.config.peft_type == "FROD" and not partial:
+            shared = share_decomposition(self.model, self.adapter, path, self.config)
         new = layer is not target
-        site = Site(module, key, self.config, self._draw, layer, new, self.versions, found, partial, self._recipes)
+        site = Site(
+            module, key, self.config, self._draw, layer, new, self.versions, found, partial, self._recipes, shared
+        )
         if self.model.shared:
             share_projections(self.model, self.adapter, site)
         tuned = parameters_at(site)
@@ -229,8 +241,8 @@ class Injection:
         type = "ParamWrapper" if parameter else name.get(kind, "Linear")
         if self.config.peft_type == "ADALORA":
             type = "SVDLinear"
-        elif self.config.peft_type == "LN_TUNING":
-            type = "LNTuningLayer"
+        elif self.config.peft_type in ("LN_TUNING", "SHADOW"):
+            type = "LNTuningLayer" if self.config.peft_type == "LN_TUNING" else "ShadowLayer"
         layer = Tuner(target, type, self.config.peft_type, self.adapter)
         layer.attributes = self._attributes
         layer.parameter = parameter
@@ -367,10 +379,20 @@ class Injection:
 
 def set_adapters(model: Model, names: Sequence[str]) -> None:
     """`BaseTuner.set_adapter`, which before 0.18 left auxiliary modules as they were."""
+    if model.peft_type == "SHADOW" and len(names) != 1:
+        text = f"ShadowPEFT requires exactly one active adapter, but got {len(names)} adapters."
+        raise Refused("ValueError", text, cause="one-active-only")
     if model.versions.peft >= (0, 18):
         switch(model.root, names, model.versions)
-    set_tuners(model.root, list(names), model.peft_type or "")
-    model.active = list(names)
+    set_tuners(model.root, list(names), model.layers_of)
+    mark_active(model, list(names))
+
+
+def mark_active(model: Model, names: list[str]) -> None:
+    """What a tuner remembers; that of X-LoRA has no memory of its own before 0.18, but that of the one inside."""
+    model.active = names
+    if model.versions.peft < (0, 18):
+        model.mixed = names
 
 
 def set_tuners(root: Module, names: list[str], method: str) -> None:

@@ -5,16 +5,17 @@ Follows `peft/peft_model.py`, 0.15 to 0.21.2. What PEFT does not undo when it ra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapterlint.adapter import Adapter
-from adapterlint.base.tree import Shape
+from adapterlint.peft.adaption import add_adaption_prompt, in_the_model
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
+from adapterlint.peft.decompositions import decompose
 from adapterlint.peft.early import check_prompt
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.experts import mix_experts
 from adapterlint.peft.injection import Injection
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
@@ -22,13 +23,14 @@ from adapterlint.peft.modules import Param
 from adapterlint.peft.opened import OpenedConfig, open_config
 from adapterlint.peft.projections import make_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
+from adapterlint.peft.shadow import prepare_shadow
 from adapterlint.peft.tasks import IMPLICIT_HEADS
-from adapterlint.peft.tuner_layers import ELSEWHERE
 from adapterlint.peft.weights import Loaded, load_tensors
+from adapterlint.peft.weights_files import parameters_in, tensors_in
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
 _LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
-_WIDTH = ("hidden_size", "n_embd", "d_model")
+WIDTH = ("hidden_size", "n_embd", "d_model")
 _HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
 
 
@@ -43,46 +45,24 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     model.loads += 1
     first = model.peft_type is None
     if name in model.configs:  # PEFT does not read the config again
-        return load_tensors(model, name, model.configs[name], _tensors(adapter))
+        return load_tensors(model, name, model.configs[name], tensors_in(adapter))
     config = open_config(adapter, model.release)
     if config.ignored:
         model.warnings.append(
             f"Unexpected keyword arguments {config.ignored} for class {config.peft_type}, these are ignored."
         )
-    model.in_file = _by_module(adapter, config)
+    model.experts = adapter.experts
+    model.in_file = parameters_in(adapter, config)
     if first:
         _create(model, name, config)
     else:
         _warn_about_inits(model, config)
         _add(model, name, config)
-    loaded = load_tensors(model, name, config, _tensors(adapter))
+    with in_the_model(model, name):
+        loaded = load_tensors(model, name, config, tensors_in(adapter))
     if first and loaded.missing:
         model.warnings.append(f"Found missing adapter keys while loading the checkpoint: {list(loaded.missing)}.")
     return loaded
-
-
-_SHARING = frozenset({"FROD"})  # methods whose adapters share what is not simulated
-
-
-def _by_module(adapter: Adapter, config: OpenedConfig) -> dict[str, dict[tuple[str, str], Shape]]:
-    """What the file has of the method's parameters, by module."""
-    if adapter.header is None or config.prompt_learning:
-        return {}
-    found: dict[str, dict[tuple[str, str], Shape]] = {}
-    for module, parameters in layout(adapter.header.tensors, config.peft_type).tuned.items():
-        for name, tensor in parameters.items():
-            attribute, dot, rest = name.removeprefix("base_layer.").partition(".")
-            found.setdefault(module, {})[attribute, dot + rest] = tensor.shape
-    return found
-
-
-def _tensors(adapter: Adapter) -> Mapping[str, Shape]:
-    if adapter.header is not None:
-        return {name: tensor.shape for name, tensor in adapter.header.tensors.items()}
-    broken = adapter.unreadable.get("weights")
-    if broken is not None:
-        raise Refused("SafetensorError", broken.message, cause="weights")
-    raise Refused("ValueError", f"Can't find weights for {adapter.path}", cause="weights")
 
 
 def _create(model: Model, name: str, config: OpenedConfig) -> None:
@@ -113,6 +93,10 @@ def _put(model: Model, name: str, config: OpenedConfig) -> None:
     model.configs[name] = config
     if config.prompt_learning:
         _set_up_prompt(model, name, config)
+    elif config.peft_type == "ADAPTION_PROMPT":
+        add_adaption_prompt(model, name, config)
+    elif config.peft_type == "XLORA":
+        mix_experts(model, name, config, _inject)
     else:
         _inject(model, name, config)
 
@@ -137,11 +121,19 @@ def _finish_head(model: Model, name: str, config: OpenedConfig, early: bool) -> 
     if not field and model.task != "SEQ_CLS" and model.versions.peft >= (0, 16):
         raise Refused("TypeError", "'NoneType' object is not iterable", cause="task-type")
     if field and config["modules_to_save"]:
+        _check_beside(model, name, config["modules_to_save"])
         wrapping = Wrapping(model.root, model.prefix, name, activate=True, versions=model.versions)
         wrapping.whole(config["modules_to_save"])
         model.broken = model.broken or wrapping.broken
         if model.versions.peft < (0, 16):
             model.saved.update(IMPLICIT_HEADS[str(model.task)])
+
+
+def _check_beside(model: Model, name: str, entries: Sequence[str]) -> None:
+    """PEFT looks for modules to save outside of the base too, and no file has what it saves of those."""
+    for key in model.beside.get(name, {}):
+        if key.rpartition(".")[0].endswith(tuple(entries)):
+            raise Refused("KeyError", repr(key), cause="auxiliary-not-in-file")
 
 
 def _add(model: Model, name: str, config: OpenedConfig) -> None:
@@ -169,9 +161,11 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 
 
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
-    if config.peft_type in ELSEWHERE or (config.peft_type in _SHARING and len(model.configs) > 1):
-        raise Undecided
-    if not model.shared and not model.tree.partial:
+    if config.peft_type == "SHADOW":
+        prepare_shadow(model, config)
+    if config.peft_type == "FROD" and len(model.configs) == 1 and not model.tree.partial:
+        decompose(model, name, config)
+    if (not model.shared or config.peft_type == "UNILORA") and not model.tree.partial:
         make_projections(model, name, config)
     late = None  # how factors are filled is looked at where there are factors
     for refusal in refusals(config.peft_type, config, release=model.release):
@@ -191,7 +185,7 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     base: Mapping[str, Any] = model.tree.config
     if isinstance(base.get("text_config"), dict):
         base = base["text_config"]
-    for key, words in (("num_layers", _LAYERS), ("token_dim", _WIDTH), ("num_attention_heads", _HEADS)):
+    for key, words in (("num_layers", _LAYERS), ("token_dim", WIDTH), ("num_attention_heads", _HEADS)):
         if config.get(key) is None:
             value = next((base[word] for word in words if word in base), None)
             if value is None and not model.tree.config:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
 
+from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree, Shape
-from adapterlint.peft.calls import generates, is_listed
+from adapterlint.peft.calls import generates, is_listed, refuses
 from adapterlint.peft.modules import Module, Param, build, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
-from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner
+from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, Tuner
+
+if TYPE_CHECKING:
+    from adapterlint.peft.adaption import Swapped
+    from adapterlint.peft.decompositions import Decomposition
 
 _BASE_LAYER = re.compile(r"[^.]+\.base_layer\.")
 
@@ -35,11 +41,20 @@ class Model:
         self.current = ""  # PeftModel.active_adapter
         self.prompts: dict[str, dict[str, Param]] = {}  # adapter -> name in the file -> parameter
         self.shared: dict[str, dict[str, Param]] = {}  # tuner-level parameters: attribute -> adapter -> parameter
+        # Other parameters outside of the base: adapter -> name in memory -> parameter.
+        self.beside: dict[str, dict[str, Param]] = {}
+        self.decomposed: dict[str, dict[str, Decomposition]] = {}  # FRoD: role of modules -> adapter
+        self.bounds = "", ""  # where the shadow of ShadowPEFT is let in and out: decided by the first adapter
+        self.mixed: list[str] = []  # the names by which X-LoRA asks for experts
+        self.experts: Mapping[str, Adapter] = {}  # of the adapter that is being loaded: path -> an adapter there
+        self.inner = ""  # the path of the base, seen from a tuner inside of the model that is asked for it
         self.targeted = False  # whether any adapter found a target (counts for all of them before 0.21)
         self.saved: set[str] = set()  # the modules_to_save of all adapters, which 0.15 keeps in one set
         self.warnings: list[str] = []
         self.layers: tuple[int, ...] = ()  # after `layer_replication`: which layer of the base stands in each place
         self.broken = False  # something was wrapped whose tensors no file can have
+        self.lost = False  # a refusal left it in a state that is not followed any further
+        self.swapped: Swapped | None = None  # adaption prompts
         self.loads = 0
         self._outline: tuple[int, list[tuple[str, Param]], list[tuple[str, Module]]] | None = None
         self._uncalled = _uncalled(tree)
@@ -54,6 +69,10 @@ class Model:
     @property
     def prefix(self) -> str:
         """What the paths of the base's modules begin with, seen from the `PeftModel`."""
+        if self.inner:
+            return self.inner
+        if self.peft_type == "XLORA":
+            return "base_model.lora_model.model"
         return "base_model" if self.prompt_learning else "base_model.model"
 
     @property
@@ -67,6 +86,15 @@ class Model:
         """Whether the base is of a class of transformers that generates text."""
         architecture = self.tree.architecture
         return architecture is None or generates(self.versions.transformers, architecture)
+
+    @property
+    def layers_of(self) -> str:
+        """The method whose layers its tuner has."""
+        return "LORA" if self.peft_type == "XLORA" else self.peft_type or ""
+
+    def refuses(self, keyword: str) -> bool:
+        """Whether the forward pass of the base takes no argument of that name."""
+        return refuses(self.versions.transformers, self.tree.architecture, keyword)
 
     @property
     def embedding(self) -> Module | None:
@@ -101,6 +129,8 @@ class Model:
         for path, module in walk(self.root, self.prefix, duplicates=True):
             for name, param in module.state():
                 found[f"{path}.{name}"] = param
+        for of in self.beside.values():
+            found |= of
         for attribute, of in self.shared.items():
             for adapter, param in of.items():
                 found[f"base_model.{attribute}.{adapter}"] = param
@@ -144,7 +174,7 @@ class Model:
                 if path in self._uncalled:
                     below = f"{path}."
                     continue
-                if isinstance(module, Tuner | Auxiliary | TokenLayer):
+                if isinstance(module, Tuner | Auxiliary | TokenLayer | Adapted):
                     wrappers.append((path, module))
                     below = f"{path}."
                     continue

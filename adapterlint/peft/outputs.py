@@ -13,7 +13,7 @@ from typing import Any
 from adapterlint.base.tree import Kind
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module
-from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
+from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
 Expression = tuple[tuple[str, Hashable], ...]
 
@@ -31,15 +31,37 @@ class Output:
         module: Where it is raised.
     """
 
-    __slots__ = ("_disabled", "_shared", "_since", "error", "expression", "module")
+    __slots__ = (
+        "_beside",
+        "_bounds",
+        "_disabled",
+        "_mixed",
+        "_nodes",
+        "_shaded",
+        "_shared",
+        "_since",
+        "_text",
+        "_wrappers",
+        "error",
+        "expression",
+        "module",
+    )
 
     def __init__(self, model: Model, *, disabled: bool = False) -> None:
-        self._disabled = disabled
+        self._disabled = disabled and not model.prompt_learning  # a prompt is left out, and nothing else
         self._since = model.versions.peft
         self._shared = model.shared
+        self._mixed = model.peft_type == "XLORA"
+        self._nodes = model.tree.nodes
+        self._beside = model.beside
+        self._bounds = model.bounds
+        self._shaded = False
+        # Whether the copy takes what the base takes, and hands it on through one stack of layers.
+        self._text = not model.tree.config.get("is_encoder_decoder") and not model.refuses("input_ids")
         self.error: str | None = None
         self.module = ""
         params, wrappers = model.outline()
+        self._wrappers = wrappers
         found: list[tuple[str, Hashable]] = [(name, param.value) for name, param in params if param.value is not None]
         for path, wrapper in wrappers:
             found.extend(self._of(wrapper, path))
@@ -59,6 +81,8 @@ class Output:
             return self._of_rows(module.layer, path)
         if isinstance(module, TokenLayer):
             return self._of_rows(module, path)
+        if isinstance(module, Adapted):
+            return self._of_adapted(module, path)
         found: list[tuple[str, Hashable]] = []
         for name, param in module.params.items():
             if param.value is not None:
@@ -72,19 +96,24 @@ class Output:
         base = self._of(layer.base, path)
         if layer.base.type.endswith("Router") and layer.base.kind is Kind.LINEAR:
             # It gives more than one tensor: a layer of transformers 5 that is a linear one by its class only.
-            if layer.method != "LORA":
-                self._fail(UNDECIDED, path)
-            elif layer.active and not (self._disabled or layer.disabled):
-                self._fail("AttributeError", path)
-        if self._disabled or layer.disabled:
+            error = self._several_error(layer)
+            if error is not None:
+                self._fail(error, path)
+        # Before 0.21 layers of X-LoRA do not ask whether they are switched off, and mix nothing then.
+        leaks = self._mixed and self._since < (0, 21)
+        if (self._disabled or layer.disabled) and not leaks:
             return base
         if isinstance(layer.base, TokenWrapper) and any(_is_dora(layer.adapters.get(name)) for name in layer.active):
             self._fail("AttributeError", path)  # DoRA asks for the bias, which the wrapper does not hand on
         if layer.method == "LN_TUNING":
             return self._of_norm(layer, path, base)
+        if layer.method == "SHADOW":
+            return self._of_shadow(layer, path, base)
         added: list[Hashable] = []
         for name in layer.active:
             tuned = layer.adapters.get(name)
+            if self._mixed and (error := self._mixing_error(layer, tuned, path)) is not None:
+                self._fail(error, path)
             if tuned is None:
                 continue
             problem = tuned.problem or self._misfit(name, tuned)
@@ -95,6 +124,30 @@ class Output:
                 shared = tuple(of[name].value for of in self._shared.values() if name in of)
                 added.append((layer.method, tuned.traits, values, shared))
         return (*base, (path, tuple(added))) if added else base
+
+    def _of_adapted(self, module: Adapted, path: str) -> Expression:
+        base = self._of(module.attention, path)
+        if self._disabled:
+            return base
+        if module.problem is not None:
+            self._fail(module.problem, path)
+        values = tuple(param.value for param in module.params.values())
+        return base if module.params["adaption_gate"].value == ("initial",) else (*base, (path, ("adapted", values)))
+
+    def _mixing_error(self, layer: Tuner, tuned: Tuned | None, path: str) -> str | None:
+        """The error of a layer of X-LoRA: up to 0.15 it asks for all experts; their weights need two dimensions."""
+        if tuned is None:
+            return "KeyError" if self._since < (0, 16) else None
+        above, _, name = path.rpartition(".")
+        if self._disabled:
+            return "ValueError" if _is_dora(tuned) else None
+        if name in _FLATTENED.get(str(self._nodes[above].type) if above in self._nodes else "", ()):
+            return "RuntimeError"
+        if ".experts." in path:
+            return UNDECIDED
+        if layer.type not in ("Linear", "Embedding", "Conv2d"):
+            return UNDECIDED
+        return "ValueError" if _is_dora(tuned) else None
 
     def _misfit(self, name: str, tuned: Tuned) -> str | None:
         """Of a method with shared projections: a rank that is not theirs."""
@@ -118,6 +171,57 @@ class Output:
         if is_idle(tuned):
             return ()
         return ((path, tuple((key, param.value) for key, param in tuned.params.items())),)
+
+    def _several_error(self, layer: Tuner) -> str | None:
+        """The error of a layer whose base gives a tuple: it asks it for a data type, or adds to it."""
+        off = self._disabled or layer.disabled
+        if layer.method == "LORA":
+            return "AttributeError" if layer.active and not off else None
+        if layer.method == "TINYLORA":
+            adds = not off and any(name in layer.adapters for name in layer.active)
+            return "TypeError" if adds else "AttributeError"
+        return UNDECIDED
+
+    def _of_shadow(self, layer: Tuner, path: str, base: Expression) -> Expression:
+        """The shadow is let in by the first layer that the first adapter has, and out by the last one.
+
+        In between every layer that is wrapped must have the adapter that is active.
+        """
+        first, last = self._bounds
+        name = layer.active[0] if layer.active else ""
+        tuned = layer.adapters.get(name)
+        if path == first:
+            self._shaded = tuned is not None
+            if self._shaded and (error := self._shadow_error(layer)) is not None:
+                self._fail(error, path)
+        if not self._shaded:
+            return base
+        self._shaded = path != last
+        if tuned is None:
+            self._fail("KeyError", path)
+            return base
+        if tuned.problem is not None:
+            self._fail(tuned.problem, path)
+        if is_idle(tuned):
+            return base
+        values = tuple(param.value for param in (*tuned.params.values(), *self._beside.get(name, {}).values()))
+        return (*base, (path, (layer.method, tuned.traits, values)))
+
+    def _shadow_error(self, layer: Tuner) -> str | None:
+        """What a shadow meets between the first layer and the last: no more than layers of one list."""
+        weight = layer.base.params.get("weight")
+        width = next((p.shape[1] for t in layer.adapters.values() for p in t.params.values() if p.shape), None)
+        if weight is not None and weight.shape and set(weight.shape) != {width}:
+            return "RuntimeError"
+        first, last = self._bounds
+        paths = [path for path, wrapper in self._wrappers if isinstance(wrapper, Tuner)]
+        if last not in paths:
+            return UNDECIDED
+        paths = paths[paths.index(first) : paths.index(last) + 1]
+        above = {path.rpartition(".")[0] for path in paths}
+        numbers = [int(end) if (end := path.rpartition(".")[2]).isdigit() else -1 for path in paths]
+        one = len(above) == 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] >= 0
+        return None if self._text and (one or len(paths) == 1) else UNDECIDED
 
     def _of_whole(self, wrapper: Whole, path: str) -> Expression:
         if wrapper.keywords_only and self._since < (0, 20):
@@ -156,6 +260,8 @@ _RANKS = (("vera_lambda_d", "vera_A"), ("pvera_lambda_d", "pvera_A"), ("randlora
 UNDECIDED = "undecided"  # whether a forward pass runs
 # Embeddings that multiply what they give, which token rows leave out before 0.18; others of their kind multiply by one.
 _SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
+# Class -> its modules that it hands all tokens of a batch in one row.
+_FLATTENED = {"OPTDecoderLayer": ("fc1", "fc2")}
 _ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other factor does not matter
 
 

@@ -67,6 +67,10 @@ def make_projections(model: Model, adapter: str, config: OpenedConfig) -> None:
         Refused: It has no target that they are made for.
         Undecided: The size of a target is not known.
     """
+    if config.peft_type == "UNILORA":  # one vector for each adapter, that all its layers take their numbers from
+        vector = Param((config.get("theta_d_length"),), ("random", model.random()))
+        model.shared.setdefault("unilora_theta_d", {})[adapter] = vector
+        return
     family = _FAMILIES.get(config.peft_type)
     if family is None:
         return
@@ -133,6 +137,8 @@ def share_projections(model: Model, adapter: str, site: Site) -> None:
 
 def registered_projections(model: Model, adapter: str, config: OpenedConfig) -> dict[tuple[str, str], Param]:
     """The projections as parameters of a layer, for a method whose layers have them in their state dict."""
+    if config.peft_type == "UNILORA":
+        return {("unilora_theta_d", ""): model.shared["unilora_theta_d"][adapter]}
     family = _FAMILIES.get(config.peft_type)
     if family is None or not family.registered or not config.get("save_projection"):
         return {}

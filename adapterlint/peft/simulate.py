@@ -8,11 +8,12 @@ from typing import Any, Literal, TypeVar
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.peft.adaption import switch_prompt
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
 from adapterlint.peft.calls import is_listed, refuses
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
-from adapterlint.peft.injection import set_adapters, set_tuners
-from adapterlint.peft.loading import load
+from adapterlint.peft.injection import mark_active, set_adapters, set_tuners
+from adapterlint.peft.loading import WIDTH, load
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
 from adapterlint.peft.opened import OpenedConfig
@@ -187,6 +188,7 @@ class _Run:
         except Refused as error:
             if is_unsure(model, error):
                 raise Undecided from None
+            self.decided = not model.lost
             events = tuple(after_refusal(model, error, name))
             warnings, state = tuple(model.warnings), auxiliary_state(model)
             return Step("load", (name,), "raises", error, warnings, state, self._step(self._forward), events)
@@ -288,20 +290,23 @@ def switch_to(model: Model, name: str) -> None:
     """`PeftModel.set_adapter`."""
     model.current = name
     switch(model.root, name, model.versions)
+    switch_prompt(model, name)
     if not model.prompt_learning:
-        set_tuners(model.root, [name], model.peft_type or "")
-        model.active = [name]
+        set_tuners(model.root, [name], model.layers_of)
+        mark_active(model, [name])
 
 
 def _activate(model: Model, names: Sequence[str]) -> None:
     """`model.base_model.set_adapter([...])`, which before 0.18 left auxiliary modules as they were."""
     if model.prompt_learning:  # the base is a model of transformers, which has a method of the same name
         raise Refused("ValueError", "No adapter loaded. Please load an adapter first.", cause="one-active-only")
+    if model.peft_type == "ADAPTION_PROMPT":
+        raise Refused("TypeError", "unhashable type: 'list'", cause="one-active-only")
     set_adapters(model, names)
 
 
 def _forward_error(model: Model, output: Output) -> str | None:
-    return keyword_error(model) or output.error or prompt_error(model)
+    return keyword_error(model) or mixing_error(model) or output.error or prompt_error(model)
 
 
 def keyword_error(model: Model) -> str | None:
@@ -316,6 +321,26 @@ def keyword_error(model: Model) -> str | None:
     # With a prompt of embeddings PEFT asks for indices before it calls the base; speech has none.
     asks = model.prompt_learning and model.peft_type != "PREFIX_TUNING" and "input_ids" in refused
     return "ValueError" if asks else "TypeError"
+
+
+def mixing_error(model: Model) -> str | None:
+    """The error of a forward pass of X-LoRA, which runs the base first and takes its last hidden states."""
+    if model.peft_type != "XLORA":
+        return None
+    config = next(config for config in model.configs.values() if config.peft_type == "XLORA")
+    base = model.tree.config
+    if any(name not in model.configs for name in model.mixed):  # names that the config gives, and PEFT does not
+        return "KeyError"
+    if model.refuses("input_ids") or base.get("is_encoder_decoder"):
+        return "AttributeError"
+    text = base.get("text_config")
+    base = text if isinstance(text, dict) else base
+    width = next((base[word] for word in WIDTH if word in base), None)
+    if width is None or not config.get("adapters"):
+        return UNDECIDED
+    if (config.get("hidden_size") or 4096) != width or (config.get("top_k_lora") or 0) > len(config["adapters"]):
+        return "RuntimeError"
+    return None
 
 
 def prompt_error(model: Model) -> str | None:

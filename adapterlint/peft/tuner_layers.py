@@ -13,6 +13,7 @@ from typing import Any
 
 from adapterlint.base.tree import Kind, Shape
 from adapterlint.caches import emptied
+from adapterlint.peft.decompositions import Decomposition, frod
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
@@ -23,13 +24,12 @@ from adapterlint.peft.modules import Module, Param, Value, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
+from adapterlint.peft.shadow import shadow
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Auxiliary, Tuned, Tuner
 
-AS_IN_FILE = frozenset({"ADAMSS", "FROD", "GLORA", "TINYLORA", "UNILORA", "VBLORA"})
+AS_IN_FILE = frozenset({"ADAMSS", "GLORA", "TINYLORA", "VBLORA"})
 """Types whose parameters are taken to be what the adapter's file has."""
-ELSEWHERE = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
-"""Types that put something else into a model than layers around its targets, which is not simulated."""
 TRAITS = (
     *("r", "lora_alpha", "alpha", "use_rslora", "use_dora", "use_qalora", "use_bdlora", "kasa_config", "init_r"),
     *("alora_invocation_tokens", "d_initial", "coft", "eps", "block_share", "use_cayley_neumann", "apply_GS"),
@@ -94,6 +94,7 @@ class Site:
         in_file: What the adapter's file has for this module: (attribute, rest of the name) -> shape.
         partial: Whether no more of the base is known than what adapters name.
         recipes: What was found for modules that are alike, with this config.
+        decomposition: What FRoD has for modules of this role.
     """
 
     module: Module
@@ -106,6 +107,15 @@ class Site:
     in_file: Mapping[tuple[str, str], Shape]
     partial: bool
     recipes: Recipes
+    decomposition: Decomposition | None = None
+
+    def random(self, *shape: int) -> Param:
+        """A parameter with random numbers in it."""
+        return Param(shape, ("random", self.draw))
+
+    def constant(self, *shape: int) -> Param:
+        """A parameter that begins as it always does."""
+        return Param(shape, ("initial",))
 
     @property
     def features(self) -> tuple[int | None, int | None]:
@@ -126,7 +136,7 @@ class Site:
 
 def is_simulated(peft_type: str) -> bool:
     """Whether what a type puts on modules is known, whatever files have."""
-    return bool(METHODS[peft_type].forms) and peft_type not in AS_IN_FILE | ELSEWHERE
+    return bool(METHODS[peft_type].forms or METHODS[peft_type].top) and peft_type not in AS_IN_FILE
 
 
 def parameters_at(site: Site) -> Tuned | None:
@@ -137,7 +147,8 @@ def parameters_at(site: Site) -> Tuned | None:
         Undecided: What kind of module it is is not known.
     """
     method, kind = METHODS[site.config.peft_type], site.module.kind
-    known, any_kind = is_simulated(method.name), any(one.copies for one in method.forms)
+    own = _OWN.get(method.name)
+    known, any_kind = is_simulated(method.name), any(one.copies or len(one.on) == len(Kind) for one in method.forms)
     if isinstance(site.module, Auxiliary) and known and not any_kind:
         _refuse(site, method)
         return None
@@ -152,9 +163,14 @@ def parameters_at(site: Site) -> Tuned | None:
     if form is None:
         _refuse(site, method)
         return None
+    if own is not None:
+        return own(site)
     if kind is ATTENTION and not parameter:
         raise Undecided
     return _copied(site, form.copies) if form.copies else _made(site, method, form)
+
+
+_OWN: Mapping[str, Callable[[Site], Tuned]] = {"FROD": frod, "SHADOW": shadow}  # what they have depends on more
 
 
 def _refuse(site: Site, method: Method) -> None:

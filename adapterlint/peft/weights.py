@@ -19,10 +19,16 @@ from adapterlint.peft.moe import convert_tensors
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.tasks import TASKS
-from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
+from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
 
 MAGNITUDE = "lora_magnitude_vector"
+_VECTOR = "unilora_theta_d"  # of a whole adapter, though each layer has it in its state dict
 _NOT_ASKED = (".ranknum.", f".{MAGNITUDE}.", ".shira_indices.")  # what no key of a file has to fill
+
+UNNAMED = frozenset({"ADAPTION_PROMPT", "XLORA"})
+"""Methods whose parameters are called the same in a file and in memory, whatever their adapter is called."""
+
+_DECOMPOSITIONS = ("base_model.frod_V.", "base_model.frod_s_indices.", "base_model.frod_s_size.")
 
 _Tensors = dict[str, tuple[Shape, tuple[str, ...]]]  # name -> shape, and the names in the file that it is made of
 
@@ -120,6 +126,10 @@ def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
             "Trying to load old OFT checkpoint, which is no longer supported. Please install PEFT <= v0.15.2 to load it"
         )
         raise Refused("ValueError", text, cause="old-format")
+    decomposed = config.peft_type == "FROD" and config.get("save_projection")
+    if decomposed and not any(key.startswith(_DECOMPOSITIONS) for key in found):
+        text = "Specified to load FRoD projection tensors from state dictionary however they were not present."
+        raise Refused("ValueError", text, cause="shared-projections")
     if config.peft_type in ("VERA", "PVERA") and config.get("save_projection"):
         name = f"base_model.{config.peft_type.lower()}_A"
         if name not in found:
@@ -135,18 +145,19 @@ def _is_old_rotation(key: str, model: Model) -> bool:
 
 def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> _Tensors:
     """The names that tensors have in memory, where the adapter's name is in them."""
-    if config.prompt_learning:
+    if config.prompt_learning or config.peft_type in UNNAMED:
         return found
     prefix = METHODS[config.peft_type].prefix or ""
     if model.versions.peft < (0, 21):
-        renamed = {_with_name(key, prefix, adapter, model): value for key, value in found.items()}
+        shared = {f"{key}.{adapter}": found.pop(key) for key in list(found) if key.startswith(_DECOMPOSITIONS)}
+        renamed = {_with_name(key, prefix, adapter, model): value for key, value in found.items()} | shared
         if config.peft_type == "LORA":
             end = f"{MAGNITUDE}.{adapter}"
             renamed = {f"{k}.weight" if k.endswith(end) else k: v for k, v in renamed.items()}
         return renamed
     if config.peft_type in ("LORA", "ADALORA"):
         found = {f"{k}.weight" if k.endswith(MAGNITUDE) else k: v for k, v in found.items()}
-    names = {file_key(key, adapter): key for key in own}
+    names = {saved_name(key, adapter, config): key for key in own}
     return {names.get(key, key): value for key, value in found.items()}
 
 
@@ -169,6 +180,15 @@ def file_key(key: str, adapter: str) -> str:
     return f"{head.removesuffix(f'.{adapter}')}.{last}"
 
 
+def saved_name(key: str, adapter: str, config: OpenedConfig) -> str:
+    """The same, for a method: ShadowPEFT calls every adapter `default` in a file."""
+    if config.peft_type == "SHADOW":
+        before, marker, rest = key.partition(f".{adapter}.")
+        if marker and before.rpartition(".")[2].startswith("shadow_"):
+            return f"{before}.default.{rest}"
+    return file_key(key, adapter)
+
+
 def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
     """The parameters that tuner layers have for an adapter; since 0.21 without those inside of auxiliary modules."""
     found: dict[str, Param] = {}
@@ -181,8 +201,11 @@ def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
         if isinstance(module, Tuner) and adapter in module.adapters:
             params = module.adapters[adapter].params
             found |= {f"{path}.{attribute}.{adapter}{rest}": param for (attribute, rest), param in params.items()}
+        elif isinstance(module, Adapted):
+            found |= {f"{path}.{name}": param for name, param in module.params.items()}
         elif isinstance(module, TokenLayer) and model.peft_type == "TRAINABLE_TOKENS" and adapter in module.deltas:
             found[f"{path}.trainable_tokens_delta.{adapter}"] = module.deltas[adapter]
+    found |= model.beside.get(adapter, {})
     for attribute, of in model.shared.items():
         if adapter in of:
             found[f"base_model.{attribute}.{adapter}"] = of[adapter]
@@ -202,7 +225,12 @@ def saved_keys(
         return {"prompt_embeddings"}
     keys = [k for k in own if not any(part in k for part in _NOT_ASKED)]
     shared = tuple(f"base_model.{attribute}." for attribute in model.shared)
-    found = {file_key(key, adapter) for key in keys if not key.startswith(shared)}
+    found = {saved_name(key, adapter, config) for key in keys if not key.startswith(shared)}
+    if config.peft_type == "XLORA" and model.versions.peft >= (0, 20):
+        found -= {key for key in found if any(f".{name}." in key for name in model.configs if name != adapter)}
+    if config.peft_type == "UNILORA":
+        kept = (".unilora_indices_A", ".unilora_indices_B", ".unilora_scales_A", ".unilora_scales_B")
+        found = {key for key in found if config.get("save_indices") and key.endswith(kept)} | {f"base_model.{_VECTOR}"}
     if config.get("save_projection"):
         found |= {f"base_model.{attribute}" for attribute in model.shared}
     for path, wrapper in auxiliaries(model.root):

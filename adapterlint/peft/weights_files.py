@@ -1,13 +1,22 @@
-"""Which files of a folder PEFT reads weights from, and which it does not.
+"""Which files of a folder PEFT reads weights from, which it does not, and what it finds in them.
 
 `load_peft_weights` (utils/save_and_load.py, every release) knows two names and no shards.
 """
 
 from __future__ import annotations
 
-from adapterlint.adapter import Adapter, Files
-from adapterlint.formats import BASE_WEIGHTS, CONFIG, MODEL_CONFIG, WEIGHTS
+import re
+from collections.abc import Mapping
 
+from adapterlint.adapter import Adapter, Files
+from adapterlint.base.tree import Shape
+from adapterlint.formats import BASE_WEIGHTS, CONFIG, MODEL_CONFIG, WEIGHTS
+from adapterlint.peft.footprint import layout
+from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.refused import Refused
+
+HUB_ID = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)([\w.-]+/)?[\w.-]{1,96}")
+"""`validate_repo_id` of huggingface_hub: a path that is not of this form is looked for on this machine only."""
 SUFFIXES = (".safetensors", ".safetensors.header", ".bin", ".pt", ".pth", ".ckpt")
 _OURS = ("adapter", "lora", "peft")  # in a name: the weights of an adapter, whatever else the folder is
 
@@ -18,6 +27,32 @@ _BESIDE = (
     *("zero_pp_rank", "mp_rank", "bf16_zero", "."),
 )
 _MODELS = ("model", "pytorch_model", "consolidated")
+
+
+def tensors_in(adapter: Adapter) -> Mapping[str, Shape]:
+    """`load_peft_weights`: the tensors of an adapter's file.
+
+    Raises:
+        Refused: There is none, or it cannot be read.
+    """
+    if adapter.header is not None:
+        return {name: tensor.shape for name, tensor in adapter.header.tensors.items()}
+    broken = adapter.unreadable.get("weights")
+    if broken is not None:
+        raise Refused("SafetensorError", broken.message, cause="weights")
+    raise Refused("ValueError", f"Can't find weights for {adapter.path}", cause="weights")
+
+
+def parameters_in(adapter: Adapter, config: OpenedConfig) -> dict[str, dict[tuple[str, str], Shape]]:
+    """What the file has of the method's parameters, by module."""
+    if adapter.header is None or config.prompt_learning:
+        return {}
+    found: dict[str, dict[tuple[str, str], Shape]] = {}
+    for module, parameters in layout(adapter.header.tensors, config.peft_type).tuned.items():
+        for name, tensor in parameters.items():
+            attribute, dot, rest = name.removeprefix("base_layer.").partition(".")
+            found.setdefault(module, {})[attribute, dot + rest] = tensor.shape
+    return found
 
 
 def has_weights(adapter: Adapter) -> bool:

@@ -92,6 +92,30 @@ class Tuner(Module):
         return new
 
 
+class Adapted(Module):
+    """An `AdaptedAttention`: an attention module that gets a prompt of keys and values, through a gate.
+
+    Args:
+        attention: What it wraps.
+        prompt: `adaption_prompt`.
+        gate: `adaption_gate`, zero at first.
+        problem: The class of the error that a forward pass gives.
+    """
+
+    __slots__ = ("problem",)
+
+    def __init__(self, attention: Module, prompt: Param, gate: Param, *, problem: str | None = None) -> None:
+        super().__init__(Kind.OTHER, "AdaptedAttention")
+        self.children["model"] = attention
+        self.params = {"adaption_prompt": prompt, "adaption_gate": gate}
+        self.problem = problem
+
+    @property
+    def attention(self) -> Module:
+        """What it wraps."""
+        return self.children["model"]
+
+
 class Auxiliary(Module):
     """An `AuxiliaryTrainingWrapper`: a module that every adapter may bring in its own version."""
 

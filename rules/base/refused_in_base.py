@@ -10,7 +10,10 @@ from adapterlint.lint.example import with_tokens
 from adapterlint.peft.matching import Targets
 
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
-_CAUSES = ("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size", "task-type")
+_CAUSES = (
+    *("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size", "task-type"),
+    "base-unsupported",
+)
 _KEYS = {
     "auxiliary-on-tuner": "target_modules",
     "auxiliary-not-in-file": "modules_to_save",
@@ -18,6 +21,7 @@ _KEYS = {
     "target-parameters": "target_parameters",
     "block-size": "peft_type",
     "task-type": "task_type",
+    "base-unsupported": "peft_type",
 }
 
 
@@ -37,7 +41,9 @@ def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulat
     type <class 'peft.tuners.lora.layer.Linear'>`, up to 0.20); `target_parameters` names a parameter of a module that
     is a target too (`ValueError: Trying to wrap an nn.Parameter of layer ...`); blocks do not divide the features of
     a layer; `ensure_weight_tying` ties what cannot be tied; the task type is that of a model that
-    generates, and the base does not (`AttributeError: ... has no attribute 'prepare_inputs_for_generation'`).
+    generates, and the base does not (`AttributeError: ... has no attribute 'prepare_inputs_for_generation'`); the
+    method works with other kinds of models only (adaption prompts with Llama, Mistral and GPT-2; X-LoRA with models
+    that do not keep keys and values, `ValueError: use_cache must be False`).
 
     Ask for one of the two, or load the adapter with the release that it was trained with.
     """

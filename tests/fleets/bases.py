@@ -414,8 +414,26 @@ THIRD: dict[str, Base] = {
 }  # fmt: skip
 """Architectures and heads that are in neither of the two: the measure of what is said of a base never seen before."""
 
-BASES = FIRST | SECOND | THIRD
-GROUPS = {"first": FIRST, "second": SECOND, "third": THIRD}
+
+UNCACHED = {"use_cache": False}
+SPECIAL: dict[str, Base] = {
+    "llama-uncached": _base("Llama", num_hidden_layers=3, **UNTIED, **UNCACHED),
+    "llama-cls-uncached": _base("Llama", "SequenceClassification", **LABELS, **UNCACHED),
+    "mistral-uncached": _base("Mistral", num_hidden_layers=3, num_key_value_heads=1, **UNCACHED),
+    "mistral-cls": _base("Mistral", "SequenceClassification", **LABELS),
+    "qwen2-uncached": _base("Qwen2", num_key_value_heads=1, **TIED, **UNCACHED),
+    "gemma-uncached": _base("Gemma", head_dim=8, num_key_value_heads=1, **UNCACHED),
+    "gpt2-uncached": _base("GPT2", **GPT, **UNCACHED),
+    "gpt2-tok": _base("GPT2", "TokenClassification", **GPT, num_labels=4),
+    "opt-uncached": _base("OPT", ffn_dim=32, word_embed_proj_dim=16, init_std=0.1, **UNCACHED),
+    "phi3-uncached": _base("Phi3", **UNCACHED),
+    "bert-uncached": _base("Bert", "SequenceClassification", **LABELS, **UNCACHED),
+}
+"""For X-LoRA, which refuses bases that cache keys and values, and for adaption prompts, which three families take."""
+
+
+BASES = FIRST | SECOND | THIRD | SPECIAL
+GROUPS = {"first": FIRST, "second": SECOND, "third": THIRD, "special": SPECIAL}
 
 
 def build(name: str) -> nn.Module:

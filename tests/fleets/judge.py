@@ -5,6 +5,7 @@ Every model that is asked starts from a base built anew, so that a truth depends
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -44,7 +45,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         fleet = json.loads((folder / "fleet.json").read_text())
-        self.folder, self.base = folder, fleet["base"]
+        self.folder, self.base = folder.resolve(), fleet["base"]
         self.names: list[str] = fleet["adapters"]
         self.inputs = batch(self.base)
         plain = build(self.base)
@@ -198,6 +199,11 @@ def activate(bench: Bench, model: Any, chosen: tuple[str, ...]) -> Truth:
 
 def judge_fleet(folder: Path) -> Truth:
     bench = Bench(folder)
+    with contextlib.chdir(folder):  # experts are named by paths
+        return _judged(bench)
+
+
+def _judged(bench: Bench) -> Truth:
     truth: Truth = {"peft": peft.__version__, "transformers": transformers.__version__, "orders": {}, "active": {}}
     truth["alone"] = {name: judge_alone(bench, name) for name in bench.names}
     for order in itertools.permutations(bench.names):

@@ -1,7 +1,9 @@
 """Random configs of adapters: what a base offers, what a method knows, a draw of chances.
 
-Three mixes: the *usual* one is what people publish (LoRA mostly); the *wide* one has more methods, and options that are
-seldom used; the *rare* one has the methods of 2025 and 2026, each as often as the others, and the same options.
+Four mixes: the *usual* one is what people publish (LoRA mostly); the *wide* one has more methods, and options that are
+seldom used; the *rare* one has the methods of 2025 and 2026, each as often as the others, and the same options; the
+*special* one has the methods that do not put layers of their own around linear ones, or share more than a tensor, next
+to usual ones.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from bases import BASES, TOKENS, Sites, sites
+from bases import BASES, HIDDEN, TOKENS, Sites, sites
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import PeftType
 
@@ -31,7 +33,8 @@ RARE = {
     "PSOFT": 1, "PVERA": 1, "RANDLORA": 1, "ROAD": 1, "SHADOW": 1, "SHIRA": 1, "SUPERTUNING": 1, "TINYLORA": 1,
     "UNILORA": 1, "VBLORA": 1, "VERA": 1, "WAVEFT": 1,
 }  # fmt: skip
-MIXES = {"usual": USUAL, "wide": WIDE, "rare": RARE}
+SPECIALS = {"ADAPTION_PROMPT": 6, "XLORA": 6, "SHADOW": 6, "FROD": 4, "LORA": 2, "IA3": 1, "PROMPT_TUNING": 1}
+MIXES = {"usual": USUAL, "wide": WIDE, "rare": RARE, "special": SPECIALS}
 
 
 class Draw:
@@ -202,6 +205,40 @@ def _vera(draw: Draw) -> Fields:
     }
 
 
+def _adaption(draw: Draw) -> Fields:
+    layers = draw.rng.choice([1, 2] if draw.mix != "special" else [1, 2, 2, 3])
+    return {"adapter_len": 2, "adapter_layers": layers}
+
+
+def _experts(draw: Draw) -> Fields:
+    """An X-LoRA classifier; the paths of its experts are set where they are trained."""
+    return {
+        "hidden_size": HIDDEN,
+        "adapters": dict.fromkeys(draw.rng.choice([["0", "1"], ["0", "1"], ["0"], ["1", "0"], ["math", "0"]]), ""),
+        "xlora_depth": draw.rng.choice([1, 2, 2, 3]),
+        "xlora_size": 8,
+        "layerwise_scalings": draw.chance(0.1),
+        "top_k_lora": draw.rng.choice([None, None, 1]),
+        "enable_softmax_topk": draw.chance(0.1),
+        "use_trainable_adapters": draw.chance(0.1),
+    }
+
+
+def _shadow(draw: Draw) -> Fields:
+    fields: Fields = {"r": 2, "target_modules": draw.targets() if draw.chance(0.1) else None}
+    if draw.mix != "special":
+        return fields
+    return fields | {
+        "r": draw.rng.choice([2, 4]),
+        "target_modules": draw.rng.choice([None, None, None, rf".*\.{draw.sites.lists[0]}\.\d+$", ["layers.1", "h.1"]]),
+        "shadow_num_hidden_layers": draw.rng.choice([None, None, 2]),
+        "shadow_hidden_size": draw.rng.choice([None, None, 8]),
+        "shadow_intermediate_size": draw.rng.choice([None, None, 24]),
+        "share_embeddings": draw.chance(0.25) is False,
+        "update_hidden_size": draw.rng.choice([None, None, 3]),
+    }
+
+
 REPLICATED = ("llama", "mistral", "bert-tok", "falcon", "llama-model", "bert-lm", "granite")
 SPECIAL: dict[str, Callable[[Draw], Fields]] = {
     "TRAINABLE_TOKENS": _tokens,
@@ -216,7 +253,8 @@ SPECIAL: dict[str, Callable[[Draw], Fields]] = {
         "cpt_mask": [1, 1, 1],
         "cpt_tokens_type_mask": [1, 2, 3],
     },
-    "ADAPTION_PROMPT": lambda draw: {"adapter_len": 2, "adapter_layers": draw.rng.choice([1, 2])},
+    "ADAPTION_PROMPT": _adaption,
+    "XLORA": _experts,
 }
 OPTIONS: dict[str, Callable[[Draw], Fields]] = {
     "LORA": _lora,
@@ -241,7 +279,7 @@ OPTIONS: dict[str, Callable[[Draw], Fields]] = {
     "DELORA": lambda draw: {"r": 2},
     "OSF": lambda draw: {"effective_rank": draw.rng.choice([None, 4])},
     "GRALORA": lambda draw: {"r": 4, "gralora_k": 2},
-    "SHADOW": lambda draw: {"r": 2, "target_modules": draw.targets() if draw.chance(0.1) else None},
+    "SHADOW": _shadow,
     "ADAMSS": lambda draw: {"r": 4, "num_subspaces": 2, "subspace_rank": draw.rng.choice([1, 2])},
     "TINYLORA": lambda draw: {"r": 2, "u": 4, "weight_tying": draw.rng.choice([0.0, 0.0, 0.5, 1.0])},
     "UNILORA": lambda draw: {"r": 2, "theta_d_length": draw.rng.choice([16, 32]), "save_indices": draw.chance(0.1)},

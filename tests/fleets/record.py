@@ -35,7 +35,7 @@ def make(args: argparse.Namespace) -> None:
     from fleet import make_fleet
 
     numbers = range(args.first, args.first + args.count)
-    made = [make_fleet(args.out, number, args.seed, args.group, args.mix) for number in numbers]
+    made = [make_fleet(args.out.resolve(), number, args.seed, args.group, args.mix) for number in numbers]
     print(f"{sum(made)} of {len(made)} fleets made")
 
 
@@ -97,8 +97,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first fleet")
-    parser.add_argument("--group", default="first", help="which bases: first or second")
-    parser.add_argument("--mix", default="usual", help="usual (one in three wide) or rare: which adapters")
+    parser.add_argument("--group", default="first", help="which bases: first, second or special")
+    parser.add_argument("--mix", default="usual", help="usual (one in three wide), rare or special: which adapters")
     parser.add_argument("--share", default="0/1", help="judge every N-th fleet, from this one on: 1/2")
     parser.add_argument("--again", action="store_true", help="judge again, and say which truths differ")
     args = parser.parse_args()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ Facts = Iterator[tuple[str, str, Any]]  # facet, what it is about, value
 
 @cache
 def recorded(name: str = "fleets") -> list[dict[str, Any]]:
-    """The fleets of a file: `fleets`, `second` (other architectures) or `rare` (other methods too)."""
+    """The fleets of a file: `fleets`, `second` (other architectures), `rare` (other methods too) or `special`."""
     with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
         fleets = [json.loads(line) for line in file]
     return fleets if name == "fleets" else [fleet | {"id": f"{name}-{fleet['id']}"} for fleet in fleets]
@@ -33,7 +34,7 @@ def recorded(name: str = "fleets") -> list[dict[str, Any]]:
 @cache
 def bases() -> Mapping[str, Base]:
     found = {}
-    for name in ("bases", "bases_second"):
+    for name in ("bases", "bases_second", "bases_special"):
         with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
             for base in map(json.loads, file):
                 found[base["name"]] = load_base(folder(base["name"], "config.json", base["config"], base["tensors"]))
@@ -47,8 +48,13 @@ def folder(path: str, config: str, values: Mapping[str, Any], tensors: Mapping[s
 
 
 def adapters_of(fleet: Mapping[str, Any]) -> dict[str, Adapter]:
+    experts = _loaded(fleet.get("experts", {}))
+    return {name: replace(adapter, experts=experts) for name, adapter in _loaded(fleet["adapters"]).items()}
+
+
+def _loaded(adapters: Mapping[str, Any]) -> dict[str, Adapter]:
     found = {}
-    for name, one in fleet["adapters"].items():
+    for name, one in adapters.items():
         found[name] = load_adapter(folder(name, "adapter_config.json", one["config"], one["tensors"]))
     return {name: adapter for name, adapter in found.items() if adapter is not None}
 
@@ -89,7 +95,7 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
         return simulate(
             [adapters[name] for name in names],
             names=names,
-            base=bases()[fleet["base"]],
+            base=bases()[fleet["base"]].tree(truth["transformers"]),  # the class that PEFT was given
             peft=truth["peft"],
             transformers=truth["transformers"],
             activate=activate,

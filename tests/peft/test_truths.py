@@ -21,14 +21,14 @@ KNOWN = {
     "rare-0020": VISION,
     "second-0036": "Whisper asks an embedding for its rows, which LoRA hides, before it finds an argument given twice",
     "second-0058": "a router of Phi-MoE under a layer that is not told how to take two outputs",
-    "rare-0015": "the same",
+    "rare-0029": "a shadow that is let into the middle of a layer",
     "second-0109": "a pooler, whose output is not what outputs are compared by",
     "second-0112": "POLY up to 0.17, whose base is one level higher for `get_base_model`",
     "second-0113": "prefixes of compressed keys and values",
     "rare-0070": "tied embeddings of Qwen2-VL, of which transformers 4 and 5 write different configs",
 }
 """Fleets with facts that are told otherwise than PEFT does, and why."""
-SOURCES = ("fleets", "second", "rare")
+SOURCES = ("fleets", "second", "rare", "special")
 
 
 def judged(source: str, release: str) -> list[dict[str, Any]]:
@@ -64,14 +64,14 @@ def test_what_is_said_is_what_peft_did(release: str, source: str) -> None:
     every = agreed + wrong + unknown
     assert told_wrong == []
     assert min(every.values()) > 0
-    assert wrong.total() < (0.005 if source == "fleets" else 0.01) * every.total()
+    assert wrong.total() < (0.005 if source in ("fleets", "special") else 0.01) * every.total()
     # What is not decided is about methods that are not simulated, and about what their files lack.
     assert agreed.total() > AGREED[source] * every.total()
     assert clean > CLEAN[source] * len(fleets)
 
 
-AGREED = {"fleets": 0.985, "second": 0.985, "rare": 0.9}
-CLEAN = {"fleets": 0.94, "second": 0.9, "rare": 0.65}
+AGREED = {"fleets": 0.985, "second": 0.985, "rare": 0.97, "special": 0.99}
+CLEAN = {"fleets": 0.94, "second": 0.9, "rare": 0.75, "special": 0.95}
 
 
 def _plain(value: Any) -> Any:

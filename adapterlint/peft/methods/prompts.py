@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapterlint.base.tree import Kind
-from adapterlint.peft.methods.method import Begins, Form, Method, Parameter, Together
+from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
 from adapterlint.peft.methods.shapes import UNKNOWN, key
 
 IDLE = Begins.IDLE
@@ -62,7 +62,7 @@ SHADOW = Method(  # a smaller copy of the model runs beside it, and is written i
     name="SHADOW",
     since="0.21",
     prefix="shadow_",
-    forms=(Form(on=(Kind.OTHER,), parameters=()),),
+    forms=(Form(on=EVERY_KIND, parameters=()),),
     together=Together.ONE,
     refusal="`base_model.set_adapter` raises `ValueError: ShadowPEFT requires exactly one active adapter`",
     merges=False,

@@ -216,6 +216,6 @@ FROD = Method(  # a category is the last part of a target's name, and has the in
         Parameter("frod_s_indices.*", (2, UNKNOWN), begins=FIXED, saved=_SAVED),
         Parameter("frod_s_size.*", (2,), begins=FIXED, saved=_SAVED),
     ),
-    refuses={"0.20": "TypeError"},
+    refuses={"0.20": "KeyError"},  # that no target of its role is linear comes before that it is not
     has_bias=True,
 )

@@ -30,6 +30,8 @@ from adapterlint.peft.wrappers import Auxiliary, Tuned, Tuner
 
 AS_IN_FILE = frozenset({"ADAMSS", "GLORA", "TINYLORA", "VBLORA"})
 """Types whose parameters are taken to be what the adapter's file has."""
+ELSEWHERE = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
+"""Types that put something else into a model than layers around its targets: without a base nothing is known of it."""
 TRAITS = (
     *("r", "lora_alpha", "alpha", "use_rslora", "use_dora", "use_qalora", "use_bdlora", "kasa_config", "init_r"),
     *("alora_invocation_tokens", "d_initial", "coft", "eps", "block_share", "use_cayley_neumann", "apply_GS"),

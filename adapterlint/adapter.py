@@ -179,7 +179,8 @@ class Adapter:
         header: The tensors of the weights file that PEFT would load, if they could be read.
         card: The front matter of `README.md`, if there is a `README.md`.
         unreadable: Part (`config`, `weights`, `card`) -> why it could not be read.
-        experts: Path in the config of an X-LoRA adapter -> the adapter that is there, on this machine.
+        experts: Path in the config of an X-LoRA adapter -> the adapter that is there, on this machine;
+            `None` if nothing was looked for.
     """
 
     path: str
@@ -190,7 +191,7 @@ class Adapter:
     header: WeightsHeader | None = None
     card: Card | None = None
     unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
-    experts: Mapping[str, Adapter] = field(default_factory=dict)
+    experts: Mapping[str, Adapter] | None = None
 
 
 def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = None) -> Adapter | None:
@@ -222,7 +223,7 @@ def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = N
         return Adapter(source.path, source.name, source, files)
     header = parts.weights(name) if name else None
     card = parts.card() if CARD in entries else None
-    experts = _experts(config) if config is not None and isinstance(source, LocalFolder) else {}
+    experts = _experts(config) if config is not None and isinstance(source, LocalFolder) else None
     return Adapter(source.path, source.name, source, files, config, header, card, parts.unreadable, experts)
 
 

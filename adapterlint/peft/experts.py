@@ -80,9 +80,9 @@ def _classifier(config: Mapping[str, Any], classes: int, layers: int) -> Iterato
 
 def _load_expert(model: Model, name: str, path: Any, inject: Inject) -> None:
     """`_load_adapter_into_lora_model`: the expert is called by its number."""
-    expert = model.experts.get(path) if isinstance(path, str) else None
+    expert = model.experts.get(path) if model.experts is not None and isinstance(path, str) else None
     if expert is None:
-        if not isinstance(path, str) or HUB_ID.fullmatch(path):
+        if model.experts is None or not isinstance(path, str) or HUB_ID.fullmatch(path):
             raise Undecided
         raise Refused("ValueError", f"Can't find 'adapter_config.json' at '{path}'", cause="expert")
     if name in model.configs:  # the X-LoRA adapter itself is called like this expert, and has no layers

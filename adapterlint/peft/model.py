@@ -46,7 +46,9 @@ class Model:
         self.decomposed: dict[str, dict[str, Decomposition]] = {}  # FRoD: role of modules -> adapter
         self.bounds = "", ""  # where the shadow of ShadowPEFT is let in and out: decided by the first adapter
         self.mixed: list[str] = []  # the names by which X-LoRA asks for experts
-        self.experts: Mapping[str, Adapter] = {}  # of the adapter that is being loaded: path -> an adapter there
+        self.experts: Mapping[str, Adapter] | None = (
+            None  # of the adapter that is being loaded: path -> an adapter there
+        )
         self.inner = ""  # the path of the base, seen from a tuner inside of the model that is asked for it
         self.targeted = False  # whether any adapter found a target (counts for all of them before 0.21)
         self.saved: set[str] = set()  # the modules_to_save of all adapters, which 0.15 keeps in one set

@@ -8,7 +8,7 @@ import pytest
 
 from adapterlint.lint.example import DROP, FleetPatch, Patch, base_of, with_tokens
 from adapterlint.peft.versions import Versions
-from adapterlint.planning import Plan, plan
+from adapterlint.planning import Operation, Plan, plan
 from adapterlint.planning.orders import greedy
 from adapterlint.planning.pairs import Pair, Pairs
 from adapterlint.planning.sets import largest_sets
@@ -186,3 +186,55 @@ def test_a_pair_that_is_refused_in_a_layer_says_so_of_all_and_as_peft_does() -> 
     reason = found.pairs.between("tuned", "saved").reasons[0]
     assert reason.error == "TypeError"
     assert reason.modules == tuple(f"model.layers.{layer}.self_attn.q_proj" for layer in range(4))
+
+
+def operation(found: Plan, name: str) -> Operation:
+    return next(one for one in found.operations if one.name == name)
+
+
+def sets(found: Plan, name: str) -> list[tuple[tuple[str, ...], ...]]:
+    return [one.slots for one in operation(found, name).sets]
+
+
+def test_a_whole_module_can_be_merged_but_not_weighted_nor_mixed_with_adapters_that_lack_it() -> None:
+    found = planned(a=PLAIN, b=Patch(config={"lora_alpha": 64}), head=HEAD)
+    assert sets(found, "merge") == [(("a",), ("b",), ("head",))]
+    assert sets(found, "weigh") == [(("a",), ("b",))]
+    assert sets(found, "mix") == [(("a",), ("b",))]
+    assert operation(found, "mix").others == {"all": ("refused",)}  # while the head is loaded too
+    reason = operation(found, "weigh").pairs[0, 2].reasons[0]
+    assert (reason.do, reason.kind, reason.modules) == ("weigh", "auxiliary-not-as-active", ("lm_head",))
+
+
+def test_ranks_that_differ_can_be_concatenated_but_not_combined_linearly() -> None:
+    other = {"r": 4}
+    tensors = {
+        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{factor}.weight": ("F32", shape)
+        for layer in (0, 1)
+        for name in ("q_proj", "v_proj")
+        for factor, shape in (("A", (4, 16)), ("B", (16, 4)))
+    }
+    found = planned(a=PLAIN, b=Patch(config=other, tensors=tensors))
+    assert found.order == ("a", "b")
+    assert sets(found, "weigh") == [(("a",), ("b",))]
+    assert operation(found, "weigh").others == {"linear": ("refused",), "svd": ("approximate",)}
+
+
+def test_hot_swapping_is_told_in_both_directions() -> None:
+    found = planned(plain=PLAIN, head=HEAD)
+    assert sets(found, "swap") == []
+    pairs = operation(found, "swap").pairs
+    assert {key: (pair.together, pair.reasons[0].kind) for key, pair in pairs.items()} == {
+        (0, 1): ("refused", "swap-key"),
+        (1, 0): ("silent", "auxiliary-not-as-active"),
+    }
+
+
+def test_adapters_that_differ_in_what_swapping_leaves_as_it_is_do_not_stand_for_each_other() -> None:
+    found = planned(a=PLAIN, b=Patch(config={"use_rslora": True}), c=PLAIN)
+    assert sets(found, "swap") == [(("a", "c"), ("a", "c"))]
+    assert {pair.reasons[0].kind for pair in operation(found, "swap").pairs.values()} == {"swap-config"}
+
+
+def test_one_adapter_has_no_operations_on_several() -> None:
+    assert planned(a=PLAIN).operations == ()

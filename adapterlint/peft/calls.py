@@ -39,6 +39,17 @@ def generates(release: tuple[int, int], architecture: str) -> bool:
     )
 
 
+def is_called_flat(release: tuple[int, int], caller: str | None, name: str) -> bool:
+    """Whether a class calls one of its modules with something that has not a row for each of the batch.
+
+    Args:
+        release: Of transformers.
+        caller: The class of the module that has it, if that is known.
+        name: The module's own name.
+    """
+    return caller in _table(release[0])["flat"].get(name, ())
+
+
 def is_listed(kind: str, release: tuple[int, int], architecture: str | None) -> bool:
     """Whether a class is among those of a kind: the keys of `calls.json`."""
     return architecture in _table(release[0])[kind]
@@ -52,7 +63,7 @@ def _table(major: int) -> Mapping[str, Any]:
     table = every["4" if major < 5 else "5"]
     nested = {
         kind: {name: frozenset(classes.split()) for name, classes in table.pop(kind).items()}
-        for kind in ("keywords", "refuses")
+        for kind in ("flat", "keywords", "refuses")
     }
     lists = {kind: frozenset(classes.split()) for kind, classes in table.items()}
     return MappingProxyType({**nested, **lists})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree, Shape
 from adapterlint.peft.calls import generates, is_listed, refuses
-from adapterlint.peft.modules import Module, Param, build, find, walk
+from adapterlint.peft.modules import Module, Param, Root, build, copy_param, find, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, Tuner
@@ -59,9 +60,24 @@ class Model:
         self.swapped: Swapped | None = None  # adaption prompts
         self.loads = 0
         self._outline: tuple[int, list[tuple[str, Param]], list[tuple[str, Module]]] | None = None
-        self._uncalled = _uncalled(tree)
+        self.uncalled = _uncalled(tree)
         # Of the adapter that is being loaded: module -> (attribute, rest of the name) -> shape.
         self.in_file: Mapping[str, Mapping[tuple[str, str], Shape]] = {}
+
+    def copy(self) -> Model:
+        """A model that can be changed without this one.
+
+        Raises:
+            Refused: Something in it cannot be copied.
+        """
+        new = copy.copy(self)
+        memo: dict[int, Any] = {}
+        new.root = Root(self.root.kind, self.root.type)
+        new.root.children = {name: child.copy(memo) for name, child in self.root.children.items()}
+        new.root.params = {name: copy_param(param, memo) for name, param in self.root.params.items()}
+        new.configs, new.active, new.saved = dict(self.configs), list(self.active), set(self.saved)
+        new.warnings, new._outline = [], None
+        return new
 
     @property
     def prompt_learning(self) -> bool:
@@ -173,7 +189,7 @@ class Model:
             for path, module in walk(self.root, duplicates=True):
                 if below and path.startswith(below):
                     continue
-                if path in self._uncalled:
+                if path in self.uncalled:
                     below = f"{path}."
                     continue
                 if isinstance(module, Tuner | Auxiliary | TokenLayer | Adapted):

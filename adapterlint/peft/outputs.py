@@ -246,7 +246,7 @@ class Output:
                 found.append((path, ("rows", str(layer.indices[name]), delta)))
         if "bias" in layer.base.params:  # `F.linear` gets the weight alone
             found.append((path, "no bias"))
-        if self._since < (0, 18) and layer.base.type in _SCALED:
+        if self._since < (0, 18) and layer.base.type in SCALED:
             found.append((path, "no scale"))
         return tuple(found)
 
@@ -259,7 +259,7 @@ class Output:
 _RANKS = (("vera_lambda_d", "vera_A"), ("pvera_lambda_d", "pvera_A"), ("randlora_lambda", "randlora_A"))
 UNDECIDED = "undecided"  # whether a forward pass runs
 # Embeddings that multiply what they give, which token rows leave out before 0.18; others of their kind multiply by one.
-_SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
+SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
 # Class -> its modules that it hands all tokens of a batch in one row.
 _FLATTENED = {"OPTDecoderLayer": ("fc1", "fc2")}
 _ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other factor does not matter

@@ -150,7 +150,7 @@ def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, 
     prefix = METHODS[config.peft_type].prefix or ""
     if model.versions.peft < (0, 21):
         shared = {f"{key}.{adapter}": found.pop(key) for key in list(found) if key.startswith(_DECOMPOSITIONS)}
-        renamed = {_with_name(key, prefix, adapter, model): value for key, value in found.items()} | shared
+        renamed = {with_name(key, prefix, adapter, model): value for key, value in found.items()} | shared
         if config.peft_type == "LORA":
             end = f"{MAGNITUDE}.{adapter}"
             renamed = {f"{k}.weight" if k.endswith(end) else k: v for k, v in renamed.items()}
@@ -161,7 +161,7 @@ def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, 
     return {names.get(key, key): value for key, value in found.items()}
 
 
-def _with_name(key: str, prefix: str, adapter: str, model: Model) -> str:
+def with_name(key: str, prefix: str, adapter: str, model: Model) -> str:
     """`_insert_adapter_name_into_state_dict`."""
     if prefix not in key:
         return key

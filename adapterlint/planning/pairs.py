@@ -29,7 +29,8 @@ class Reason:
     """Why a pair does not work.
 
     Args:
-        do: The operation: loading one after the other, switching to one of them afterwards, activating both.
+        do: The operation: loading one after the other, switching to one of them afterwards, activating both; or an
+            operation of `adapterlint.planning.operations`.
         kind: A kind of `adapterlint.peft.events.KINDS`; `forward` for a forward pass that raises, `unfaithful` for an
             adapter that gives something else than it gives alone; empty for a refusal without a kind.
         who: Whom it strikes.
@@ -38,7 +39,7 @@ class Reason:
         text: The text of the exception.
     """
 
-    do: Literal["load", "switch", "activate"]
+    do: Literal["load", "switch", "activate", "merge", "weigh", "mix", "swap"]
     kind: str
     who: Role
     modules: tuple[str, ...] = ()

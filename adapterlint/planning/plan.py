@@ -11,6 +11,7 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.condense import condense
 from adapterlint.peft.simulate import Alone, Simulated, Step, alone
 from adapterlint.peft.versions import Versions
+from adapterlint.planning.operations import Operation, operations
 from adapterlint.planning.orders import LeftOut, Order, Search, compatible, greedy, loads
 from adapterlint.planning.pairs import Outcome, Pair, Pairs, try_pairs
 from adapterlint.planning.retell import Retelling
@@ -36,6 +37,7 @@ class Plan:
         accepted: Sets that PEFT accepts, though something is silently wrong; larger than those in `together`, or
             others.
         bounded: Whether there may be larger sets that were not looked at.
+        operations: What else can be done with the adapters of the order.
     """
 
     order: tuple[str, ...]
@@ -48,6 +50,7 @@ class Plan:
     together: tuple[ActiveSet, ...]
     accepted: tuple[ActiveSet, ...]
     bounded: bool
+    operations: tuple[Operation, ...] = ()
 
 
 def plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions) -> Plan:
@@ -70,7 +73,11 @@ def _plan(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions)
     search = Search(decided, tree, versions, lone, pairs)
     order = _order(search, left)
     simulated, together, accepted, bounded = _sets(search, order)
-    return Plan(order, left, search.tries, search.everything, simulated, lone, pairs, together, accepted, bounded)
+    faithful = [name for name in order if simulated.faithful[name] in ("yes", None)]
+    others = operations(search, order, faithful)
+    return Plan(
+        order, left, search.tries, search.everything, simulated, lone, pairs, together, accepted, bounded, others
+    )
 
 
 def _in_all_layers(plan: Plan, told: Retelling) -> Plan:
@@ -79,6 +86,7 @@ def _in_all_layers(plan: Plan, told: Retelling) -> Plan:
         plan,
         left=told.left(plan.left, plan.order, lone),
         pairs=told.pairs(plan.pairs),
+        operations=tuple(replace(one, pairs=told.operated(one.pairs)) for one in plan.operations),
         simulated=told.simulated(plan.simulated, lone),
         alone=lone,
     )

@@ -70,6 +70,10 @@ class Retelling:
         found = {key: self._spread(pair, again.get(key, pair.reasons)) for key, pair in pairs.found.items()}
         return Pairs(pairs.groups, found, pairs.untried)
 
+    def operated(self, pairs: Mapping[tuple[int, int], Pair]) -> dict[tuple[int, int], Pair]:
+        """Pairs on which an operation does not work."""
+        return {key: self._spread(pair, pair.reasons) for key, pair in pairs.items()}
+
     def _first(self, step: Step, lone: Alone) -> Step:
         return replace(step, error=lone.error or step.error, warnings=lone.warnings)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.tasks import TASKS
-from adapterlint.planning import Plan
+from adapterlint.planning import ActiveSet, Plan
 
 # How the names of model classes end -> the auto class that builds them.
 _AUTO_CLASSES = {ending: task.auto_class for task in TASKS.values() for ending in task.models} | {
@@ -42,7 +42,34 @@ def _lines(plan: Plan, adapters: Mapping[str, Adapter], tree: ModuleTree, base: 
     for one in plan.together[:1]:
         alike = any(len(slot) > 1 for slot in one.slots)
         note = "several at once" + (", one of those that exclude each other" if alike else "")
-        yield f"model.base_model.set_adapter([{', '.join(map(quoted, one.names))}])  # {note}"
+        yield f"model.base_model.set_adapter([{_names(one)}])  # {note}"
+    others = list(_others(plan, adapters))
+    if others:
+        yield from ("", *(f"# {line}" for line in others))
+
+
+def _others(plan: Plan, adapters: Mapping[str, Adapter]) -> Iterator[str]:
+    """What else can be done, a line for each operation."""
+    for one in plan.operations:
+        if one.name == "merge" and plan.together and plan.together[0] in one.sets:
+            yield "merged = model.merge_and_unload()  # the base with what is active"
+        elif one.name == "swap" and one.sets:
+            loaded, takers = one.sets[0].slots
+            other = next(name for name in takers if name != loaded[0])
+            yield "from peft.utils.hotswap import hotswap_adapter"
+            call = f"hotswap_adapter(model, {quoted(adapters[other].path)}, adapter_name={quoted(loaded[0])})"
+            yield f"{call}  # while no other is loaded"
+        elif one.name == "weigh" and one.sets:
+            name = next(name for name in ("sum", "weighted", "weighted_sum") if name not in adapters)
+            weights = ", ".join(["1.0"] * len(one.sets[0].slots))
+            kind = ', combination_type="cat"' if one.others else ""
+            yield f"model.add_weighted_adapter([{_names(one.sets[0])}], [{weights}], {quoted(name)}{kind})"
+        elif one.name == "mix" and one.sets:
+            yield f"model(**inputs, adapter_names=[{_names(one.sets[0])}])  # an adapter for each row"
+
+
+def _names(one: ActiveSet) -> str:
+    return ", ".join(map(quoted, one.names))
 
 
 def model_class(tree: ModuleTree, adapters: list[Adapter]) -> str:

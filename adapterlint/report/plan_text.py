@@ -16,6 +16,7 @@ from adapterlint.report.causes import sentence
 from adapterlint.report.layers import clean, cut, names, paths
 from adapterlint.report.paint import Paint
 from adapterlint.report.plan_code import code
+from adapterlint.report.plan_operations import DOING, SIGNS, operations, operations_json
 from adapterlint.simulation import drawn_problems
 from adapterlint.words import counted, redacted
 
@@ -64,6 +65,8 @@ def plan_text(shown: Shown, *, color: bool = False) -> str:
     lines += [paint(_BOLD, "load order"), *(f"  {line}" for line in _order(plan, paint)), ""]
     lines += [paint(_BOLD, "active together, by model.base_model.set_adapter([...])")]
     lines += [*(f"  {line}" for line in _sets(plan, paint)), ""]
+    if plan.operations:
+        lines += [paint(_BOLD, "other operations"), *(f"  {line}" for line in operations(plan, set_text, paint)), ""]
     if len(shown.adapters) > 1:
         lines += [paint(_BOLD, "pairs"), *(f"  {line}" for line in _pairs(plan)), ""]
     program = code(plan, shown.adapters, shown.tree, shown.base)
@@ -116,7 +119,7 @@ def _left(why: LeftOut) -> str:
 
 def _sets(plan: Plan, paint: Paint) -> Iterator[str]:
     for one in plan.together[:MAX_SHOWN_SETS]:
-        yield _set(one)
+        yield set_text(one)
     if not plan.together:
         yield "no two adapters" if len(plan.order) > 1 else "there is only one adapter to be active"
     if len(plan.together) > MAX_SHOWN_SETS:
@@ -127,7 +130,7 @@ def _sets(plan: Plan, paint: Paint) -> Iterator[str]:
         told = [_told(kind, [e.module for e in step.events if e.kind == kind], "they") for kind in kinds]
         wrong = [name for name in one.names if plan.simulated.faithful[name] == "no"]
         told += [f"silently not as alone: {names(wrong)}"] if wrong else []
-        yield f"{_set(one)}: accepted, but {paint(_YELLOW, '; '.join(told) or 'not as alone')}"
+        yield f"{set_text(one)}: accepted, but {paint(_YELLOW, '; '.join(told) or 'not as alone')}"
     if plan.bounded:
         yield "there may be larger sets: not all were looked at"
 
@@ -136,7 +139,8 @@ def _told(kind: str, modules: list[str], new: str) -> str:
     return sentence(kind, modules=paths(m for m in modules if m), new=new, old="")
 
 
-def _set(one: ActiveSet) -> str:
+def set_text(one: ActiveSet) -> str:
+    """A set in a line."""
     plain = [slot[0] for slot in one.slots if len(slot) == 1]
     choices = [f"one of ({names(slot)})" for slot in one.slots if len(slot) > 1]
     more = [f"{len(plain) - MAX_ORDER} more"] if len(plain) > MAX_ORDER else []
@@ -151,25 +155,32 @@ def _pairs(plan: Plan) -> Iterator[str]:
     groups, found = plan.pairs.groups, plan.pairs.found
     if 1 < len(groups) <= MAX_MATRIX or (len(groups) == 1 and (0, 0) in found):
         yield from _matrix(groups, found)
-    reasons: dict[str, list[str]] = {}
-    for (i, j), pair in found.items():
-        for reason in pair.reasons:
-            sign = " + " if reason.do == "activate" else " > "
-            sides = [groups[i][0], groups[j][0] if i != j else "another alike"]
-            both = sorted(sides) if reason.do == "activate" and i != j else sides
-            label = sign.join(clean(n, 40) for n in both)
-            pairs = reasons.setdefault(_reason(reason), [])
-            if label not in pairs:
-                pairs.append(label)
-    if not reasons:
+    if not any(pair.reasons for pair in found.values()):
         yield "every two get on, in both orders"
-    for told, pairs in list(reasons.items())[:MAX_REASONS]:
-        yield f"{cut(pairs, MAX_PAIRS, 'more pairs')}:"
-        yield f"    {told}"
+    told = {reason.kind for pair in found.values() for reason in pair.reasons if reason.do == "activate"}
+    reasons: dict[str, list[str]] = {}
+    for parts, pairs, skipped in [(groups, found, frozenset()), *((o.groups, o.pairs, told) for o in plan.operations)]:
+        for label, reason in _labelled(parts, pairs):
+            if reason.kind not in skipped and label not in (labels := reasons.setdefault(_reason(reason), [])):
+                labels.append(label)
+    for said, labels in list(reasons.items())[:MAX_REASONS]:
+        yield f"{cut(labels, MAX_PAIRS, 'more pairs')}:"
+        yield f"    {said}"
     if len(reasons) > MAX_REASONS:
         yield f"and {len(reasons) - MAX_REASONS} more reasons; -o json has all"
     if plan.pairs.untried:
         yield f"{counted(plan.pairs.untried, 'pair')} of kinds of adapters not tried: too many"
+
+
+def _labelled(
+    groups: tuple[tuple[str, ...], ...], found: Mapping[tuple[int, int], Pair]
+) -> Iterator[tuple[str, Reason]]:
+    """Each pair that does not work in a few words, with a reason."""
+    for (i, j), pair in found.items():
+        for reason in pair.reasons:
+            sides = [groups[i][0], groups[j][0] if i != j else "another alike"]
+            both = sorted(sides) if SIGNS[reason.do] == "+" and i != j else sides
+            yield f" {SIGNS[reason.do]} ".join(clean(n, 40) for n in both), reason
 
 
 def _matrix(groups: tuple[tuple[str, ...], ...], found: Mapping[tuple[int, int], Pair]) -> Iterator[str]:
@@ -191,8 +202,9 @@ def _reason(reason: Reason) -> str:
     new = {"first": "the first", "later": "the later", "both": "both"}[reason.who]
     old = {"first": "the later", "later": "the first", "both": "the other"}[reason.who]
     told = sentence(reason.kind, modules=paths(reason.modules), new=new, old=old)
-    do = {"load": "loading", "switch": "switching", "activate": "both active"}[reason.do]
-    error = clean(f"{reason.error}: {reason.text}" if reason.text else reason.error or "", 160)
+    do = DOING[reason.do]
+    text = reason.text if reason.do in ("load", "switch", "activate") or not told else ""
+    error = clean(f"{reason.error}: {text}" if text else reason.error or "", 160)
     return f"{do}: {'; '.join(part for part in (told, error) if part)}"
 
 
@@ -213,13 +225,14 @@ def plan_json(shown: Shown) -> str:
         "base_unchanged": plan.simulated.base,
         "together": [one.slots for one in plan.together],
         "together_silently_wrong": [one.slots for one in plan.accepted],
+        "operations": operations_json(plan, reason_json),
         "pairs": [
             {
                 "first": groups[i],
                 "later": groups[j],
                 "load": pair.load,
                 "together": pair.together,
-                "reasons": [_reason_json(reason) for reason in pair.reasons],
+                "reasons": [reason_json(reason) for reason in pair.reasons],
             }
             for (i, j), pair in sorted(plan.pairs.found.items())
         ],
@@ -234,6 +247,7 @@ def _left_json(why: LeftOut) -> dict[str, Any]:
     return {"alone": why.alone, "after": why.blocker, "error": error}
 
 
-def _reason_json(reason: Reason) -> dict[str, Any]:
+def reason_json(reason: Reason) -> dict[str, Any]:
+    """A reason as JSON."""
     error = {"type": reason.error, "text": reason.text} if reason.error else None
     return {"do": reason.do, "kind": reason.kind, "who": reason.who, "modules": reason.modules, "error": error}

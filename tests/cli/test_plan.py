@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapterlint import ModuleTree
-from adapterlint.lint.example import Patch
+from adapterlint.lint.example import DROP, Patch
 from adapterlint.report.plan_code import model_class
 from conftest import Run, Write
 
@@ -114,3 +114,60 @@ def test_one_adapter_has_a_plan_too(fleet: Run) -> None:
     result = fleet("plan", "adapters/healthy", "--base", "base")
     assert result.exit_code == 0
     assert "pairs" not in result.stdout
+
+
+def test_operations_that_go_as_activation_does_are_one_line_and_the_others_name_their_sets(fleet: Run) -> None:
+    chosen = ("adapters/healthy", "adapters/unpaired", "adapters/head-de")
+    text = fleet("plan", *chosen, "--base", "base").stdout
+    assert "\n  merged while active, by merge_and_unload(): as active together\n" in text
+    assert "adapter_names=[...]):\n      healthy + unpaired; while no other is loaded\n" in text
+    assert 'combination_type="cat"):\n      healthy + unpaired; "linear" and "svd": near it only\n' in text
+    assert "\n      healthy and unpaired in the place of any of (healthy and unpaired)\n" in text
+
+
+def test_pairs_say_why_an_operation_does_not_work(fleet: Run) -> None:
+    text = fleet("plan", "adapters/healthy", "adapters/head-de", "--base", "base").stdout
+    assert "  head-de -> healthy:\n      swapped: lm_head is silently left out and stays as it was\n" in text
+    assert "  healthy -> head-de:\n      swapped: the later has tensors that are not of LoRA layers" in text
+
+
+def test_the_lines_show_each_operation_that_works_as_a_comment(fleet: Run) -> None:
+    chosen = ("adapters/healthy", "adapters/unpaired", "adapters/head-de")
+    code = json.loads(fleet("plan", *chosen, "--base", "base", "-o", "json").stdout)["code"]
+    comments = [line.removeprefix("# ") for line in code.splitlines() if line.startswith("# ")]
+    assert [name for line in comments for name, _ in calls(line)] == [
+        "model.merge_and_unload",
+        "model.add_weighted_adapter",
+        "model",
+        "hotswap_adapter",
+    ]
+    assert 'model.add_weighted_adapter(["healthy", "unpaired"], [1.0, 1.0], "sum", combination_type="cat")' in code
+
+
+def test_methods_without_an_operation_are_named_in_one_line(run: Run, write: Write) -> None:
+    patch = Patch(
+        config={"peft_type": "OFT", "oft_block_size": 4, "r": 0, "lora_alpha": DROP, "target_modules": ["q_proj"]},
+        tensors={"*": DROP} | {
+            f"base_model.model.model.layers.{layer}.self_attn.q_proj.oft_R.weight": ("F32", (4, 6)) for layer in (0, 1)
+        },
+    )  # fmt: skip
+    for name in ("de", "fr"):
+        write(f"oft/{name}", patch)
+    text = run("plan", "oft").stdout
+    line = "with this method no add_weighted_adapter, adapter_names is of no use, no hotswap_adapter"
+    assert f"\n  {line}\n" in text
+    assert "de + another alike:\n      merged: model.layers.*.self_attn.q_proj (2) gives something else" in text
+
+
+def test_the_json_has_each_operation_with_its_sets_and_the_pairs_that_do_not_work(fleet: Run) -> None:
+    arguments = ("plan", "adapters/healthy", "adapters/head-de", "--base", "base", "-o", "json")
+    found = json.loads(fleet(*arguments).stdout)["operations"]
+    assert set(found) == {"merge", "weigh", "mix", "swap"}
+    assert found["merge"]["sets"] == [[["healthy"], ["head-de"]]]
+    assert found["merge"]["pairs"] == []
+    assert [(pair["first"], pair["later"], pair["outcome"]) for pair in found["mix"]["pairs"]] == [
+        (["healthy"], ["head-de"], "refused")
+    ]
+    reason = found["mix"]["pairs"][0]["reasons"][0]
+    assert (reason["do"], reason["kind"], reason["modules"]) == ("mix", "mixed-batch-owner", ["lm_head"])
+    assert reason["error"]["type"] == "KeyError"

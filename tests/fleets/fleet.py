@@ -49,13 +49,14 @@ def make_fleet(out: Path, number: int, seed: int, group: str, mix: str) -> bool:
     if mix == "special" and method in HOMES and rng.random() < 0.8:
         base = rng.choice(HOMES[method])
         draw = Draw(rng, base, mix=mix)
+    likely = mix != "operations"  # where adapters that do not load tell nothing, and copies too much
     for position, name in enumerate(names):
-        if position and rng.random() < 0.06:
+        if position and rng.random() < (0.06 if likely else 0):
             shutil.copytree(folder / names[0], folder / name)
         elif not _make(folder / name, _at_home(draw), method):
             shutil.rmtree(folder)
             return False
-        if rng.random() < 0.4 and (kind := _damage(folder / name, draw)):
+        if rng.random() < (0.4 if likely else 0.05) and (kind := _damage(folder / name, draw)):
             damaged[name] = kind
     fleet = {"base": base, "adapters": names, "mutations": damaged, "made_with": peft.__version__, "mix": mix}
     (folder / "fleet.json").write_text(json.dumps(fleet))
@@ -77,7 +78,7 @@ def _names(rng: random.Random, base: str, count: int) -> list[str]:
 def _make(folder: Path, draw: Draw, shared: str) -> bool:
     """Save one trained adapter; mostly of the method that the fleet shares."""
     rng = draw.rng
-    method = shared if rng.random() < 0.85 else draw.method()
+    method = shared if rng.random() < (0.97 if draw.mix == "operations" else 0.85) else draw.method()
     for attempt in range(ATTEMPTS):
         if attempt == ATTEMPTS // 2:
             method = "LORA"

@@ -1,9 +1,9 @@
 """Random configs of adapters: what a base offers, what a method knows, a draw of chances.
 
-Four mixes: the *usual* one is what people publish (LoRA mostly); the *wide* one has more methods, and options that are
+Five mixes: the *usual* one is what people publish (LoRA mostly); the *wide* one has more methods, and options that are
 seldom used; the *rare* one has the methods of 2025 and 2026, each as often as the others, and the same options; the
 *special* one has the methods that do not put layers of their own around linear ones, or share more than a tensor, next
-to usual ones.
+to usual ones; the *operations* one has the methods of which several adapters are merged, weighted, mixed and swapped.
 """
 
 from __future__ import annotations
@@ -34,14 +34,19 @@ RARE = {
     "UNILORA": 1, "VBLORA": 1, "VERA": 1, "WAVEFT": 1,
 }  # fmt: skip
 SPECIALS = {"ADAPTION_PROMPT": 6, "XLORA": 6, "SHADOW": 6, "FROD": 4, "LORA": 2, "IA3": 1, "PROMPT_TUNING": 1}
-MIXES = {"usual": USUAL, "wide": WIDE, "rare": RARE, "special": SPECIALS}
+OPERATIONS = {
+    "LORA": 40, "IA3": 4, "ROAD": 4, "OFT": 3, "VERA": 3, "BOFT": 1, "ADALORA": 2, "LOHA": 1, "LOKR": 1, "HRA": 1,
+    "C3A": 1, "OSF": 1, "MISS": 1, "SHIRA": 1, "DELORA": 1, "RANDLORA": 1, "VBLORA": 1, "FOURIERFT": 1, "GRALORA": 1,
+    "LN_TUNING": 2, "TRAINABLE_TOKENS": 3, "PROMPT_TUNING": 1, "PREFIX_TUNING": 1,
+}  # fmt: skip
+MIXES = {"usual": USUAL, "wide": WIDE, "rare": RARE, "special": SPECIALS, "operations": OPERATIONS}
 
 
 class Draw:
     """Chances of one adapter: a generator of random numbers, a base, and how wide to choose."""
 
     def __init__(self, rng: random.Random, base: str, *, mix: str) -> None:
-        self.rng, self.base, self.mix, self.wide = rng, base, mix, mix != "usual"
+        self.rng, self.base, self.mix, self.wide = rng, base, mix, mix in ("wide", "rare")
         self.sites: Sites = sites(base)
 
     def method(self) -> str:
@@ -49,7 +54,13 @@ class Draw:
         return self.rng.choices(list(mix), list(mix.values()))[0]
 
     def chance(self, usual: float, wide: float | None = None) -> bool:
-        """True with the first probability, in the wide mix with the second (three times the first)."""
+        """True with the first probability, in the wide mix with the second (three times the first).
+
+        In the mix of operations what is seldom is twice as often, and what is usual, which keeps adapters from loading
+        beside each other, half as often.
+        """
+        if self.mix == "operations":
+            return self.rng.random() < (2 * usual if usual < 0.2 else usual / 2)
         return self.rng.random() < ((3 * usual if wide is None else wide) if self.wide else usual)
 
     def some(self, names: tuple[str, ...], most: int) -> list[str]:

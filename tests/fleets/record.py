@@ -2,6 +2,7 @@
 
 python record.py make OUT --count 100 --seed 1 [--first 0]     write fleets as folders, with the installed PEFT
 python record.py judge OUT [--share 0/2]                       write OUT/NNNN/truth-<release>.json beside each
+python record.py operate OUT                                   the same of operations on several adapters
 python record.py pack OUT fleets.jsonl.gz                      one JSON line a fleet
 python record.py bases bases.jsonl.gz                          one JSON line a base: config and headers
 """
@@ -42,8 +43,11 @@ def make(args: argparse.Namespace) -> None:
 def judge(args: argparse.Namespace) -> None:
     import transformers
     from judge import judge_fleet
+    from operate import operate_fleet
 
     import peft
+
+    ask = operate_fleet if args.do == "operate" else judge_fleet
 
     part, parts = map(int, args.share.split("/"))
     failed: Counter[str] = Counter()
@@ -53,7 +57,7 @@ def judge(args: argparse.Namespace) -> None:
         if target.exists() and not args.again:
             continue
         try:
-            truth = json.dumps(judge_fleet(folder), sort_keys=True)
+            truth = json.dumps(ask(folder), sort_keys=True)
         except Exception as error:  # what the procedure does not foresee leaves the fleet without a truth
             failed[f"{type(error).__name__}: {error}"[:160]] += 1
             print(f"{folder.name}: {type(error).__name__}: {error}"[:300], file=sys.stderr)
@@ -91,18 +95,20 @@ def bases(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("do", choices=["make", "judge", "pack", "bases"])
+    parser.add_argument("do", choices=["make", "judge", "operate", "pack", "bases"])
     parser.add_argument("out", type=Path)
     parser.add_argument("target", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first fleet")
     parser.add_argument("--group", default="first", help="which bases: first, second or special")
-    parser.add_argument("--mix", default="usual", help="usual (one in three wide), rare or special: which adapters")
+    parser.add_argument(
+        "--mix", default="usual", help="usual (one in three wide), rare, special or operations: which adapters"
+    )
     parser.add_argument("--share", default="0/1", help="judge every N-th fleet, from this one on: 1/2")
     parser.add_argument("--again", action="store_true", help="judge again, and say which truths differ")
     args = parser.parse_args()
-    {"make": make, "judge": judge, "pack": pack, "bases": bases}[args.do](args)
+    {"make": make, "judge": judge, "operate": judge, "pack": pack, "bases": bases}[args.do](args)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 Read from the sources of `transformers/models/*/modeling_*.py`; classes are separated by spaces:
 
 - `keywords`: name of a module -> classes that call `self.<name>(...)`, never with a positional argument;
+- `flat`: name of a module -> classes that call it with rows of all texts one after the other, or with what stands for
+  relative positions, and not with a row for each text;
 - `refuses`: keyword that PEFT hands to models -> classes that have no parameter for it, nor any that takes the rest;
 - `generates`, `mute`: classes that prepare inputs for generation although their names do not end like it, or do not
   although they do;
@@ -108,6 +110,32 @@ def calls(forward: ast.FunctionDef) -> dict[str, bool]:
     return found
 
 
+def flat_calls(function: ast.FunctionDef) -> set[str]:
+    """Attributes that are called with what `reshape(-1, ...)` gives, or with relative positions."""
+    found: set[str] = set()
+    flat: set[str] = set()
+
+    def is_flat(node: ast.expr) -> bool:
+        if isinstance(node, ast.Name):
+            return node.id in flat or (function.name != "forward" and node.id.startswith(("rel_", "pos_")))
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("reshape", "view")
+        ):
+            texts = ast.unparse(node.func.value).endswith(("ids", "input"))  # which stay a row each
+            return bool(node.args) and ast.unparse(node.args[0]) == "-1" and not texts
+        return isinstance(node, ast.Call) and bool(node.args) and is_flat(node.args[0])
+
+    calls_and_values = [node for node in ast.walk(function) if isinstance(node, ast.Call | ast.Assign)]
+    for node in sorted(calls_and_values, key=lambda one: (one.lineno, isinstance(one, ast.Assign))):
+        if isinstance(node, ast.Call) and (name := own(node.func)) and node.args and is_flat(node.args[0]):
+            found.add(name)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            (flat.add if is_flat(node.value) else flat.discard)(node.targets[0].id)
+    return found
+
+
 def parameters(forward: ast.FunctionDef | None) -> set[str]:
     args = forward.args if forward else ast.arguments([], [], None, [], [], None, [])
     rest = {"**"} if args.kwarg else set()
@@ -128,6 +156,12 @@ def learned() -> dict[str, Any]:
         for attribute, alone in calls(forward).items() if forward else ():
             if alone and attribute in inside and attribute not in ALWAYS:
                 keywords.setdefault(attribute, []).append(name)
+    flat: dict[str, list[str]] = {}
+    for name, cls in sorted(known.items()):
+        own_ones = [node for node in cls.body if isinstance(node, ast.FunctionDef)]
+        for attribute in sorted({called for node in own_ones for called in flat_calls(node)}):
+            if attribute in dict(modules(known, cls)):
+                flat.setdefault(attribute, []).append(name)
     base_models = set(auto.MODEL_MAPPING_NAMES["clip_text_model"].split())  # and its like
     base_models |= {name for name in taken if name.endswith("TextModel") and "input_ids" in taken[name]}
     texts = (of_task(*TEXTS) | base_models) & known.keys()
@@ -178,6 +212,7 @@ def learned() -> dict[str, Any]:
     said = "Passing input embeddings is currently not supported"
     return {
         "keywords": {attribute: " ".join(names) for attribute, names in sorted(keywords.items())},
+        "flat": {attribute: " ".join(names) for attribute, names in sorted(flat.items())},
         "refuses": {k: " ".join(n for n in sorted(asked) if k in refused(n)) for k in HANDED},
         "generates": " ".join(n for n in sorted(models) if generates(n) and not n.endswith(GENERATING)),
         "mute": " ".join(n for n in sorted(models) if not generates(n) and n.endswith(GENERATING)),

@@ -16,7 +16,7 @@ from nasty import Draw, Fleet
 
 from adapterlint.peft import quick, simulate
 from adapterlint.peft.simulate import Alone, Simulated
-from adapterlint.planning.pairs import Reason
+from adapterlint.planning.pairs import Pair, Reason
 from adapterlint.planning.plan import Plan, _plan, plan
 from adapterlint.simulation import Simulation, drawn
 
@@ -65,7 +65,16 @@ def planned(found: Plan) -> Any:
     lone = {name: told(one) for name, one in found.alone.items()}
     made = found.order, found.tries, found.everything, found.together, found.accepted, found.bounded
     pairs = {key: (pair.load, pair.together, *map(first, pair.reasons)) for key, pair in found.pairs.found.items()}
-    return made, found.pairs.groups, found.pairs.untried, pairs, left, lone, shown(found.simulated)
+    others = [
+        (one.name, one.able, one.sets, one.groups, one.others, one.untried, {k: brief(p) for k, p in one.pairs.items()})
+        for one in found.operations
+    ]
+    return made, found.pairs.groups, found.pairs.untried, pairs, left, lone, shown(found.simulated), others
+
+
+def brief(pair: Pair) -> Any:
+    """A pair on which an operation does not work, without the texts of PEFT, which may list layers."""
+    return pair.together, [(reason.kind, reason.error, first(reason).modules) for reason in pair.reasons]
 
 
 def first(reason: Reason) -> Reason:

@@ -151,6 +151,7 @@ LORA = Method(
     hot_swaps=True,
     has_bias=True,
     containers="lora_dropout: lora_A: lora_B: lora_embedding_A lora_embedding_B lora_magnitude_vector:",
+    weighs=True,
 )
 
 

@@ -189,6 +189,7 @@ POLY = Method(
     ),
     refuses=TYPE_ERROR_SINCE_20,
     containers="poly_router: poly_lora_A poly_lora_B",
+    merges=False,
 )
 
 MISS = Method(

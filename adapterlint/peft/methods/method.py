@@ -150,6 +150,9 @@ class Method:
             the first adapter; equals `mixed` except for OFT.
         mixed_batch: Whether `adapter_names` gives every row of a batch its own adapter; the others ignore it.
         merges: Whether it can be merged into the base.
+        merges_otherwise: First release in which several adapters that are merged into one module give something else
+            than the same ones when they are active; empty if there is none.
+        weighs: Whether it has `add_weighted_adapter`.
         hot_swaps: Whether `hotswap_adapter` takes it.
         prompt_learning: `PeftConfig.is_prompt_learning`: no modules are injected, virtual tokens are.
         has_modules_to_save: The config class has `modules_to_save` (prompt learning: since 0.17).
@@ -178,6 +181,8 @@ class Method:
     mixed_first: bool = False
     mixed_batch: bool = False
     merges: bool = True
+    merges_otherwise: str = ""
+    weighs: bool = False
     hot_swaps: bool = False
     prompt_learning: bool = False
     has_modules_to_save: bool = True

@@ -76,6 +76,7 @@ OFT = Method(
     zero_rank=True,
     has_bias=True,
     containers="oft_R: oft_dropout:",
+    merges_otherwise="0.16",
 )
 
 
@@ -214,4 +215,5 @@ OSF = Method(
         ),
     ),
     together=Together.FIRST,
+    merges_otherwise="0.18",
 )

@@ -54,6 +54,7 @@ IA3 = Method(
     refuses=VALUE_ERROR,
     facts=("feedforward_modules",),
     containers="ia3_l",
+    weighs=True,
 )
 
 BEFT = Method(

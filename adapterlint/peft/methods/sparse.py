@@ -84,6 +84,7 @@ C3A = Method(
     patterns={"block_size": "block_size_pattern"},
     together=Together.ORDER,
     has_bias=True,
+    merges_otherwise="0.16",
 )
 
 SHIRA = Method(

@@ -17,6 +17,7 @@ from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
 from adapterlint.caches import kept
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.matching import ALL_LINEAR
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import pattern
 from adapterlint.peft.tasks import IMPLICIT
 from adapterlint.peft.versions import Versions
@@ -35,6 +36,7 @@ _NAMES = (
     *("target_svd_config", "trainable_token_indices"),
 )
 _WRAPPING = ("modules_to_save", "target_modules", "target_parameters", "trainable_token_indices")
+_COUNTING = frozenset(name for name, method in METHODS.items() if method.counts_targets)
 _AUXILIARY = ("modules_to_save", "trainable_token_indices")
 _EXPRESSIONS = ("exclude_modules", "target_modules")  # a string is a regular expression for the whole path
 _PLAIN = re.compile(r"(?:(?!\d+(?:\.|$))[\w-]+(?:\.|$))+")  # a name that is in all layers or in none
@@ -171,6 +173,8 @@ def _sorts(layers: Mapping[str, list[Hashable]]) -> Sorts:
 def _tells_layers_apart(values: Mapping[str, Any]) -> bool:
     """Whether a config may mean some layers and not others, but for its regular expressions."""
     if any(values.get(key) is not None for key in _LAYERS) or isinstance(values.get("modules_to_save"), str):
+        return True
+    if str(values.get("peft_type")) in _COUNTING:
         return True
     return not all(_PLAIN.fullmatch(name) for key in _NAMES for name in _strings(key, values.get(key)))
 

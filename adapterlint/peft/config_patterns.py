@@ -11,20 +11,17 @@ from typing import Any
 from adapterlint.adapter import Config
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.matching import ALL_LINEAR, component_pattern
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH
 
 # Targets that are no regular expression though they are strings (tuners/tuners_utils.py, inject_adapter).
 DUMMY_TARGETS = "dummy-target-modules"
 UNTARGETED = frozenset({"ADAPTION_PROMPT", "XLORA"})  # match names in a way of their own, or take none
 
-_PATTERN_KEY = r"(.*\.)?({})$"  # utils/other.py, get_pattern_key
-_TAIL_KEY = r".*\.{}$"
+_PATTERNED = [(name, one) for name, method in METHODS.items() for one in method.patterns.values()]
 _KEYED: Mapping[str, Mapping[str, str]] = {
-    "rank_pattern": {**dict.fromkeys(("DELORA", "HIRA", "LOHA", "LOKR", "LORA"), _PATTERN_KEY), "OSF": "{}"},
-    "alpha_pattern": dict.fromkeys(("LOHA", "LOKR", "LORA"), _PATTERN_KEY),
-    "lambda_pattern": {"DELORA": _PATTERN_KEY},
-    "n_frequency_pattern": {"WAVEFT": _PATTERN_KEY, "FOURIERFT": _TAIL_KEY},
-    "block_size_pattern": {"C3A": _TAIL_KEY},
+    key: {name: one.form for name, one in _PATTERNED if one.key == key}
+    for key in {one.key: None for _, one in _PATTERNED}
 }
 _PLAIN = re.compile(r"\w+(\.\w+)*")
 

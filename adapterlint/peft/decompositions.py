@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapterlint.base.tree import Kind, Shape
+from adapterlint.peft.methods.shared import category, off_diagonal
 from adapterlint.peft.modules import Module, Param, Value, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.preparation import expand_targets, prepare_targets, targets_of
@@ -37,22 +38,6 @@ class Decomposition:
     drawn: tuple[tuple[str, int], ...]
 
 
-def category(path: str) -> str:
-    """The role of a module, as its path tells (`_category_from_key`)."""
-    parts = path.split(".")
-    if len(parts) == 1 or parts[-2].isdigit():
-        return parts[-1]
-    found = f"{parts[-2]}_{parts[-1]}"
-    return "attention_output" if found == "output_dense" and parts[-3:-2] == ["attention"] else found
-
-
-def sparse(inputs: int, rate: float) -> int:
-    """How many numbers of a square matrix are trained, besides its diagonal."""
-    others = inputs * inputs - inputs
-    count = min(int(inputs * inputs * rate), others)
-    return max(1, count) if rate > 0 and others > 0 else count
-
-
 def decompose(model: Model, adapter: str, config: OpenedConfig) -> None:
     """`_init_frod_projections`: decompose the targets of an adapter, and keep what comes of it if it is to be saved.
 
@@ -78,7 +63,7 @@ def decompose(model: Model, adapter: str, config: OpenedConfig) -> None:
             text = "Sizes of tensors must match except in dimension 0."
             raise Refused("RuntimeError", text, cause="shared-projections")
         (inputs,) = widths
-        count = sparse(inputs, config.get("sparse_rate"))
+        count = off_diagonal(inputs, config.get("sparse_rate"))
         drawn = (*drawn, (role, count))
         made = Decomposition(inputs, count, tuple((path, weight.value) for path, weight in of.items()), drawn)
         model.decomposed.setdefault(role, {})[adapter] = made

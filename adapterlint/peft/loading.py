@@ -18,10 +18,12 @@ from adapterlint.peft.early import check_prompt
 from adapterlint.peft.experts import mix_experts
 from adapterlint.peft.injection import Injection
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.expected import made_on
+from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param
 from adapterlint.peft.opened import OpenedConfig, open_config
-from adapterlint.peft.projections import make_projections
+from adapterlint.peft.projections import make_top
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.shadow import prepare_shadow
 from adapterlint.peft.tasks import IMPLICIT_HEADS
@@ -165,8 +167,7 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
         prepare_shadow(model, config)
     if config.peft_type == "FROD" and len(model.configs) == 1 and not model.tree.partial:
         decompose(model, name, config)
-    if (not model.shared or config.peft_type == "UNILORA") and not model.tree.partial:
-        make_projections(model, name, config)
+    make_top(model, name, config)
     late = None  # how factors are filled is looked at where there are factors
     for refusal in refusals(config.peft_type, config, release=model.release):
         if refusal.where == "injection":
@@ -196,20 +197,16 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     submodules = config.get("num_transformer_submodules")
     if submodules is None:
         submodules = config["num_transformer_submodules"] = 2 if config.task_type == "SEQ_2_SEQ_LM" else 1
-    kind, virtual = config.peft_type, config.get("num_virtual_tokens")
-    if virtual is None:
+    kind, ids = config.peft_type, config.get("cpt_token_ids")
+    if kind == "CPT":
+        config["num_virtual_tokens"] = len(ids or ())
+    if config.get("num_virtual_tokens") is None:
         raise Refused("TypeError", "unsupported operand type(s) for *: 'NoneType' and 'int'", cause="config")
     if kind in ("PREFIX_TUNING", "CARTRIDGE"):
         _fit_heads(config, base, heads_are_told=model.versions.peft >= (0, 18))
-        shape = (virtual, config["num_layers"] * 2 * config["token_dim"])
-    else:
-        shape = (virtual * submodules, config["token_dim"])
     check_name(name)
-    model.prompts[name] = {"prompt_embeddings": Param(shape, ("random", model.random()))}
-    if kind == "MULTITASK_PROMPT_TUNING":
-        tasks, ranks = config.get("num_tasks"), config.get("num_ranks")
-        for key, size in (("cols", (tasks, shape[0], ranks)), ("rows", (tasks, ranks, shape[1]))):
-            model.prompts[name][f"prefix_task_{key}"] = Param(size, ("random", model.random()))
+    made = made_on(METHODS[kind].top, Ground(config), model.release)
+    model.prompts[name] = {one.name: Param(one.sizes, ("random", model.random())) for one in made}
     if model.versions.peft >= (0, 16):
         add_auxiliaries(model, name, config)
 

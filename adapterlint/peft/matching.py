@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.method import ANYWHERE, COMPONENTS
 from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
@@ -299,9 +300,16 @@ def _is_expression(key: str) -> bool:
     return _PATH.fullmatch(key) is None
 
 
-def matching_keys(patterns: Iterable[str], module: str) -> Iterator[str]:
-    """The keys of `rank_pattern` or `alpha_pattern` that match a module; the first of them decides."""
-    return (key for key in patterns if pattern_matches(key, module))
+def matching_keys(patterns: Iterable[str], module: str, form: str = COMPONENTS) -> Iterator[str]:
+    """The keys of `rank_pattern` or the like that match a module; the first of them decides.
+
+    Args:
+        form: How PEFT matches them.
+    """
+    if form == COMPONENTS:
+        return (key for key in patterns if pattern_matches(key, module))
+    before = "(?s:.*?)" if form == ANYWHERE else ""
+    return (key for key in patterns if pattern(before + form.format(key), whole=False).matches(module))
 
 
 def pattern_matches(key: str, module: str) -> bool | None:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _BASE_LAYER = re.compile(r"[^.]+\.base_layer\.")
 
 
+def shared_key(name: str, adapter: str) -> str:
+    """The name that a tuner-level parameter has in memory: numbers are keys of what an adapter has under its name."""
+    head, _, last = name.rpartition(".")
+    return f"base_model.{head}.{adapter}.{last}" if last.isdigit() else f"base_model.{name}.{adapter}"
+
+
 class Model:
     """A base model, and after the first adapter a `PeftModel` of it.
 
@@ -41,7 +47,7 @@ class Model:
         self.active: list[str] = []  # BaseTuner.active_adapters
         self.current = ""  # PeftModel.active_adapter
         self.prompts: dict[str, dict[str, Param]] = {}  # adapter -> name in the file -> parameter
-        self.shared: dict[str, dict[str, Param]] = {}  # tuner-level parameters: attribute -> adapter -> parameter
+        self.shared: dict[str, dict[str, Param]] = {}  # tuner-level parameters: name in a file -> adapter -> parameter
         # Other parameters outside of the base: adapter -> name in memory -> parameter.
         self.beside: dict[str, dict[str, Param]] = {}
         self.decomposed: dict[str, dict[str, Decomposition]] = {}  # FRoD: role of modules -> adapter
@@ -151,7 +157,7 @@ class Model:
             found |= of
         for attribute, of in self.shared.items():
             for adapter, param in of.items():
-                found[f"base_model.{attribute}.{adapter}"] = param
+                found[shared_key(attribute, adapter)] = param
         return found
 
     def tied_modules(self) -> list[str]:

@@ -16,11 +16,23 @@ from adapterlint.peft.calls import by_keywords
 Value = Hashable
 
 
+ANY = -1
+
+
+def fits(shape: Shape, wanted: Shape | None) -> bool:
+    """Whether a tensor of a shape goes into a parameter; a negative size stands for any multiple of it."""
+    if wanted is None or shape == wanted:
+        return True
+    return len(shape) == len(wanted) and all(
+        a == b or (b < 0 and a % b == 0) for a, b in zip(shape, wanted, strict=True)
+    )
+
+
 class Param:
     """A parameter, or a buffer; tied parameters are one object.
 
     Args:
-        shape: `None` if it is not known.
+        shape: `None` if it is not known; where one of its sizes is not, it is `ANY`, or what it is a multiple of.
         value: Where its data comes from.
     """
 

@@ -119,9 +119,9 @@ class Output:
             problem = tuned.problem or self._misfit(name, tuned)
             if problem is not None:
                 self._fail(problem, path)
-            if not is_idle(tuned):
+            shared = tuple(of[name].value for of in self._shared.values() if name in of)
+            if not (is_idle(tuned) or (shared and all(value == ("initial",) for value in shared))):
                 values = tuple((key, tuned.params[key].value) for key in _counted(tuned))
-                shared = tuple(of[name].value for of in self._shared.values() if name in of)
                 added.append((layer.method, tuned.traits, values, shared))
         return (*base, (path, tuple(added))) if added else base
 

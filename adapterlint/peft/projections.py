@@ -1,7 +1,8 @@
-"""Projections that all adapters of a method share: VeRA's, PVeRA's and RandLora's.
+"""What an adapter has once, beside its layers: projections that all adapters share, or tensors of its own.
 
-The first adapter makes them, as large as its largest target; later ones take its own, if large enough. Follows
-`_find_dim` and `_init_*` of `peft/tuners/{vera,pvera,randlora}/model.py` and `update_layer` of their layers.
+VeRA, PVeRA and RandLora share projections: the first adapter makes them, as large as its largest target; later ones
+take its own, if large enough. Follows `_find_dim` and `_init_*` of `peft/tuners/{vera,pvera,randlora}/model.py` and
+`update_layer` of their layers.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from adapterlint.base.tree import Kind, Shape
+from adapterlint.base.tree import Kind
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.expected import form_on, made_on
+from adapterlint.peft.methods.method import Begins
+from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig
@@ -24,35 +29,24 @@ class _Family:
     """A method with shared projections.
 
     Args:
-        title: How its messages call it.
-        shapes: Rank, and features of the largest target -> shapes of A and B.
-        sources: The same -> what the numbers in A and B depend on, besides the seed.
+        sources: Rank, and features of the largest target -> what the numbers in A and B depend on, besides the seed.
         checks: (Name, dimension of A or B, what must fit into it), in PEFT's order; what must fit is `inputs`,
             `outputs`, `smaller`, `larger` or `r`.
         registered: Whether each layer has them in its state dict too.
     """
 
-    title: str
-    shapes: Callable[[int, int, int], tuple[Shape, Shape]]
     sources: Callable[[int, int, int], tuple[Hashable, Hashable]]
     checks: tuple[tuple[str, int, str], ...]
     registered: bool = False
 
 
-def _random_bases(r: int, inputs: int, outputs: int) -> tuple[Shape, Shape]:
-    small, large = sorted((inputs, outputs))
-    return (r, 1, small), (large, -(-small // r), r)
-
-
 _FIRST = (("A", 1, "inputs"), ("B", 0, "outputs"), ("A", 0, "r"), ("B", 1, "r"))
 # A and B come from one stream of random numbers, and more rows of B do not change the first ones.
 _FAMILIES: Mapping[str, _Family] = {
-    "VERA": _Family("VeRA", lambda r, i, o: ((r, i), (o, r)), lambda r, i, o: ((r, i), (r, i)), _FIRST),
-    "PVERA": _Family("PVeRA", lambda r, i, o: ((2 * r, i), (o, r)), lambda r, i, o: ((r, i), (r, i)), _FIRST),
+    "VERA": _Family(lambda r, i, o: ((r, i), (r, i)), _FIRST),
+    "PVERA": _Family(lambda r, i, o: ((r, i), (r, i)), _FIRST),
     # Both are divided by the deviation of all their numbers.
     "RANDLORA": _Family(
-        "RandLora",
-        _random_bases,
         lambda r, i, o: ((r, min(i, o)), (r, i, o)),
         (("B", 0, "larger"), ("A", 2, "smaller"), ("A", 0, "r"), ("B", 2, "r")),
         registered=True,
@@ -60,44 +54,63 @@ _FAMILIES: Mapping[str, _Family] = {
 }
 
 
-def make_projections(model: Model, adapter: str, config: OpenedConfig) -> None:
-    """Make the projections of a first adapter, if its method has any.
+def make_top(model: Model, adapter: str, config: OpenedConfig) -> None:
+    """Make what an adapter has once: projections that later adapters share, or tensors of its own.
 
     Raises:
-        Refused: It has no target that they are made for.
+        Refused: It has no target that projections are made for.
         Undecided: The size of a target is not known.
     """
-    if config.peft_type == "UNILORA":  # one vector for each adapter, that all its layers take their numbers from
-        vector = Param((config.get("theta_d_length"),), ("random", model.random()))
-        model.shared.setdefault("unilora_theta_d", {})[adapter] = vector
-        return
     family = _FAMILIES.get(config.peft_type)
-    if family is None:
+    own = tuple(
+        one for one in METHODS[config.peft_type].top if one.group is None
+    )  # those of groups of targets are FRoD's: see `decompose`
+    if not own or model.tree.partial or (family is not None and model.shared):
         return
     check_name(adapter)
+    sizes = _target_sizes(model, config)
+    if family is not None:
+        _make_projections(model, adapter, config, family, sizes)
+        return
+    for made in made_on(own, Ground(dict(config), targets=len(sizes)), model.release):
+        start = ("random", model.random()) if made.begins is Begins.NOISE else ("initial",)
+        model.shared.setdefault(made.name, {})[adapter] = Param(made.sizes, start)
+
+
+def _target_sizes(model: Model, config: OpenedConfig) -> dict[str, tuple[int, int]]:
+    """Target -> input and output features, of the kinds of modules that the method takes."""
     prepare_targets(model, config)
     expand_targets(model, config)
     matcher = targets_of(model, config)
-    shapes = []
+    found = {}
     for path, module in walk(model.root):
-        if matcher.verdict(path) and module.kind in (Kind.LINEAR, Kind.GPT2_CONV1D):
-            weight = unwrapped(module).params.get("weight")
+        base = unwrapped(module)
+        if matcher.verdict(path) and form_on(config.peft_type, base.kind, model.release) is not None:
+            weight = base.params.get("weight")
             shape = weight.shape if weight is not None else None
             if shape is None:
                 raise Undecided
-            shapes.append(shape if module.kind is Kind.LINEAR else shape[::-1])
-    if not shapes:
-        text = f"No layers types compatible with {family.title} were found. Please check `peft_config.target_modules`."
+            first, second = shape
+            found[path] = (second, first) if base.kind is Kind.LINEAR else (first, second)
+    return found
+
+
+def _make_projections(
+    model: Model, adapter: str, config: OpenedConfig, family: _Family, sizes: Mapping[str, tuple[int, int]]
+) -> None:
+    method = METHODS[config.peft_type]
+    if not sizes:
+        text = f"No layers types compatible with {method.title} were found. Please check `peft_config.target_modules`."
         raise Refused("ValueError", text, cause="no-targets")
-    outputs, inputs = max(s[0] for s in shapes), max(s[1] for s in shapes)
+    inputs, outputs = max(s[0] for s in sizes.values()), max(s[1] for s in sizes.values())
     r, seed = config.get("r"), config.get("projection_prng_key")
     if not isinstance(r, int) or r <= 0:
         raise Undecided
     sparse = (config.get("sparse"), config.get("very_sparse"))
-    made = zip("AB", family.shapes(r, inputs, outputs), family.sources(r, inputs, outputs), strict=True)
-    for letter, shape, source in made:
-        attribute = f"{config.peft_type.lower()}_{letter}"
-        model.shared[attribute] = {adapter: Param(shape, ("projection", attribute, seed, sparse, source))}
+    made = made_on(method.top, Ground(dict(config), inputs, outputs), model.release)
+    for one, source in zip(made, family.sources(r, inputs, outputs), strict=True):
+        param = Param(one.sizes, ("projection", one.name, seed, sparse, source))
+        model.shared[one.name] = {adapter: param}
 
 
 def share_projections(model: Model, adapter: str, site: Site) -> None:
@@ -138,7 +151,8 @@ def share_projections(model: Model, adapter: str, site: Site) -> None:
 def registered_projections(model: Model, adapter: str, config: OpenedConfig) -> dict[tuple[str, str], Param]:
     """The projections as parameters of a layer, for a method whose layers have them in their state dict."""
     if config.peft_type == "UNILORA":
-        return {("unilora_theta_d", ""): model.shared["unilora_theta_d"][adapter]}
+        vectors = model.shared.get("unilora_theta_d", {})
+        return {("unilora_theta_d", ""): vectors[adapter]} if adapter in vectors else {}
     family = _FAMILIES.get(config.peft_type)
     if family is None or not family.registered or not config.get("save_projection"):
         return {}

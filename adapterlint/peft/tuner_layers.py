@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapterlint.base.tree import Kind, Shape
@@ -18,7 +17,7 @@ from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.expected import form_on, ground_on, made_on
-from adapterlint.peft.methods.method import ATTENTION, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
+from adapterlint.peft.methods.method import ATTENTION, CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
 from adapterlint.peft.methods.shapes import AREA, Ground
 from adapterlint.peft.modules import Module, Param, Value, walk
 from adapterlint.peft.opened import OpenedConfig
@@ -28,7 +27,7 @@ from adapterlint.peft.shadow import shadow
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Auxiliary, Tuned, Tuner
 
-AS_IN_FILE = frozenset({"ADAMSS", "GLORA", "TINYLORA", "VBLORA"})
+AS_IN_FILE = frozenset({"ADAMSS"})
 """Types whose parameters are taken to be what the adapter's file has."""
 ELSEWHERE = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
 """Types that put something else into a model than layers around its targets: without a base nothing is known of it."""
@@ -213,7 +212,11 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     shape = weight.shape if weight is not None else None
     overrides = _overrides(site, method)
     facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
-    alike = id(form), shape, "bias" in site.module.params, overrides, facts, parameter and site.module.type
+    channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS and method.name == "LORA" else None
+    alike = (
+        *(id(form), shape, "bias" in site.module.params, overrides, facts, channels),
+        parameter and site.module.type,
+    )
     recipe = site.recipes.get(alike)
     if recipe is None:  # refusals are not kept, since they name the module
         values = {**site.config, **dict(overrides)}
@@ -221,6 +224,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
             ground = _ground_of_parameter(site, values, shape)
         else:
             ground = ground_on(values, site.module.kind, shape, "bias" in site.module.params, facts)
+            ground = replace(ground, channels=channels) if channels else ground
         recipe = site.recipes[alike] = _recipe(site, method, form, ground)
     noise, start = ("random", site.draw), ("initial",)
     params = {place: Param(shape, noise if is_noise else start) for place, shape, is_noise in recipe.parameters}
@@ -231,13 +235,22 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     return tuned
 
 
+def _channels_in_file(site: Site, weight: Shape | None) -> int | None:
+    """The input channels of a convolution: its weight has those of one group, and LoRA's first factor all of them."""
+    factor = site.in_file.get(("lora_A", ".weight"))
+    if weight is None or factor is None or len(factor) != len(weight) or not weight[1] or factor[1] % weight[1]:
+        return None
+    return factor[1]
+
+
 def _overrides(site: Site, method: Method) -> tuple[tuple[str, Any], ...]:
     """The values that patterns give to the module; the first matching key decides."""
     found: list[tuple[str, Any]] = []
-    for key, patterns in method.patterns.items():
-        values = site.config.get(patterns)
-        if isinstance(values, dict) and values and (method.patterns_for_all or not site.new):
-            found += [(key, values[pattern]) for pattern in islice(matching_keys(values, site.key), 1)]
+    for key, patterned in method.patterns.items():
+        values = site.config.get(patterned.key)
+        if isinstance(values, dict) and values and (patterned.for_first or not site.new):
+            first = next(matching_keys(values, site.key, patterned.form), None)
+            found += [(key, values[first])] if first is not None else []
     return tuple(found)
 
 
@@ -283,7 +296,9 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
     if isinstance(r, int) and r <= 0 and not method.zero_rank:
         raise Refused("ValueError", f"`r` should be a positive integer value but the value passed is {r}")
     for demand in form.demands:
-        if not demand.when.of(ground) or demand.holds.of(ground) is not False:
+        asked = demand.when.of(ground) and in_range(site.release, demand.since, None)
+        holds = demand.holds.of(ground)
+        if not asked or holds or holds is None:
             continue
         if not demand.in_forward:
             text = demand.text.format_map(_Words(ground))
@@ -294,7 +309,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
         raise Undecided
     held = [one for one in made if one.parameter.held]
     return Recipe(
-        tuple((one.place, one.full_shape, one.begins is Begins.NOISE) for one in held),
+        tuple((one.place, one.sizes, one.begins is Begins.NOISE) for one in held),
         frozenset(one.place for one in held if one.begins is Begins.IDLE),
         tuple(str(ground.values.get(key)) for key in TRAITS),
         problem,

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from adapterlint.base.tree import Shape
 from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Module, Param, find, walk
+from adapterlint.peft.methods.shapes import Ground
+from adapterlint.peft.model import Model, shared_key
+from adapterlint.peft.modules import Module, Param, find, fits, walk
 from adapterlint.peft.moe import convert_tensors
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
@@ -23,7 +26,6 @@ from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapp
 
 MAGNITUDE = "lora_magnitude_vector"
 _VECTOR = "unilora_theta_d"  # of a whole adapter, though each layer has it in its state dict
-_NOT_ASKED = (".ranknum.", f".{MAGNITUDE}.", ".shira_indices.")  # what no key of a file has to fill
 
 UNNAMED = frozenset({"ADAPTION_PROMPT", "XLORA"})
 """Methods whose parameters are called the same in a file and in memory, whatever their adapter is called."""
@@ -62,6 +64,8 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
     if config.peft_type == "SHIRA":  # PEFT asks every module for indices
         _check_all(model)
     own = tuner_keys(model, adapter)
+    if config.peft_type == "VBLORA" and config.get("save_only_topk_weights"):
+        _expand_top_k(found, config.get("num_vectors"))
     found = _renamed(model, adapter, config, found, own)
     if config.peft_type == "ADALORA" and isinstance(config.get("rank_pattern"), dict):
         _resize(model, adapter, config)
@@ -143,6 +147,19 @@ def _is_old_rotation(key: str, model: Model) -> bool:
     return ".oft_r." in (key if model.versions.peft >= (0, 21) else f"{key}.")
 
 
+def _expand_top_k(found: _Tensors, vectors: Any) -> None:
+    """VB-LoRA: logits, of which a file may have the largest alone: where they stand, and all but the last of them."""
+    for key in [key for key in found if "_topk_indices" in key]:
+        other = key.replace("_topk_indices", "_topk_weights")
+        if other not in found:
+            raise Refused("KeyError", repr(other), cause="size-mismatch")
+        (places, origin), (weights, _) = found.pop(key), found.pop(other)
+        logits = (*weights[:-1], weights[-1] + 1) if weights else ()
+        if len(places) != len(logits) or any(a > b for a, b in zip(places, logits, strict=True)):
+            raise Refused("RuntimeError", f"Expected index {list(places)} to be smaller than src {list(logits)}")
+        found[key.replace("_topk_indices", "")] = (*logits[:-1], vectors), origin
+
+
 def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> _Tensors:
     """The names that tensors have in memory, where the adapter's name is in them."""
     if config.prompt_learning or config.peft_type in UNNAMED:
@@ -172,8 +189,10 @@ def with_name(key: str, prefix: str, adapter: str, model: Model) -> str:
     return f"{key.removesuffix(rest)}{adapter}.{rest}" if rest else f"{key}.{adapter}"
 
 
-def file_key(key: str, adapter: str) -> str:
-    """A parameter's name as a file has it, without the adapter's name (`_remove_adapter_name_from_state_dict_key`)."""
+def file_key(key: str, adapter: str, peft_type: str = "LORA") -> str:
+    """A parameter's name as a file has it, without the adapter's name (`_remove_adapter_name_from_key`)."""
+    for attribute in _numbered(peft_type):
+        key = key.replace(f".{attribute}.{adapter}.", f".{attribute}.")
     if key.endswith(f".{adapter}"):
         return key.removesuffix(f".{adapter}")
     head, _, last = key.rpartition(".")
@@ -186,7 +205,14 @@ def saved_name(key: str, adapter: str, config: OpenedConfig) -> str:
         before, marker, rest = key.partition(f".{adapter}.")
         if marker and before.rpartition(".")[2].startswith("shadow_"):
             return f"{before}.default.{rest}"
-    return file_key(key, adapter)
+    return file_key(key, adapter, config.peft_type)
+
+
+@cache
+def _numbered(peft_type: str) -> tuple[str, ...]:
+    """What holds a list of layers for each adapter, whose numbers stand between its name and those of parameters."""
+    named = METHODS[peft_type].parameters()
+    return tuple({one.attribute: None for one in named if one.held and ".#." in one.name})
 
 
 def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
@@ -208,7 +234,7 @@ def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
     found |= model.beside.get(adapter, {})
     for attribute, of in model.shared.items():
         if adapter in of:
-            found[f"base_model.{attribute}.{adapter}"] = of[adapter]
+            found[shared_key(attribute, adapter)] = of[adapter]
     return found
 
 
@@ -223,16 +249,19 @@ def saved_keys(
     """
     if config.prompt_learning:
         return {"prompt_embeddings"}
-    keys = [k for k in own if not any(part in k for part in _NOT_ASKED)]
-    shared = tuple(f"base_model.{attribute}." for attribute in model.shared)
-    found = {saved_name(key, adapter, config) for key in keys if not key.startswith(shared)}
+    ground = Ground(config)
+    known = METHODS[config.peft_type].parameters()
+    others = {one.attribute for one in known if one.any_shape or not one.saved.of(ground)} | {MAGNITUDE}
+    unsaved = tuple(f".{attribute}.{adapter}" for attribute in others)  # what no key of a file has to fill
+    keys = [k for k in own if not any(part in k for part in unsaved)]
+    shared = {shared_key(name, adapter) for name in model.shared}
+    found = {saved_name(key, adapter, config) for key in keys if key not in shared}
     if config.peft_type == "XLORA" and model.versions.peft >= (0, 20):
         found -= {key for key in found if any(f".{name}." in key for name in model.configs if name != adapter)}
     if config.peft_type == "UNILORA":
-        kept = (".unilora_indices_A", ".unilora_indices_B", ".unilora_scales_A", ".unilora_scales_B")
-        found = {key for key in found if config.get("save_indices") and key.endswith(kept)} | {f"base_model.{_VECTOR}"}
-    if config.get("save_projection"):
-        found |= {f"base_model.{attribute}" for attribute in model.shared}
+        found = {key for key in found if not key.endswith(f".{_VECTOR}")}
+    saved = {one.attribute for one in METHODS[config.peft_type].top if one.saved.of(ground)}
+    found |= {f"base_model.{name}" for name in model.shared if name.partition(".")[0] in saved}
     for path, wrapper in auxiliaries(model.root):
         found |= {f"{model.prefix}.{path}.{name}" for name, _ in _load_map(wrapper, adapter)}
     bias = config.get("bias", "none")
@@ -268,7 +297,7 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         if key not in found:
             continue
         shape, origin = found[key]
-        if param.shape is not None and param.shape != shape:
+        if not fits(shape, param.shape):
             mismatched[key] = _mismatch(key, shape, param)
             continue
         if key not in own and f".{adapter}." not in key and not key.endswith(f".{adapter}"):
@@ -305,7 +334,8 @@ def _is_frozen(key: str, own: Iterable[str]) -> bool:
 
 
 def _mismatch(key: str, shape: Shape, param: Param) -> str:
-    has = list(param.shape or ())
+    wanted = param.shape or ()
+    has = [n if n >= 0 or i >= len(shape) else shape[i] for i, n in enumerate(wanted)]
     return (
         f"size mismatch for {key}: copying a param with shape torch.Size({list(shape)}) from checkpoint, the shape in "
         f"current model is torch.Size({has})."
@@ -319,11 +349,15 @@ _COPY = re.compile(r"\.modules_to_save\.[^.]+(?=\.|$)")
 def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:
     if "prompt_embeddings" not in found:
         raise Refused("KeyError", "'prompt_embeddings'", cause="prompt-missing")
+    rows, tokens = found["prompt_embeddings"][0], model.configs[adapter].get("num_virtual_tokens")
+    if model.configs[adapter].peft_type == "CARTRIDGE" and (len(rows) != 2 or rows[0] != tokens):
+        text = f"Invalid `prompt_embeddings` shape. Expected ({tokens}, hidden), got {rows}."
+        raise Refused("ValueError", text, cause="size-mismatch")
     for name, param in model.prompts[adapter].items():
         if name not in found:
             continue
         shape, origin = found[name]
-        if param.shape is not None and param.shape != shape:
+        if not fits(shape, param.shape):
             text = f"Error(s) in loading state_dict for the prompt:\n\t{_mismatch(name, shape, param)}"
             raise Refused("RuntimeError", text, cause="size-mismatch")
         param.value = ("file", adapter, origin)

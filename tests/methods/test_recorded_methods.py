@@ -33,15 +33,6 @@ ALARMS = {
 }
 """Adapters that PEFT loads, runs and applies, and `check` calls an error, and what is not modelled yet."""
 
-GROUPS = "a factor of a grouped convolution"
-LOADS = {
-    "lora-layers-all": GROUPS,
-    "lora-layers-ranks": GROUPS,
-    "osf-pattern": ALARMS["osf-pattern"],
-    "waveft-proportional": ALARMS["waveft-proportional"],
-}
-"""Adapters of which `simulate` says otherwise than PEFT 0.21.2 whether they load, and what is not modelled yet."""
-
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,8 +76,8 @@ def test_whether_an_adapter_loads_is_said_as_peft_does_it() -> None:
         raised = truth.error[0] if truth.error else None
         if (said.loads, said.error.type if said.error else None) != (truth.loads, raised):
             wrong[name] = (said.error, truth.error)
-    assert {name: both for name, both in wrong.items() if name not in LOADS} == {}
-    assert decided["True"] > 0.85 * decided.total()
+    assert wrong == {}
+    assert decided["True"] > 0.93 * decided.total()
 
 
 def test_keys_that_a_release_drops_are_those_it_does_not_have() -> None:

@@ -12,6 +12,7 @@ from adapterlint.caches import kept
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Parameter
 from adapterlint.peft.methods.shapes import Ground, shape_of, size_of
+from adapterlint.peft.modules import ANY
 from adapterlint.peft.releases import in_range
 
 MAX_COUNT = 64  # of parameters that differ in a number only
@@ -23,7 +24,8 @@ class Made:
 
     Args:
         name: Its name behind the path of the module.
-        shape: `None` if not even the number of its dimensions is known; so is each dimension that is not.
+        shape: `None` if not even the number of its dimensions is known; so is each dimension that is not, and a
+            negative one stands for any multiple of it.
         begins: What it holds as long as nothing is loaded into it.
         parameter: The entry that says so.
         ground: What that was evaluated on.
@@ -44,10 +46,11 @@ class Made:
         return attribute, self.parameter.inner or self.name[len(attribute) :]
 
     @property
-    def full_shape(self) -> Numbers | None:
-        """The shape, if all of it is known."""
-        known = tuple(n for n in self.shape or () if n is not None)
-        return known if self.shape is not None and len(known) == len(self.shape) else None
+    def sizes(self) -> Numbers | None:
+        """The shape as a `Param` has it."""
+        if self.shape is None or self.parameter.any_shape:
+            return None
+        return tuple(ANY if n is None else n for n in self.shape)
 
 
 @kept(1024)
@@ -65,7 +68,8 @@ def ground_on(
         return Ground(values, kernel=None if kind in CONVOLUTIONS else (), bias=bias, facts=facts)
     first, second, *kernel = weight
     inputs, outputs = (first, second) if kind in (GPT2, EMBEDDING) else (second, first)
-    return Ground(values, inputs, outputs, tuple(kernel), bias=bias, facts=facts)
+    channels = None if kernel else inputs
+    return Ground(values, inputs, outputs, channels, tuple(kernel), bias=bias, facts=facts)
 
 
 def made_on(parameters: tuple[Parameter, ...], ground: Ground, release: str) -> Iterator[Made]:

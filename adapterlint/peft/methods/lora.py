@@ -19,20 +19,22 @@ from adapterlint.peft.methods.method import (
     Form,
     Method,
     Parameter,
+    Patterned,
     Together,
 )
 from adapterlint.peft.methods.shapes import (
     ALWAYS,
     AREA,
+    CHANNELS,
     EXPERTS,
     IN,
     KERNEL,
     NEVER,
     ONES,
     OUT,
-    UNKNOWN,
     R,
     Term,
+    divides,
     either,
     given,
     key,
@@ -66,11 +68,36 @@ _VARIANTS = (
     Parameter("lora_monteclora_sampler.gaussian_var_prior", (R, R), when=not_null("monteclora_config")),
     Parameter("lora_monteclora_sampler.std_prior", (R,), when=not_null("monteclora_config")),
 )
-# How many groups a convolution has is not in its weight, but those of one channel each have several.
-_OF_GROUPS = either(IN < 2, UNKNOWN, R)
+_IN_BLOCKS = not_null("use_bdlora")
+_VARIANTS_DEMAND = (
+    Demand(
+        least(IN, OUT) > R,
+        text="KaSA requires `r` ({r}) to be smaller than min(in_features, out_features) so that at least one singular "
+        "component of the base weight is preserved after truncation.",
+        when=not_null("kasa_config"),
+        cause="kasa",
+    ),
+    Demand(
+        listed("use_bdlora.target_modules_bd_a") | listed("use_bdlora.target_modules_bd_b"),
+        text="Target matches neither A nor B block-diagonal patterns.",
+        when=_IN_BLOCKS & key("use_bdlora.match_strict"),
+        cause="config",
+    ),
+    *(
+        Demand(divides(_BLOCKS, one), text="not divisible by the number of blocks", when=_IN_BLOCKS & listed(setting))
+        for setting, sizes in (
+            ("use_bdlora.target_modules_bd_a", (IN, R)),
+            ("use_bdlora.target_modules_bd_b", (R, OUT)),
+        )
+        for one in sizes
+    ),
+)
+# Up to 0.15 the second factor of a grouped convolution is not grouped.
+_GROUPS = CHANNELS // IN
 _LORA_ON_CONVOLUTION = (
-    Parameter("lora_A.weight", (R, IN, KERNEL)),
-    Parameter("lora_B.weight", (OUT, _OF_GROUPS, ONES), begins=IDLE, idle=_ZERO),
+    Parameter("lora_A.weight", (R, CHANNELS, KERNEL)),
+    Parameter("lora_B.weight", (OUT, R, ONES), begins=IDLE, idle=_ZERO, until="0.15"),
+    Parameter("lora_B.weight", (OUT, R // _GROUPS, ONES), begins=IDLE, idle=_ZERO, since="0.16"),
     _BIAS,
     Parameter("lora_magnitude_vector", (1, OUT, ONES), when=_DORA, begins=IDLE, idle=_ZERO, inner=".weight"),
 )
@@ -95,6 +122,7 @@ LORA = Method(
                 _magnitude(),
                 *_VARIANTS,
             ),
+            demands=_VARIANTS_DEMAND,
         ),
         Form(
             on=(GPT2,),
@@ -141,7 +169,7 @@ LORA = Method(
         ),
     ),
     refuses=VALUE_ERROR,
-    patterns={"r": "rank_pattern", "lora_alpha": "alpha_pattern"},
+    patterns={"r": Patterned("rank_pattern"), "lora_alpha": Patterned("alpha_pattern")},
     facts=("use_bdlora.target_modules_bd_a", "use_bdlora.target_modules_bd_b"),
     together=Together.ORDER,
     in_order=given("use_dora"),
@@ -170,7 +198,7 @@ ADALORA = Method(
     prefix="lora_",
     forms=(
         Form(on=LINEARS, parameters=_adalora(IN)),
-        Form(on=(CONV2D,), parameters=_adalora(IN * AREA), since="0.20"),
+        Form(on=(CONV2D,), parameters=_adalora(CHANNELS * AREA), since="0.20"),
     ),
     refuses=VALUE_ERROR,
     mixed=True,

@@ -16,10 +16,12 @@ from adapterlint.peft.methods.method import (
     Form,
     Method,
     Parameter,
+    Patterned,
 )
 from adapterlint.peft.methods.shapes import (
     ALWAYS,
     BIASED,
+    CHANNELS,
     IN,
     KERNEL,
     ONES,
@@ -56,12 +58,11 @@ HIRA = Method(
         ),
         Form(
             on=CONVOLUTIONS,
-            parameters=(Parameter("hira_A", (R, IN, KERNEL)), Parameter("hira_B", (OUT, R, ONES), begins=IDLE)),
+            parameters=(Parameter("hira_A", (R, CHANNELS, KERNEL)), Parameter("hira_B", (OUT, R, ONES), begins=IDLE)),
         ),
     ),
     refuses=VALUE_ERROR,
-    patterns={"r": "rank_pattern"},
-    patterns_for_all=False,
+    patterns={"r": Patterned("rank_pattern", for_first=False)},
 )
 
 DELORA = Method(
@@ -80,7 +81,7 @@ DELORA = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
-    patterns={"r": "rank_pattern"},
+    patterns={"r": Patterned("rank_pattern"), "delora_lambda": Patterned("lambda_pattern")},
     has_bias=True,
 )
 
@@ -209,6 +210,9 @@ MISS = Method(
                 Parameter("miss_block", (OUT // R, R, R), when=says("init_weights", "bat"), begins=IDLE),
             ),
             demands=(
+                Demand(
+                    R <= IN, text="`r` ({r}) must be less than or equal to in_features ({in_features})", since="0.21"
+                ),
                 Demand(
                     divides(R, IN) & divides(R, OUT),
                     text="The weight matrix must be fully divisible into [r, r] blocks.",

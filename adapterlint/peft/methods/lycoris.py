@@ -11,6 +11,7 @@ from adapterlint.peft.methods.method import (
     Form,
     Method,
     Parameter,
+    Patterned,
 )
 from adapterlint.peft.methods.shapes import (
     AREA,
@@ -55,7 +56,7 @@ LOHA = Method(
         Form(on=(CONV1D,), parameters=_loha((KERNEL, 1)), since="0.18"),
     ),
     refuses=TYPE_ERROR_SINCE_20,
-    patterns={"r": "rank_pattern", "alpha": "alpha_pattern"},
+    patterns={"r": Patterned("rank_pattern"), "alpha": Patterned("alpha_pattern")},
     mixed=True,
     mixed_first=True,
     containers="hada_w1_a hada_w1_b hada_w2_a hada_w2_b hada_t1 hada_t2",
@@ -111,7 +112,7 @@ LOKR = Method(
         Form(on=(CONV1D,), parameters=_lokr((KERNEL, 1)), since="0.18"),
     ),
     refuses=TYPE_ERROR_SINCE_20,
-    patterns={"r": "rank_pattern", "alpha": "alpha_pattern"},
+    patterns={"r": Patterned("rank_pattern"), "alpha": Patterned("alpha_pattern")},
     mixed=True,
     mixed_first=True,
     containers="lokr_w1 lokr_w1_a lokr_w1_b lokr_w2 lokr_w2_a lokr_w2_b lokr_t2",

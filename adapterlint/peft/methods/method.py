@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -40,6 +40,26 @@ class Together(StrEnum):
     ONE = "one"  # PEFT refuses more than one
 
 
+# How PEFT puts a key of a pattern together before it matches it: with whole components at the end of a name, with what
+# follows a dot, or anywhere.
+COMPONENTS, BEHIND_DOT, ANYWHERE = r"(.*\.)?({})$", r".*\.{}$", "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Patterned:
+    """A key of the config that has other values for some modules.
+
+    Args:
+        key: Where they stand: a mapping of patterns to values, the first one that matches decides.
+        form: How PEFT matches a pattern.
+        for_first: Whether they hold for the first adapter of a module too.
+    """
+
+    key: str
+    form: str = COMPONENTS
+    for_first: bool = True
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
     """A parameter that an adapter has on each of its targets, or once at the top.
@@ -55,6 +75,8 @@ class Parameter:
         since: First release with it.
         until: Last release with it.
         count: How many of them there are, for a name with `#`.
+        group: Of what stands at the top for each group of targets: the name of a target's group, for a name with `*`.
+        any_shape: Whether PEFT takes what is in the file, whatever its shape.
         held: Whether it is in the model too, and not in files alone.
         inner: What follows the adapter's name in the model, where a file has nothing.
     """
@@ -68,6 +90,8 @@ class Parameter:
     since: str = OLDEST
     until: str | None = None
     count: Term | None = None
+    group: Callable[[str], str] | None = None
+    any_shape: bool = False
     held: bool = True
     inner: str = ""
 
@@ -93,6 +117,7 @@ class Demand:
         text: Its text; `{key}` stands for a value of the config, `{in_features}` and `{out_features}` for sizes.
         when: On which condition it is asked.
         in_forward: Whether it is a forward pass that raises, not the building of the layer.
+        since: First release that demands it.
         cause: What kind of refusal it is, as `adapterlint.peft.events` has them.
     """
 
@@ -101,6 +126,7 @@ class Demand:
     text: str = ""
     when: Term = ALWAYS
     in_forward: bool = False
+    since: str = OLDEST
     cause: str = "block-size"
 
 
@@ -138,8 +164,7 @@ class Method:
         top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
         refuses: First release -> class of the error for other kinds of modules, newest release first; empty if PEFT
             passes over them.
-        patterns: Key -> key with patterns of modules that have another value of it.
-        patterns_for_all: Whether they hold for the first adapter of a module too.
+        patterns: Key -> where it has other values for some modules.
         zero_rank: Whether PEFT builds layers for an `r` that is not positive.
         facts: Settings that list modules by name, which have other parameters then.
         together: What several active adapters do on one module.
@@ -170,8 +195,7 @@ class Method:
     forms: tuple[Form, ...] = ()
     top: tuple[Parameter, ...] = ()
     refuses: Mapping[str, str] = field(default_factory=dict)
-    patterns: Mapping[str, str] = field(default_factory=dict)
-    patterns_for_all: bool = True
+    patterns: Mapping[str, Patterned] = field(default_factory=dict)
     zero_rank: bool = False
     facts: tuple[str, ...] = ()
     together: Together = Together.SUM
@@ -198,6 +222,11 @@ class Method:
         """What a layer holds its parameters in: (attribute, its class)."""
         names = self.containers.split()
         return tuple((n.removesuffix(":"), "ModuleDict" if n.endswith(":") else "ParameterDict") for n in names)
+
+    @property
+    def counts_targets(self) -> bool:
+        """Whether how many targets there are decides what stands at the top."""
+        return any(one.count is not None for one in self.top)
 
     def parameters(self) -> tuple[Parameter, ...]:
         """All parameters that it may have, on any kind of module and at the top, each once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapterlint.peft.methods.method import (
+    ANYWHERE,
     CONV2D,
     EMBEDDING,
     LINEAR,
@@ -15,11 +16,13 @@ from adapterlint.peft.methods.method import (
     Form,
     Method,
     Parameter,
+    Patterned,
     Together,
 )
 from adapterlint.peft.methods.shapes import (
     ALWAYS,
     AREA,
+    CHANNELS,
     IN,
     OUT,
     R,
@@ -67,8 +70,8 @@ OFT = Method(
     prefix="oft_",
     forms=(
         Form(on=(LINEAR,), parameters=_oft("oft_R", IN)),
-        Form(on=(CONV2D,), parameters=_oft("oft_R", IN * AREA)),
-        Form(on=(EMBEDDING,), parameters=_oft("oft_embedding_R", OUT), since="0.21"),
+        Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * AREA)),
+        Form(on=(EMBEDDING,), parameters=_oft("oft_embedding_R", OUT), since="0.19"),
     ),
     refuses={"0.21": "TypeError", "0.10": "ValueError"},
     together=Together.ORDER,
@@ -111,7 +114,7 @@ BOFT = Method(
     name="BOFT",
     since="0.11",
     prefix="boft_",
-    forms=(_boft(IN, (OUT, 1)), _boft(IN * AREA, (1, OUT))),
+    forms=(_boft(IN, (OUT, 1)), _boft(CHANNELS * AREA, (1, OUT))),
     refuses=TYPE_ERROR_SINCE_20,
     together=Together.ORDER,
     has_bias=True,
@@ -150,6 +153,7 @@ PSOFT = Method(
                     ~(least(IN, OUT) < R),
                     text="`r` ({r}) must be less than or equal to min(in_features, out_features) ({in_features}, "
                     "{out_features})",
+                    since="0.21",
                 ),
             ),
         ),
@@ -214,6 +218,7 @@ OSF = Method(
             ),
         ),
     ),
+    patterns={"effective_rank": Patterned("rank_pattern", ANYWHERE)},
     together=Together.FIRST,
     merges_otherwise="0.18",
 )

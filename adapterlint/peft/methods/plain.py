@@ -17,6 +17,7 @@ from adapterlint.peft.methods.method import (
     Together,
 )
 from adapterlint.peft.methods.shapes import (
+    CHANNELS,
     IN,
     ONES,
     OUT,
@@ -31,7 +32,7 @@ IDLE = Begins.IDLE
 
 _ON_INPUTS = listed("feedforward_modules")  # for all adapters of a layer, as the first one lists it
 _INIT = given("init_ia3_weights")
-_SCALE_OF_CHANNELS = (Parameter("ia3_l", (1, either(_ON_INPUTS, IN, OUT), ONES), begins=IDLE, idle=_INIT),)
+_SCALE_OF_CHANNELS = (Parameter("ia3_l", (1, either(_ON_INPUTS, CHANNELS, OUT), ONES), begins=IDLE, idle=_INIT),)
 
 IA3 = Method(
     name="IA3",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
-from adapterlint.peft.methods.shapes import UNKNOWN, key
+from adapterlint.peft.methods.shapes import UNKNOWN, function, key
 
 IDLE = Begins.IDLE
 
@@ -30,7 +30,8 @@ def _prompt(name: str, *top: Parameter, since: str = "0.10") -> Method:
 
 PROMPT_TUNING = _prompt("PROMPT_TUNING", _TOKENS)
 P_TUNING = _prompt("P_TUNING", _TOKENS)
-CPT = _prompt("CPT", _TOKENS, since="0.14")
+_OF_CONTEXT = Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM))
+CPT = _prompt("CPT", _OF_CONTEXT, since="0.14")
 PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE)
 CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19")
 MULTITASK_PROMPT_TUNING = _prompt(

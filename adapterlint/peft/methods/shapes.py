@@ -24,7 +24,9 @@ class Ground:
         inputs: Input features: columns of a linear layer's weight, rows of an embedding, input channels of a group of
             a convolution; for what stands at the top, those of the largest target.
         outputs: Output features, in the same way.
+        channels: Input channels of all groups together, if that is known.
         kernel: The size of a convolution's kernel; of other modules it has no dimensions.
+        targets: How many modules the adapter has.
         experts: How many weights a targeted parameter holds.
         bias: Whether the target has a bias.
         facts: The settings that list the target by its name.
@@ -33,7 +35,9 @@ class Ground:
     values: Mapping[str, Any]
     inputs: int | None = None
     outputs: int | None = None
+    channels: int | None = None
     kernel: tuple[int, ...] | None = ()
+    targets: int | None = None
     experts: int | None = None
     bias: bool | None = None
     facts: frozenset[str] = frozenset()
@@ -180,9 +184,12 @@ def parts(whole: Term, size: Term) -> Term:
 ALWAYS, NEVER = term(1), term(0)
 R = key("r")
 IN, OUT = size("in_features", "inputs"), size("out_features", "outputs")
+TARGETS = size("targets", "targets")
 EXPERTS = size("num_experts", "experts")
 BIASED = size("bias", "bias")
 """The target has a bias."""
+CHANNELS = size("in_channels", "channels")
+"""Input channels of a convolution, whose weight has those of one group. How many groups there are is not in it."""
 KERNEL = size("kernel_size", "kernel")
 """All dimensions of a convolution's kernel, as part of a shape."""
 ONES = size("1", "kernel")
@@ -245,10 +252,13 @@ def size_of(wanted: Term | int, ground: Ground) -> int | None:
 
 
 def shape_of(shape: Shape, ground: Ground) -> tuple[int | None, ...] | None:
-    """What a shape is; `None` if not even the number of dimensions is known."""
+    """What a shape is; `None` if not even the number of dimensions is known, a negative size for any multiple of it."""
     found: list[int | None] = []
-    for one in shape:
-        if one is KERNEL or one is ONES:
+    for term in shape:
+        one = term if isinstance(term, int) else chosen(term, ground)
+        if one is CHANNELS and ground.channels is None and ground.inputs:
+            found.append(-ground.inputs)
+        elif one is KERNEL or one is ONES:
             if ground.kernel is None:
                 return None
             found += ground.kernel if one is KERNEL else (1,) * len(ground.kernel)

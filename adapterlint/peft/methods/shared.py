@@ -16,7 +16,7 @@ from adapterlint.peft.methods.method import (
 from adapterlint.peft.methods.shapes import (
     IN,
     OUT,
-    UNKNOWN,
+    TARGETS,
     R,
     divides,
     function,
@@ -161,6 +161,15 @@ UNILORA = Method(
 
 _CUT = least(R, IN, OUT)
 
+
+def _tied(targets: int, tying: float) -> int:
+    """How many vectors are left if neighbours among the targets share one."""
+    groups = max(1, round(targets * (1 - tying)))
+    return min((targets - 1) // max(1, targets // groups), groups - 1) + 1
+
+
+_TIED = function("groups", _tied, TARGETS, key("weight_tying"))
+
 TINYLORA = Method(
     name="TINYLORA",
     since="0.19",
@@ -183,22 +192,30 @@ TINYLORA = Method(
             ),
         ),
     ),
-    # As many as `weight_tying` leaves of one for each target.
-    top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle=says("init_weights", True), count=UNKNOWN),),
+    top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle=says("init_weights", True), count=_TIED),),
     refuses=TYPE_ERROR_SINCE_20,
     has_bias=True,
 )
 
 
-def _off_diagonal(size: int, rate: float) -> int:
+def off_diagonal(size: int, rate: float) -> int:
     """How many elements of a square matrix FRoD trains beside its diagonal."""
     count = min(int(size * size * rate), size * size - size)
     return max(1, count) if rate > 0 and size > 1 else count
 
 
-_SPARSE = function("off_diagonal", _off_diagonal, IN, key("sparse_rate"))
+def category(target: str) -> str:
+    """The role of a target in its layer, as the end of its name tells (`_category_from_key`)."""
+    *above, name = target.split(".")
+    if not above or above[-1].isdigit():
+        return name
+    category = f"{above[-1]}_{name}"
+    return "attention_output" if category == "output_dense" and above[-2:-1] == ["attention"] else category
 
-FROD = Method(  # a category is the last part of a target's name, and has the inputs of its targets
+
+_SPARSE = function("off_diagonal", off_diagonal, IN, key("sparse_rate"))
+
+FROD = Method(  # matrices of a category have the inputs of its targets
     name="FROD",
     since="0.20",
     prefix="frod_",
@@ -206,15 +223,15 @@ FROD = Method(  # a category is the last part of a target's name, and has the in
         Form(
             on=LINEARS,
             parameters=(
-                Parameter("frod_lambda_l", (IN,), begins=FIXED),
-                Parameter("frod_lambda_s_values", (_SPARSE,), begins=FIXED),
+                Parameter("frod_lambda_l", (IN,), begins=IDLE),
+                Parameter("frod_lambda_s_values", (_SPARSE,), begins=IDLE),
             ),
         ),
     ),
     top=(
-        Parameter("frod_V.*", (UNKNOWN, UNKNOWN), begins=FIXED, saved=_SAVED),
-        Parameter("frod_s_indices.*", (2, UNKNOWN), begins=FIXED, saved=_SAVED),
-        Parameter("frod_s_size.*", (2,), begins=FIXED, saved=_SAVED),
+        Parameter("frod_V.*", (IN, IN), begins=FIXED, saved=_SAVED, group=category),
+        Parameter("frod_s_indices.*", (2, _SPARSE), begins=FIXED, saved=_SAVED, group=category),
+        Parameter("frod_s_size.*", (2,), begins=FIXED, saved=_SAVED, group=category),
     ),
     refuses={"0.20": "KeyError"},  # that no target of its role is linear comes before that it is not
     has_bias=True,

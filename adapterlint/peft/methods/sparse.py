@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapterlint.peft.methods.method import (
+    BEHIND_DOT,
     LINEAR,
     LINEARS,
     TYPE_ERROR_SINCE_20,
@@ -11,13 +12,16 @@ from adapterlint.peft.methods.method import (
     Form,
     Method,
     Parameter,
+    Patterned,
     Together,
 )
 from adapterlint.peft.methods.shapes import (
     IN,
     OUT,
+    UNKNOWN,
     R,
     divides,
+    either,
     function,
     given,
     key,
@@ -28,24 +32,45 @@ from adapterlint.peft.methods.shapes import (
 IDLE = Begins.IDLE
 
 
+_FEW = Demand(
+    key("n_frequency") <= IN * OUT,
+    text="`n_frequency` should be less than or equal to the product of the input and output dimensions but the value "
+    "passed is {n_frequency}",
+)
+
 FOURIERFT = Method(
     name="FOURIERFT",
     since="0.12",
     prefix="fourierft_",
-    forms=(Form(on=LINEARS, parameters=(Parameter("fourierft_spectrum", (key("n_frequency"),), begins=IDLE),)),),
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(Parameter("fourierft_spectrum", (key("n_frequency"),), begins=IDLE),),
+            demands=(_FEW,),
+        ),
+    ),
     refuses=TYPE_ERROR_SINCE_20,
-    patterns={"n_frequency": "n_frequency_pattern"},
+    patterns={"n_frequency": Patterned("n_frequency_pattern", BEHIND_DOT)},
     has_bias=True,
     containers="fourierft_spectrum",
 )
+
+# A budget for all targets is shared out by the sizes of their weights.
+_FREQUENCIES = either(given("proportional_parameters"), UNKNOWN, key("n_frequency"))
 
 WAVEFT = Method(
     name="WAVEFT",
     since="0.18",
     prefix="waveft_",
-    forms=(Form(on=LINEARS, parameters=(Parameter("waveft_spectrum", (key("n_frequency"),), begins=IDLE),)),),
+    forms=(
+        Form(
+            on=LINEARS,
+            parameters=(Parameter("waveft_spectrum", (_FREQUENCIES,), begins=IDLE),),
+            demands=(_FEW,),
+        ),
+    ),
     refuses=TYPE_ERROR_SINCE_20,
-    patterns={"n_frequency": "n_frequency_pattern"},
+    patterns={"n_frequency": Patterned("n_frequency_pattern")},
     has_bias=True,
 )
 
@@ -81,7 +106,7 @@ C3A = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
-    patterns={"block_size": "block_size_pattern"},
+    patterns={"block_size": Patterned("block_size_pattern", BEHIND_DOT)},
     together=Together.ORDER,
     has_bias=True,
     merges_otherwise="0.16",
@@ -96,8 +121,14 @@ SHIRA = Method(
             on=(LINEAR,),
             parameters=(
                 Parameter("shira_weight", (R * (IN + OUT),), begins=IDLE),
-                # No parameter: PEFT takes the indices out of the file by itself, whatever their shape.
-                Parameter("shira_indices", (2, R * (IN + OUT))),
+                Parameter("shira_indices", (2, R * (IN + OUT)), any_shape=True),  # PEFT takes them out by itself
+            ),
+            demands=(
+                Demand(
+                    R * (IN + OUT) <= IN * OUT,
+                    text="The set rank {r} results in more shira params than the total number of params in the base "
+                    "layer and this is not allowed.",
+                ),
             ),
         ),
     ),

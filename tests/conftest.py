@@ -50,4 +50,4 @@ def corpus() -> Path:
     where = os.environ.get("ADAPTERLINT_CORPUS")
     if not where or not Path(where).is_dir():
         pytest.skip("no corpus: set ADAPTERLINT_CORPUS to a folder of real adapters")
-    return Path(where)
+    return Path(where).resolve()

@@ -15,6 +15,7 @@ from adapterlint.base.tree import Kind
 from adapterlint.peft.events import Event
 from adapterlint.peft.injection import set_adapters, set_tuners
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.method import Together
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, walk
 from adapterlint.peft.operations.outcome import (
@@ -213,8 +214,11 @@ class _Merging:
             return
         if self.model.tree.partial and path.rpartition(".")[2] in _ENDS:
             raise Undecided
-        first = METHODS[self.method].merges_otherwise
-        several = len(acting) > 1 and bool(first) and in_range(self.model.release, first, None)
+        method = METHODS[self.method]
+        # OSF runs the first name alone, also where another one has the layer to itself.
+        unlike = len(acting) > 1 or (method.together is Together.FIRST and acting[0] != self.names[0])
+        first = method.merges_otherwise
+        several = unlike and bool(first) and in_range(self.model.release, first, None)
         dora = self.since < (0, 21) and any(_MAGNITUDE in layer.adapters[name].params for name in acting[1:])
         if several or dora or any(self._is_unscaled(layer.adapters[name]) for name in acting):
             yield Event("merged-otherwise", path, tuple(acting))

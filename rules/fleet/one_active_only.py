@@ -8,6 +8,7 @@ from adapterlint import Finding, Fleet, FleetPatch, Patch, Severity, rule, shown
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import paths
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.method import Together
 
 _NORMS = Patch(
     config={
@@ -24,13 +25,8 @@ _NORMS = Patch(
         },
     },
 )
-_PROMPTS = "`base_model.set_adapter` raises `ValueError: No adapter loaded. Please load an adapter first.`"
 _WHAT_HAPPENS: Mapping[str, str] = {
-    **{name: _PROMPTS for name, method in METHODS.items() if method.prompt_learning},
-    "ADAPTION_PROMPT": "`base_model.set_adapter` raises `TypeError: unhashable type: 'list'`",
-    "LN_TUNING": "every forward pass raises `ValueError: Trying to run forward with 2 active adapters, but LN tuning "
-    "does not allow inference with more than one adapter at a time`",
-    "SHADOW": "`base_model.set_adapter` raises `ValueError: ShadowPEFT requires exactly one active adapter`",
+    name: method.refusal for name, method in METHODS.items() if method.together is Together.ONE
 }
 
 

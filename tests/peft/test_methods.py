@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapterlint.peft.methods import METHODS, suggest_type
+from adapterlint.peft.methods.method import Together
 from adapterlint.peft.releases import RELEASES, in_range
 
 NEW_IN = {
@@ -28,6 +29,29 @@ def test_every_type_is_known_since_the_release_that_brought_it() -> None:
     assert {name: method.since for name, method in METHODS.items()} == {
         name: release for release, names in NEW_IN.items() for name in names.split()
     }
+
+
+def test_every_type_says_what_it_has_on_its_targets_or_at_the_top() -> None:
+    assert [name for name, method in METHODS.items() if not (method.forms or method.top)] == []
+    prefixes = {name: method.prefix for name, method in METHODS.items() if method.prefix is not None}
+    own = {name: prefix for name, prefix in prefixes.items() if name not in ("ADAPTION_PROMPT",)}
+    strange = {
+        (name, one.name)
+        for name, prefix in own.items()
+        for form in METHODS[name].forms
+        for one in form.parameters
+        if not one.name.startswith(prefix) and one.name != "ranknum"
+    }
+    assert strange == set()
+
+
+def test_one_adapter_at_a_time_is_said_with_what_happens_else() -> None:
+    alone = {name for name, method in METHODS.items() if method.together is Together.ONE}
+    assert alone == {
+        *("ADAPTION_PROMPT", "CARTRIDGE", "CPT", "LN_TUNING", "MULTITASK_PROMPT_TUNING", "PREFIX_TUNING"),
+        *("PROMPT_TUNING", "P_TUNING", "SHADOW"),
+    }
+    assert [name for name, method in METHODS.items() if bool(method.refusal) != (name in alone)] == []
 
 
 def test_only_bone_was_removed() -> None:

@@ -163,9 +163,12 @@ def _pairs(plan: Plan) -> Iterator[str]:
         for label, reason in _labelled(parts, pairs):
             if reason.kind not in skipped and label not in (labels := reasons.setdefault(_reason(reason), [])):
                 labels.append(label)
+    by_pairs: dict[tuple[str, ...], list[str]] = {}
     for said, labels in list(reasons.items())[:MAX_REASONS]:
-        yield f"{cut(labels, MAX_PAIRS, 'more pairs')}:"
-        yield f"    {said}"
+        by_pairs.setdefault(tuple(labels), []).append(said)
+    for pairs_named, every in by_pairs.items():
+        yield f"{cut(pairs_named, MAX_PAIRS, 'more pairs')}:"
+        yield from (f"    {said}" for said in every)
     if len(reasons) > MAX_REASONS:
         yield f"and {len(reasons) - MAX_REASONS} more reasons; -o json has all"
     if plan.pairs.untried:

@@ -127,7 +127,7 @@ def test_operations_that_go_as_activation_does_are_one_line_and_the_others_name_
 
 def test_pairs_say_why_an_operation_does_not_work(fleet: Run) -> None:
     text = fleet("plan", "adapters/healthy", "adapters/head-de", "--base", "base").stdout
-    assert "  head-de -> healthy:\n      swapped: lm_head is silently left out and stays as it was\n" in text
+    assert "  head-de -> healthy:\n      swapped: silently left out, and left as before: lm_head\n" in text
     assert "  healthy -> head-de:\n      swapped: the later has tensors that are not of LoRA layers" in text
 
 

@@ -279,7 +279,7 @@ def _simulated(lone: Alone, faithful: str | None) -> SimulatedAdapter:
 def _forward(lone: Alone) -> str | None:
     if not lone.loads or lone.forward == UNDECIDED:
         return None
-    return lone.forward or ("effective" if lone.expression else "no effect")
+    return lone.forward or {True: "effective", False: "no effect", None: None}[lone.effective]
 
 
 def _lists(values: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

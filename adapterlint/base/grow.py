@@ -13,7 +13,7 @@ from typing import Any
 
 from adapterlint.base.expressions import ABSENT, STAR, Index, Missing, decide, default_of, number, options, settled
 from adapterlint.base.guess import tree_of_tensors
-from adapterlint.base.parts import Part, Scope
+from adapterlint.base.parts import Part, Scope, renames_of
 from adapterlint.base.shared import Shared
 from adapterlint.base.table import RELEASES, activation
 from adapterlint.base.tree import Kind, ModuleTree, Node, Shape
@@ -21,6 +21,8 @@ from adapterlint.base.trie import Trie, count, leaves, trie
 
 _INDEX = re.compile(r"[0-9]+(?=[.])")
 MAX_NODES = 120_000  # DeepSeek-V3 in release 4 has 75,000
+TIE = "tie_word_embeddings"
+TEXT = "text_config"  # the config of the model of a text, in that of a model of several
 MAX_ITEMS = 4096  # of one list of modules
 
 # "c" is for all that is none of the others: with modules and without parameters it is a container.
@@ -85,12 +87,30 @@ class Grower:
             tied,
             input_embeddings=shared.path("input"),
             output_embeddings=shared.path("output"),
+            ties=self._ties(),
+            renames=tuple(renames_of(self.entry, self.parts)),
+            sometimes=self._sometimes(shared.path("output")),
             architecture=self.entry.name,
             model_type=self.entry.model_type,
             config=config,
             complete=not self.doubtful,
             name=name,
         )
+
+    def _sometimes(self, head: str | None) -> tuple[str, ...]:
+        """What stands beside the model of a text, if one of another kind does and there is a head for text."""
+        places = {where: path for path, _, where in self.whole.entry.data.get("parts", ())}
+        text = places.pop(TEXT, None)
+        if text is None or head is None or not places:
+            return ()
+        above = text.rpartition(".")[0]
+        beside = (p for p in self.nodes if p and p.rpartition(".")[0] == above)
+        return tuple(p for p in beside if not f"{head}.".startswith(f"{p}.") and p != text)
+
+    def _ties(self) -> bool | None:
+        """In release 4 a config that says nothing ties, unless its class has another default."""
+        value = self.whole.values.get(TIE, True if self.release != RELEASES[0] else None)
+        return value if isinstance(value, bool) else None
 
     # --- modules ---
 
@@ -148,10 +168,23 @@ class Grower:
             if found != ABSENT:
                 inner = tensors.get(child[0]) if tensors is not None else None
                 self._node(found, below + child[0], index, inner, certain and sure)
+        if letter == "m" and tensors:
+            self._others(children, below, index, tensors, certain)
         for name in sorted(varied.intersection(tensors or ()).difference(own, (child[0] for child in children))):
             self._guess(name, below, tensors)
         if kind is Kind.CONTAINER and len(self.nodes) == count:
             self.nodes[path] = Node(path, Kind.OTHER, cls, parameters, buffers, certain)
+
+    def _others(
+        self, children: Sequence[Any], below: str, index: Index, tensors: Mapping[str, Any], certain: bool
+    ) -> None:
+        """Add items of a dict of modules that have other names than those in the table, and are like one of them."""
+        choices = [child[1] for child in children if child[0][-1] != STAR]
+        refs = dict.fromkeys(ref for choice in choices for ref in options(choice) if ref != ABSENT)
+        for name in [name for name in tensors if all(child[0] != name for child in children)]:
+            fitting = [ref for ref in refs if self._matched(ref, tensors[name]) == (count(tensors[name]), 0)]
+            if fitting and isinstance(tensors[name], dict):
+                self._node(fitting[0], below + name, index, tensors[name], certain)
 
     def _requires(self, ref: int, below: str, name: str) -> bool:
         """Whether a module needs tensors in the checkpoint: none of its parameters is another one's."""

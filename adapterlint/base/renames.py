@@ -9,7 +9,7 @@ scope, operations]` (release 5: all of them in turn, then at most one that has o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +44,7 @@ def renamed(tensors: Tensors, renames: Sequence[Any], *, new: bool) -> dict[str,
     for name, shape in tensors.items():
         if len(name) > MAX_NAME:
             continue
-        key = _simple(name, simple) if simple else name
-        for rename in plain:
-            key = _apply(key, rename)[0]
+        key = renamed_plainly(renamed_once(name, simple), plain)
         key = _legacy(key, new)
         for n, rename in enumerate(converters):
             target, group = _apply(key, rename)
@@ -67,11 +65,20 @@ def _legacy(key: str, new: bool) -> str:
     return _DOUBLED.sub("model.language_model", key) if new and key.find("language_model.model") >= 0 else key
 
 
-def _simple(key: str, renames: Sequence[Any]) -> str:
-    for _, pattern, replacement in renames:
+def renamed_once(key: str, renames: Iterable[Any]) -> str:
+    """A name as the first of the renames of release 4 that matches has it."""
+    for _, pattern, replacement in (rename for rename in renames if rename[0] == "s"):
         changed, count = _compiled(pattern).subn(replacement, key)
         if count:
             return changed
+    return key
+
+
+def renamed_plainly(key: str, renames: Iterable[Any]) -> str:
+    """A name as all the renames of release 5 have it that do nothing else."""
+    for rename in renames:
+        if rename[0] == "r" and not rename[4]:
+            key = _apply(key, rename)[0]
     return key
 
 

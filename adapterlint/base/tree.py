@@ -56,6 +56,9 @@ class ModuleTree:
         aliases: Path of a module that is the same object as another one -> the path where it stands first.
         tied: Groups of parameter paths that are one parameter; the first of a group is where `named_parameters` has it.
         input_embeddings: Path of what `get_input_embeddings` gives, if known.
+        sometimes: Paths of modules that run for pictures or sound only, in models that text is enough for.
+        ties: `tie_word_embeddings` as the class takes it: what the config says, or has if it says nothing, if known.
+        renames: How the class renames what it reads from a checkpoint (see adapterlint/base/renames.py).
         output_embeddings: Path of what `get_output_embeddings` gives; `None` if there is none or it is not known.
         architecture: Name of the model class, such as `LlamaForCausalLM`, if known.
         model_type: `model_type` of the config, if known.
@@ -70,6 +73,9 @@ class ModuleTree:
     tied: tuple[tuple[str, ...], ...] = ()
     input_embeddings: str | None = None
     output_embeddings: str | None = None
+    sometimes: tuple[str, ...] = ()
+    ties: bool | None = None
+    renames: tuple[Any, ...] = ()
     architecture: str | None = None
     model_type: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)

@@ -50,9 +50,9 @@ def is_called_flat(release: tuple[int, int], caller: str | None, name: str) -> b
     return caller in _table(release[0])["flat"].get(name, ())
 
 
-def is_listed(kind: str, release: tuple[int, int], architecture: str | None) -> bool:
-    """Whether a class is among those of a kind: the keys of `calls.json`."""
-    return architecture in _table(release[0])[kind]
+def is_listed(kind: str, release: tuple[int, int], name: str | None) -> bool:
+    """Whether a class, or a model type, is among those of a kind: the keys of `calls.json`."""
+    return name in _table(release[0])[kind]
 
 
 @functools.cache

@@ -66,6 +66,7 @@ KINDS = {
     "swap-config": "configs that differ in what a swap leaves as it is",
     "swap-unexpected": "tensors of layers that the loaded adapter does not have",
     "swap-key": "tensors that are not of LoRA layers",
+    "key-mapping": "names of tensors that cannot be mapped to those of the base",
     # what nobody says
     "merged-otherwise": "a layer is merged otherwise than it is run",
     "merged-into-tied": "what is merged into a weight changes another module with the same weight",

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapterlint.adapter import Adapter
+from adapterlint.base.renames import renamed_once
+from adapterlint.base.tree import Shape
 from adapterlint.peft.adaption import add_adaption_prompt, in_the_model
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
@@ -60,11 +62,32 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     else:
         _warn_about_inits(model, config)
         _add(model, name, config)
+    tensors = tensors_in(adapter)
+    if first and model.versions.peft >= (0, 16) and not config.prompt_learning:
+        tensors = _mapped(model.tree.renames, tensors)
     with in_the_model(model, name):
-        loaded = load_tensors(model, name, config, tensors_in(adapter))
+        loaded = load_tensors(model, name, config, tensors)
     if first and loaded.missing:
         model.warnings.append(f"Found missing adapter keys while loading the checkpoint: {list(loaded.missing)}.")
     return loaded
+
+
+def _mapped(renames: tuple[Any, ...], tensors: Mapping[str, Shape]) -> Mapping[str, Shape]:
+    """`load_peft_weights` with the base's `_checkpoint_conversion_mapping`, which `from_pretrained` gives to it.
+
+    Raises:
+        Refused: A name does not begin like those that PEFT saves.
+    """
+    if not any(rename[0] == "s" for rename in renames):
+        return tensors
+    found = {}
+    for name, shape in tensors.items():
+        prefix = next((prefix for prefix in ("base_model.model.", "base_model.") if name.startswith(prefix)), None)
+        if prefix is None:
+            text = "An error occurred while trying to load a PEFT state_dict with key_mapping. This should not happen. "
+            raise Refused("ValueError", f"{text}Please open an issue and report the error.", cause="key-mapping")
+        found[prefix + renamed_once(name[len(prefix) :], renames)] = shape
+    return found
 
 
 def _create(model: Model, name: str, config: OpenedConfig) -> None:
@@ -168,9 +191,10 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
     if config.peft_type == "FROD" and len(model.configs) == 1 and not model.tree.partial:
         decompose(model, name, config)
     make_top(model, name, config)
-    late = None  # how factors are filled is looked at where there are factors
+    # Which biases are trained is looked at for active adapters; how factors are filled, where there are factors.
+    late = None
     for refusal in refusals(config.peft_type, config, release=model.release):
-        if refusal.where == "injection":
+        if refusal.where == "injection" and (refusal.pointer != "/bias" or model.active == [name]):
             error = Refused(refusal.error, refusal.text, cause="config")
             if refusal.pointer != "/init_lora_weights":
                 raise error

@@ -102,7 +102,7 @@ class Model:
     @property
     def tied(self) -> bool:
         """`tie_word_embeddings` of the base's config."""
-        value = self.tree.config.get("tie_word_embeddings")
+        value = self.tree.config.get("tie_word_embeddings", self.tree.ties)
         return value if isinstance(value, bool) else bool(self.tree.tied)
 
     @property
@@ -174,16 +174,19 @@ class Model:
         if not pairs and head is not None and embedding is not None:
             pairs = [(f"{head}.weight", f"{embedding}.weight")]
         if self.versions.transformers < (5, 0) or self.versions.peft < (0, 18):
-            return sorted({name.rpartition(".")[0] for name, _ in pairs})
+            found = {name.rpartition(".")[0] for name, _ in pairs}
+            if is_listed("tied_modules", self.versions.transformers, self.tree.architecture):
+                found = {name.rpartition(".")[0] for name in found}  # what is cut off is no `.weight`
+            return sorted(found)
         module = self.embedding
         if module is None:
             return []
         own = {id(p) for _, below in walk(module) for _, p in below.state()}
         names = [name for name, param in self.parameters() if id(param) in own]
-        found = {_BASE_LAYER.sub("", name): name for name in names}
-        found |= {name.replace("base_layer.", ""): name for name in names}
+        now = {_BASE_LAYER.sub("", name): name for name in names}
+        now |= {name.replace("base_layer.", ""): name for name in names}
         candidates = set(names)
-        tied = [found.get(name, name) for name, source in pairs if found.get(source, source) in candidates]
+        tied = [now.get(name, name) for name, source in pairs if now.get(source, source) in candidates]
         return sorted({name.rpartition(".")[0] for name in tied})
 
     def outline(self) -> tuple[list[tuple[str, Param]], list[tuple[str, Module]]]:

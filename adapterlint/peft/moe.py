@@ -1,4 +1,4 @@
-"""Adapters of unfused experts in models that fuse them: what PEFT makes of their configs and tensors (transformers 5).
+"""What PEFT makes of configs and tensors that were saved for modules which transformers 5 calls otherwise, or fuses.
 
 Follows `peft/utils/transformers_weight_conversion.py`, 0.19 to 0.21.2.
 """
@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
+from adapterlint.base.renames import renamed_plainly
 from adapterlint.base.tree import Shape
+from adapterlint.peft.calls import is_listed
 from adapterlint.peft.matching import ALL_LINEAR, Targets
 from adapterlint.peft.model import Model, all_linear
 from adapterlint.peft.modules import walk
@@ -115,6 +118,7 @@ def _leaves(model: Model, config: OpenedConfig, text: str, mapping: Mapping[str,
     return list(matched)
 
 
+_LORA, _PREFIX = ".lora_", "base_model.model."
 # A tensor of LoRA on one expert that is fused: what stands before, the expert's number, the module, the factor.
 _EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(w1|w2|w3|gate_proj|up_proj|down_proj)\.lora_([AB])\.(?:[^.]+\.)?weight")
 
@@ -131,11 +135,15 @@ def convert_tensors(
         Name -> shape, and the names in the file that it is made of.
     """
     plain: dict[str, tuple[Shape, tuple[str, ...]]] = {name: (shape, (name,)) for name, shape in tensors.items()}
-    if not _converts(model, config):
+    if config.peft_type != "LORA" or model.versions.transformers < (5, 0) or model.versions.peft < (0, 19):
+        return plain
+    if is_listed("converts", model.versions.transformers, model.tree.model_type):
+        plain = {_renamed(name, model.tree.renames): value for name, value in plain.items()}
+    if model.tree.model_type not in FAMILIES and model.tree.model_type != "qwen2_moe":
         return plain
     rename = FAMILIES.get(model.tree.model_type or "") == "mixtral"
     found: dict[str, tuple[Shape, tuple[str, ...]]] = {}
-    groups: dict[tuple[str, str], dict[tuple[int, str], str]] = {}
+    groups: dict[tuple[str, str], dict[tuple[int, str], tuple[Shape, str]]] = {}
     for name, (shape, origin) in plain.items():
         new = name.replace(".block_sparse_moe.", ".mlp.") if rename and ".lora_" in name else name
         match = _EXPERT.fullmatch(new)
@@ -145,9 +153,9 @@ def convert_tensors(
         above, expert, module, factor = match.groups()
         fused = module in ("w1", "w3", "gate_proj", "up_proj")
         target = f"{above}.base_layer.lora_{factor}.weight" if fused else f"{above}.lora_{factor}.weight"
-        groups.setdefault((target, factor), {})[int(expert), module] = name
+        groups.setdefault((target, factor), {})[int(expert), module] = (shape, origin[0])
     for (target, factor), members in groups.items():
-        shapes = [tensors[name] for name in members.values()]
+        shapes = [shape for shape, _ in members.values()]
         experts = len({expert for expert, _ in members})
         if any(len(shape) != 2 for shape in shapes):
             raise Refused(
@@ -156,15 +164,16 @@ def convert_tensors(
         modules = len(members) // max(experts, 1)
         rank, width = shapes[0] if factor == "A" else shapes[0][::-1]
         rows = (rank * modules * experts, width)
-        found[target] = (rows if factor == "A" else (width * modules, rows[0]), tuple(members.values()))
+        found[target] = (
+            rows if factor == "A" else (width * modules, rows[0]),
+            tuple(name for _, name in members.values()),
+        )
     return found
 
 
-def _converts(model: Model, config: OpenedConfig) -> bool:
-    known = model.tree.model_type in FAMILIES or model.tree.model_type == "qwen2_moe"
-    return (
-        model.versions.transformers >= (5, 0)
-        and model.versions.peft >= (0, 19)
-        and known
-        and config.peft_type == "LORA"
-    )
+def _renamed(name: str, renames: tuple[Any, ...]) -> str:
+    """A tensor of LoRA under the name that the module has now; others are left alone."""
+    if _LORA not in name or not name.startswith(_PREFIX):
+        return name
+    new = renamed_plainly(name[len(_PREFIX) :], renames)
+    return name if name.endswith(new) else _PREFIX + new  # PEFT takes back what only leaves out a beginning

@@ -35,11 +35,13 @@ class Output:
         "_beside",
         "_bounds",
         "_disabled",
+        "_maybe",
         "_mixed",
         "_nodes",
         "_shaded",
         "_shared",
         "_since",
+        "_sometimes",
         "_text",
         "_wrappers",
         "error",
@@ -58,8 +60,10 @@ class Output:
         self._shaded = False
         # Whether the copy takes what the base takes, and hands it on through one stack of layers.
         self._text = not model.tree.config.get("is_encoder_decoder") and not model.refuses("input_ids")
+        self._sometimes = model.tree.sometimes
         self.error: str | None = None
         self.module = ""
+        self._maybe: str | None = None  # the first error in what does not always run, before any other
         params, wrappers = model.outline()
         self._wrappers = wrappers
         found: list[tuple[str, Hashable]] = [(name, param.value) for name, param in params if param.value is not None]
@@ -70,6 +74,8 @@ class Output:
             found.append(("", ("prompt", *(param.value for param in model.prompts[model.current].values()))))
         if model.layers:
             found.append(("", ("layers", model.layers)))
+        if self._maybe not in (None, self.error):
+            self.error = UNDECIDED
         self.expression: Expression = tuple(sorted(found, key=itemgetter(0)))
 
     def _of(self, module: Module, path: str) -> Expression:
@@ -251,8 +257,27 @@ class Output:
         return tuple(found)
 
     def _fail(self, error: str, path: str) -> None:
-        if self.error is None:
+        if self._maybe is None and self.error is None and is_in(path, self._sometimes):
+            self._maybe = error
+        elif self.error is None and not is_in(path, self._sometimes):
             self.error, self.module = error, path
+
+
+def differ(one: Expression, other: Expression, sometimes: tuple[str, ...]) -> bool | None:
+    """Whether two outputs differ; `None` if that depends on what the model is given.
+
+    Args:
+        sometimes: Paths of modules that do not always run.
+    """
+    if one == other:
+        return False
+    always = [[item for item in expression if not is_in(item[0], sometimes)] for expression in (one, other)]
+    return True if always[0] != always[1] else None
+
+
+def is_in(path: str, modules: tuple[str, ...]) -> bool:
+    """Whether a path is that of one of the modules, or in it."""
+    return any(path == module or path.startswith(f"{module}.") for module in modules)
 
 
 # A parameter, and the projection that has as many rows.
@@ -298,6 +323,7 @@ def _row_error(layer: TokenLayer) -> str | None:
             return "IndexError"
         if not values or any(not isinstance(i, int) for i in values):
             return "RuntimeError"
-    if isinstance(layer.base, Auxiliary | TokenLayer | Tuner) or layer.base.kind not in (Kind.EMBEDDING, Kind.LINEAR):
-        return None if layer.base.kind is Kind.UNKNOWN else "ValueError"
-    return None
+    wrapped = isinstance(layer.base, Auxiliary | TokenLayer | Tuner)
+    if layer.base.kind is Kind.UNKNOWN or (not wrapped and layer.base.kind in (Kind.EMBEDDING, Kind.LINEAR)):
+        return None
+    return "ValueError" if wrapped or "weight" in layer.base.params else "AttributeError"

@@ -17,7 +17,7 @@ from adapterlint.peft.loading import WIDTH, load
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
 from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.outputs import UNDECIDED, Expression, Output
+from adapterlint.peft.outputs import UNDECIDED, Expression, Output, differ
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.tasks import IMPLICIT_HEADS, TASK_TYPES, TASKS
 from adapterlint.peft.versions import Versions
@@ -28,6 +28,7 @@ from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner
 # A refusal counts among them where PEFT is not asked for anything: nothing says that it would raise there.
 UNDECIDABLE = (Refused, Undecided, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 T = TypeVar("T")
+_UNCHANGED = {False: "yes", True: "no", None: None}
 Verdict = Literal["ok", "warns", "raises", "unknown"]
 
 
@@ -46,6 +47,7 @@ class Alone:
         forward: The class of the error that a forward pass raises.
         forward_at: Path of the module in which it is raised, where there is one.
         expression: What the model computes with it; empty if that is what the base does.
+        effective: Whether that is not what the base does; `None` if that depends on what the model is given.
         events: What happened silently.
     """
 
@@ -59,6 +61,7 @@ class Alone:
     forward: str | None = None
     forward_at: str = ""
     expression: Expression = ()
+    effective: bool | None = None
     events: tuple[Event, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -209,6 +212,7 @@ class _Run:
             forward=self.forward_error,
             forward_at=self.output.module,
             expression=self.output.expression,
+            effective=differ(self.output.expression, (), model.tree.sometimes),
             events=first.events,
             warnings=first.warnings,
         )
@@ -231,7 +235,7 @@ class _Run:
         error = _forward_error(self.model, output)
         if error is not None or lone.error is not None:
             return None if error == UNDECIDED else error
-        return "yes" if output.expression == lone.expression else "no"
+        return _UNCHANGED[differ(output.expression, lone.expression, self.model.tree.sometimes)]
 
     def _base(self) -> str | None:
         error = disabling_error(self.model) or (None if self.model.prompt_learning else keyword_error(self.model))
@@ -239,8 +243,8 @@ class _Run:
         for _, wrapper in auxiliaries(self.model.root):
             disable(wrapper, False)
         switch_to(self.model, next(iter(self.loaded)))
-        error = error or output.error
-        return None if error == UNDECIDED else error or ("no" if output.expression else "yes")
+        error, sometimes = error or output.error, self.model.tree.sometimes
+        return None if error == UNDECIDED else error or _UNCHANGED[differ(output.expression, (), sometimes)]
 
     def _forward(self) -> str | None:
         self.output = Output(self.model)
@@ -264,6 +268,7 @@ _SURE = frozenset(
         "kasa",
         "name",
         "old-format",
+        "key-mapping",
         "shared-projections",
     ]
 )

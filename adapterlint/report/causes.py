@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "expert": "an expert of {n} is not where its config says, or cannot be one",
     "name": "torch takes no module with the name of {n}",
     "old-format": "{n} is in a format that this release no longer reads",
+    "key-mapping": "the names of tensors in {n} do not begin as PEFT needs it to map them to those of the base",
     "base-weights-overwritten": "weights of the base are overwritten in {m}, for every adapter",
     "base-biases-overwritten": "biases of the base are overwritten in {m}, for every adapter",
     "base-decomposed": "the weights of the base are decomposed anew: the base and all adapters on it change",

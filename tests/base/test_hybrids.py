@@ -80,3 +80,32 @@ def test_checkpoint_with_other_names_in_all_layers_is_not_taken_for_another_kind
     tree = base.tree()
     assert "self_attn" in children(tree, "model.layers.0")
     assert "conv" not in children(tree, "model.layers.0")
+
+
+def test_dict_of_modules_has_the_names_that_the_checkpoint_has() -> None:
+    """X-MOD has an adapter for each language, of which its config lists others than the default one does."""
+    place = "roberta.encoder.layer.0.output.adapter_modules"
+    linear = {"dense1.weight": (8, 16), "dense1.bias": (8,), "dense2.weight": (16, 8), "dense2.bias": (16,)}
+    found = {f"{place}.de_DE.{name}": shape for name, shape in linear.items()}
+    config = {"model_type": "xmod", "architectures": ["XmodForSequenceClassification"], "num_hidden_layers": 1}
+    base = load_base(folder({**config, "hidden_size": 16, "languages": ["de_DE"]}, found))
+    assert base is not None
+    node = base.tree().nodes[f"{place}.de_DE.dense1"]
+    assert (node.kind, node.parameters) == (Kind.LINEAR, {"weight": (8, 16), "bias": (8,)})
+
+
+@pytest.mark.parametrize(("release", "value", "expected"), [
+    ("4.56.2", None, True),
+    ("4.56.2", False, False),
+    ("5.23.0", False, False),
+])  # fmt: skip
+def test_release_4_ties_if_a_config_says_nothing(release: str, value: bool | None, expected: bool) -> None:
+    config = {"model_type": "vipllava", "architectures": ["VipLlavaForConditionalGeneration"]}
+    said = {} if value is None else {"tie_word_embeddings": value}
+    assert Base("x", Evidence({**config, **said}, None)).tree(release).ties is expected
+
+
+def test_what_runs_for_pictures_only_is_known() -> None:
+    config = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"]}
+    assert Base("x", Evidence(config, None)).tree().sometimes == ("model.vision_tower", "model.multi_modal_projector")
+    assert Base("x", Evidence(LLAMA, None)).tree().sometimes == ()

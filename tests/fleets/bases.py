@@ -242,7 +242,6 @@ WAV = SPEECH | {"num_feat_extract_layers": 2}
 UNBOUND: dict[str, Any] = {"max_position_embeddings": ...}
 BY_STAGE: dict[str, Any] = {"num_hidden_layers": ..., "num_attention_heads": ...}
 HYBRID = {"mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 4, "mamba_n_groups": 1, "mamba_chunk_size": 8}
-MLA = {key: value for key, value in DEEPSEEK.items() if key != "num_experts"}
 PATCHES = {"image_size": 8, "patch_size": 4, "num_channels": 3}
 LLAMA, CLIP, SIGLIP = (
     {"model_type": "llama", **TEXT},
@@ -283,7 +282,7 @@ THIRD: dict[str, Base] = {
     "zamba2": _base("Zamba2", mamba_d_state=4, mamba_headdim=8, mamba_ngroups=1, n_mamba_heads=4, chunk_size=8,
                     num_mem_blocks=1, adapter_rank=4, use_mem_rope=False, attention_head_dim=16,
                     num_hidden_layers=3, layers_block_type=["mamba", "hybrid", "mamba"], hybrid_layer_ids=[1]),
-    "deepseek-v2": _base("DeepseekV2", **DEEPSEEK),
+    "deepseek-v2": _base("DeepseekV2", **(DEEPSEEK | {"num_experts": ...})),
     "dots1": _base("Dots1", **DEEPSEEK),
     "glm4-moe": _base("Glm4Moe", **DEEPSEEK),
     "hunyuan": _base("HunYuanDenseV1", head_dim=8),

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first fleet")
-    parser.add_argument("--group", default="first", help="which bases: first, second or special")
+    parser.add_argument("--group", default="first", help="which bases: first, second, third or special")
     parser.add_argument(
         "--mix", default="usual", help="usual (one in three wide), rare, special or operations: which adapters"
     )

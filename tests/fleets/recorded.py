@@ -25,16 +25,18 @@ Facts = Iterator[tuple[str, str, Any]]  # facet, what it is about, value
 
 @cache
 def recorded(name: str = "fleets") -> list[dict[str, Any]]:
-    """The fleets of a file: `fleets`, `second` (other architectures), `rare` (other methods too) or `special`."""
+    """The fleets of a file: `fleets`, `second` or `third` (other architectures), `rare` (more methods), `special`."""
     with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
         fleets = [json.loads(line) for line in file]
     return fleets if name == "fleets" else [fleet | {"id": f"{name}-{fleet['id']}"} for fleet in fleets]
 
 
 @cache
-def bases() -> Mapping[str, Base]:
+def bases(transformers: str = "5") -> Mapping[str, Base]:
+    """The bases, those of the third group as that release of transformers saved them."""
     found = {}
-    for name in ("bases", "bases_second", "bases_special"):
+    own = "bases_third" if transformers >= "5" else "bases_third_4"
+    for name in ("bases", "bases_second", "bases_special", own):
         with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
             for base in map(json.loads, file):
                 found[base["name"]] = load_base(folder(base["name"], "config.json", base["config"], base["tensors"]))
@@ -95,7 +97,9 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
         return simulate(
             [adapters[name] for name in names],
             names=names,
-            base=bases()[fleet["base"]].tree(truth["transformers"]),  # the class that PEFT was given
+            base=bases(truth["transformers"][:1])[fleet["base"]].tree(
+                truth["transformers"]
+            ),  # the class PEFT was given
             peft=truth["peft"],
             transformers=truth["transformers"],
             activate=activate,

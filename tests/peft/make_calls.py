@@ -12,6 +12,8 @@ Read from the sources of `transformers/models/*/modeling_*.py`; classes are sepa
 - `generates`, `mute`: classes that prepare inputs for generation although their names do not end like it, or do not
   although they do;
 - `refuses_embeddings`: classes whose `forward` raises `NotImplementedError` if it is given embeddings;
+- `converts`: model types whose checkpoints are converted when they are read (release 5): PEFT converts adapters then;
+- `tied_modules`: classes whose tied weights are named by their modules, without `.weight` (release 4);
 - `no_tied`: classes that tie weights inside of them, and do not say so themselves (`_tied_weights_keys`);
 - `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them;
 - `prefix`: classifiers without a decoder of their own that take them themselves, or have a model inside that does if
@@ -79,12 +81,36 @@ def has_attribute(known: Classes, cls: ast.ClassDef, name: str) -> bool:
     return any(has_attribute(known, parent, name) for parent in parents if parent is not None and parent is not cls)
 
 
+def converted() -> list[str]:
+    """Model types for which there are conversions, whatever those of models inside of them and of classes are."""
+    try:
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+    except ImportError:
+        return []
+    return [name for name in sorted(transformers.CONFIG_MAPPING) if get_checkpoint_conversion_mapping(name) is not None]
+
+
 def inherits(known: Classes, cls: ast.ClassDef, name: str) -> bool:
     """Whether a class is derived from one whose name ends like that."""
     bases = {base.id for base in cls.bases if isinstance(base, ast.Name)}
     return any(base.endswith(name) for base in bases) or any(
         inherits(known, known[b], name) for b in bases if b in known and known[b] is not cls
     )
+
+
+def tied_keys(known: Classes, cls: ast.ClassDef) -> list[str]:
+    """`_tied_weights_keys` of a class, if it is a list."""
+    for node in cls.body:
+        named = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node, ast.Assign) and named and ast.unparse(node.targets[0]) == "_tied_weights_keys":
+            values = node.value.elts if isinstance(node.value, ast.List) else []
+            return [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    parents = (known.get(base.id) for base in cls.bases if isinstance(base, ast.Name))
+    return next((found for p in parents if p is not None and p is not cls and (found := tied_keys(known, p))), [])
+
+
+def names_module(key: str) -> bool:
+    return not key.endswith(("weight", "bias"))
 
 
 def own(node: ast.AST) -> str | None:
@@ -217,6 +243,8 @@ def learned() -> dict[str, Any]:
         "generates": " ".join(n for n in sorted(models) if generates(n) and not n.endswith(GENERATING)),
         "mute": " ".join(n for n in sorted(models) if not generates(n) and n.endswith(GENERATING)),
         "refuses_embeddings": " ".join(n for n in sorted(heads) if said in ast.unparse(forwards[n] or ast.Pass())),
+        "converts": " ".join(converted()),
+        "tied_modules": " ".join(n for n in sorted(models) if any(map(names_module, tied_keys(known, known[n])))),
         "no_tied": " ".join(n for n in sorted(texts) if ties_inside(n)),
         "no_prefix": " ".join(n for n in sorted(heads) if not takes_prefix(n)),
         "prefix": " ".join(n for n in sorted(heads) if is_handed_prefix(n)),

@@ -9,6 +9,7 @@ from adapterlint.peft.methods.method import (
     EMBEDDING,
     LINEAR,
     LINEARS,
+    OLDEST,
     TYPE_ERROR_SINCE_20,
     VALUE_ERROR,
     Begins,
@@ -63,6 +64,7 @@ HIRA = Method(
     ),
     refuses=VALUE_ERROR,
     patterns={"r": Patterned("rank_pattern", for_first=False)},
+    containers="hira_dropout: hira_A hira_B hira_embedding_A hira_embedding_B",
 )
 
 DELORA = Method(
@@ -80,9 +82,10 @@ DELORA = Method(
             ),
         ),
     ),
-    refuses=TYPE_ERROR_SINCE_20,
+    refuses={"0.20": "TypeError", OLDEST: "UnboundLocalError"},
     patterns={"r": Patterned("rank_pattern"), "delora_lambda": Patterned("lambda_pattern")},
     has_bias=True,
+    containers="delora_dropout: delora_A delora_B delora_lambda delora_w_norm",
 )
 
 _DEFT_RANK = least(R, OUT)
@@ -103,6 +106,7 @@ DEFT = Method(
     ),
     refuses={"0.20": "TypeError"},
     has_bias=True,
+    containers="deft_P deft_R deft_dropout:",
 )
 
 _K = key("gralora_k")
@@ -135,6 +139,7 @@ GRALORA = Method(
     ),
     refuses=TYPE_ERROR_SINCE_20,
     has_bias=True,
+    containers="gralora_dropout: gralora_A gralora_B gralora_A_general: gralora_B_general:",
 )
 
 LILY = Method(
@@ -153,6 +158,7 @@ LILY = Method(
     ),
     refuses={"0.10": "NotImplementedError"},
     merges=False,
+    containers="lily_A: lily_B: lily_router:",
 )
 
 PEANUT = Method(  # both factors are on the outputs of the module that they follow
@@ -171,6 +177,7 @@ PEANUT = Method(  # both factors are on the outputs of the module that they foll
         ),
     ),
     refuses={"0.10": "NotImplementedError"},
+    containers="peanut_A: peanut_B: peanut_encoders: peanut_decoders:",
 )
 
 _SKILLS, _SPLITS = key("n_skills"), key("n_splits")
@@ -229,6 +236,7 @@ MISS = Method(
     ),
     refuses=TYPE_ERROR_SINCE_20,
     has_bias=True,
+    containers="miss_dropout: miss_block",
 )
 
 BONE = Method(

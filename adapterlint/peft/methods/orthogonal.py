@@ -159,6 +159,7 @@ PSOFT = Method(
         ),
     ),
     refuses=VALUE_ERROR,
+    containers="psoft_dropout: psoft_R:",
 )
 
 _VARIANT = key("variant")
@@ -190,6 +191,7 @@ ROAD = Method(
     together=Together.ORDER,
     in_order=says("variant", "road_2", "road_4"),
     mixed_batch=True,
+    containers="road_theta road_alpha",
 )
 
 
@@ -221,4 +223,5 @@ OSF = Method(
     patterns={"effective_rank": Patterned("rank_pattern", ANYWHERE)},
     together=Together.FIRST,
     merges_otherwise="0.18",
+    containers="osf_svd_params:",
 )

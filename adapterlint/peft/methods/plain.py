@@ -64,6 +64,7 @@ BEFT = Method(
     prefix="beft_",
     forms=(Form(on=(LINEAR,), parameters=(Parameter("beft_bias", (1, OUT), begins=IDLE),)),),
     refuses={"0.20": "TypeError"},
+    containers="beft_bias",
 )
 
 LN_TUNING = Method(

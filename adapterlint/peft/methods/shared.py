@@ -74,6 +74,7 @@ PVERA = Method(
     ),
     refuses=VALUE_ERROR,
     has_bias=True,
+    containers="pvera_dropout: pvera_lambda_b pvera_lambda_d",
 )
 
 _SMALLER = least(IN, OUT)
@@ -99,6 +100,7 @@ RANDLORA = Method(
     ),
     refuses=VALUE_ERROR,
     has_bias=True,
+    containers="randlora_dropout: randlora_lambda randlora_gamma",
 )
 
 _LENGTH, _VECTORS, _TOP_K = key("vector_length"), key("num_vectors"), key("topk")

@@ -6,6 +6,7 @@ from adapterlint.peft.methods.method import (
     BEHIND_DOT,
     LINEAR,
     LINEARS,
+    OLDEST,
     TYPE_ERROR_SINCE_20,
     Begins,
     Demand,
@@ -72,6 +73,7 @@ WAVEFT = Method(
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"n_frequency": Patterned("n_frequency_pattern")},
     has_bias=True,
+    containers="waveft_spectrum",
 )
 
 _BLOCK = key("block_size")
@@ -105,11 +107,12 @@ C3A = Method(
             ),
         ),
     ),
-    refuses=TYPE_ERROR_SINCE_20,
+    refuses={"0.20": "TypeError", "0.19": "ValueError", OLDEST: "UnboundLocalError"},
     patterns={"block_size": Patterned("block_size_pattern", BEHIND_DOT)},
     together=Together.ORDER,
     has_bias=True,
     merges_otherwise="0.16",
+    containers="c3a_kernel",
 )
 
 SHIRA = Method(
@@ -135,6 +138,7 @@ SHIRA = Method(
     refuses=TYPE_ERROR_SINCE_20,
     mixed=True,
     mixed_first=True,
+    containers="shira_weight",
 )
 
 _TRAINED = function("trained", lambda i, o, sparsity: int(i * o * (1 - sparsity)), IN, OUT, key("sparsity"))
@@ -161,4 +165,5 @@ SUPERTUNING = Method(
         ),
     ),
     refuses={"0.21": "TypeError"},
+    containers="supertuning_values supertuning_lora_A: supertuning_lora_B: supertuning_lora_dropout:",
 )

@@ -184,7 +184,8 @@ class Method:
         has_bias: The config class has `bias`, which says which biases of the base are trained and saved; everything
             else is read as `"none"` (`BaseTuner._mark_only_adapters_as_trainable`).
         containers: What a layer holds its parameters in, in its own order: names, those of a `ModuleDict` with a colon.
-            PEFT before 0.16 takes them for modules that may be targets; newer types need none.
+            PEFT before 0.16 takes them for modules that may be targets, and none wraps them as `modules_to_save`; a
+            `BufferDict`, which can be wrapped, is not among them.
     """
 
     name: str

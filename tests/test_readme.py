@@ -26,7 +26,7 @@ def test_readme_opens_with_the_demo_and_the_tests() -> None:
 def test_the_demo_shows_what_it_promises(run: Run, tmp_path: Path) -> None:
     result = run("demo", "--keep", "fleet")
     assert result.exit_code == 0
-    for rule in ("auxiliary-overlap", "token-overlap", "wrapper-prefix", "unpaired-factor"):
+    for rule in ("auxiliary-overlap", "token-overlap", "wrapper-prefix", "tensor-missing"):
         assert rule in result.stdout
     assert "adapters/healthy\n" not in result.stdout
     assert (tmp_path / "fleet" / "base" / "model.safetensors").is_file()

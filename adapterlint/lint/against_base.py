@@ -89,6 +89,11 @@ def is_known(base: ModuleTree) -> bool:
     return base.complete and not base.partial and (headed or not is_suggested(base))
 
 
+def has_all_weights(base: ModuleTree) -> bool:
+    """Whether every module with parameters is known: of a checkpoint without a config these are all there are."""
+    return is_known(base) or not (base.config or base.partial)
+
+
 def is_suggested(base: ModuleTree) -> bool:
     """Whether the base's config names another class than the one that adapters are taken to be loaded into."""
     own = base.config.get("architectures")

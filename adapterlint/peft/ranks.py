@@ -64,6 +64,12 @@ PATTERNED = frozenset(name for name, ranks in _TYPES.items() if ranks.patterned)
 """PEFT types whose `rank_pattern` is a mapping of patterns that PEFT really uses (HiRA's is not)."""
 
 
+def rank_key(peft_type: str) -> str | None:
+    """The key of the config that holds the rank, for types whose tensors show it."""
+    ranks = _TYPES.get(peft_type)
+    return ranks.key if ranks is not None else None
+
+
 class Fate(StrEnum):
     """What PEFT does with tensors of another rank."""
 

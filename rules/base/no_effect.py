@@ -17,9 +17,10 @@ from adapterlint import (
     counted,
     rule,
 )
-from adapterlint.lint.against_base import is_known, outcomes
+from adapterlint.lint.against_base import is_known, outcomes, unfilled
 from adapterlint.lint.example import DROP
 from adapterlint.lint.of_method import is_of_method
+from adapterlint.lint.tensor_faults import faults
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
 
@@ -48,6 +49,11 @@ def no_effect(
     """
     if not is_known(base) or not header.tensors or not _is_untold(config, footprint, header, base):
         return
+    if any(one.unexpected or one.missing for one in faults(config, footprint, header, base, simulation)):
+        return
+    targets = is_of_method(config.peft_type, footprint) and not footprint.foreign
+    if targets and any(unfilled(lone, footprint, base) for lone in simulation.alone.values()):
+        return
     for _, peft in outcomes(simulation, _is_idle):
         yield Finding(
             f"None of the {counted(len(header.tensors), 'tensor')} reaches the base: the adapter loads, and the "
@@ -70,6 +76,6 @@ def _is_untold(config: Config, footprint: Footprint, header: WeightsHeader, base
     """Whether no other rule tells why."""
     if footprint.untargeted or any(module not in base.nodes for module in footprint.tuned):
         return False
-    if strays(header.tensors, config.peft_type):
+    if strays(header.tensors, config.peft_type) or any(t.rows is None for t in footprint.trainable_tokens.values()):
         return False
     return bool(footprint.foreign or is_of_method(config.peft_type, footprint) or footprint.overwrites)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, rule, shown
 from adapterlint.lint.against_base import is_known, refusals
 from adapterlint.lint.example import with_tokens
+from adapterlint.lint.tensor_sizes import has_wrong_values
 from adapterlint.peft.matching import Targets
 
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
@@ -33,7 +34,9 @@ _KEYS = {
     good=(Patch(base={}), with_tokens(60, 61, base={})),
     source="peft/tuners/tuners_utils.py, inject_adapter; peft/utils/other.py, set_additional_trainable_modules",
 )
-def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
+def refused_in_base(
+    config: Config, footprint: Footprint, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
     """What the config asks for cannot be put into this base.
 
     Several requests meet in one module, or a module has not the form that a method needs: a head is a target, and the
@@ -52,6 +55,8 @@ def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulat
     for refusal in refusals(simulation, *_CAUSES):
         error = refusal.error
         if error.cause == "auxiliary-on-tuner" and _is_told(config, error.module, base):
+            continue
+        if error.cause == "block-size" and has_wrong_values(config, footprint, base):
             continue
         key = _KEYS[error.cause]
         where = f" at {shown(error.module)}" if error.module else ""

@@ -19,10 +19,11 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_sure, last, refusals, rows
+from adapterlint.lint.against_base import has_all_weights, is_sure, last, refusals, rows
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
+from adapterlint.lint.tensor_sizes import explained
 from adapterlint.peft.keys import TOKENS
-from adapterlint.peft.ranks import misfits
+from adapterlint.peft.methods.compared import compared
 from adapterlint.peft.sites import OUTPUT_EMBEDDINGS
 from adapterlint.peft.tasks import IMPLICIT
 
@@ -82,10 +83,19 @@ def shape_differs_from_base(
     labels, which is advice where the base's config names no labels. The help has the line that repairs it. Where the
     width of layers differs, the adapter was trained on another base. A rank is the matter of `rank-mismatch`.
     """
+    tells, places = explained(config, footprint, base), {name: place for place, name in footprint.names.items()}
+    # Of a module whose kind is a guess all kinds that it may be were tried.
+    wrong = {footprint.names.get((m.module, m.name)) for m in compared(config, footprint, base).misshapen}
+    bare = has_all_weights(base)
     for refusal in refusals(simulation, "size-mismatch"):
-        if not is_sure(base, refusal.error.module):
-            continue
-        found = [m for m in _misfits(refusal.error.text, header) if not _is_told(m, config, footprint)]
+        sure = is_sure(base, refusal.error.module)
+        found = [
+            one
+            for one in _misfits(refusal.error.text, header)
+            if (sure or one.tensor in wrong or (one.module.rpartition(".")[0] not in footprint.tuned and bare))
+            and not (one.tensor.endswith(TOKENS) and one.file[:1] != one.model[:1])
+            and not (one.tensor in places and tells(*places[one.tensor]))
+        ]
         groups: dict[str, list[_Misfit]] = {}
         for one in found:
             groups.setdefault(_cause(one, base), []).append(one)
@@ -95,7 +105,9 @@ def shape_differs_from_base(
 
 def _misfits(text: str, header: WeightsHeader) -> Iterator[_Misfit]:
     for key, file, model in _MISMATCH.findall(text):
-        name = key.replace(".modules_to_save.default.", ".").replace(".default.", ".").removesuffix(".default")
+        name = key
+        if name not in header.tensors:
+            name = key.replace(".modules_to_save.default.", ".").replace(".default.", ".").removesuffix(".default")
         if name not in header.tensors:
             name = name.removesuffix(".weight")
         if name not in header.tensors:
@@ -106,16 +118,6 @@ def _misfits(text: str, header: WeightsHeader) -> Iterator[_Misfit]:
 
 def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(",") if number.strip())
-
-
-def _is_told(one: _Misfit, config: Config, footprint: Footprint) -> bool:
-    """Whether another rule tells it from the file alone: a rank, or a number of token rows."""
-    if one.tensor.endswith(TOKENS) and one.axis == 0:
-        return True
-    if one.axis is None:
-        return False
-    ranks = {m.actual for m in misfits(config, footprint) if one.module.startswith(f"{m.module}.")}
-    return one.file[one.axis] in ranks
 
 
 def _cause(one: _Misfit, base: ModuleTree) -> str:

@@ -73,6 +73,9 @@ def base_weights_in_adapter(
         told = {name for one in lone for name in dropped_by(one)}
         refused = " ".join(one.error.text for one in lone if one.error is not None)
         names = [name for name in names if name not in told and f" {name}:" not in refused]
+        if config.get("ensure_weight_tying") is True:  # what is tied to a whole module is saved whole
+            tied = {f"{_PREFIX}{parameter}" for group in base.tied for parameter in group}
+            names = [name for name in names if name not in tied]
     if not names or isinstance(config.get("modules_to_save"), str):
         return
     own = [name for name in names if _embedding(name) in INPUT_EMBEDDINGS | OUTPUT_EMBEDDINGS]

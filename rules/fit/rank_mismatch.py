@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP, HIDDEN, VOCABULARY
+from adapterlint.lint.tensor_sizes import wrong_ranks
 from adapterlint.peft.inits import changes_base_on_loading
-from adapterlint.peft.ranks import RANKED, Fate, Misfit, misfits
+from adapterlint.peft.ranks import RANKED, Fate, Misfit
 
 _EMBEDDING = "base_model.model.model.embed_tokens.lora_embedding_"
 _EXPERTS = "base_model.model.model.layers.0.mlp.experts.lora_"
@@ -33,7 +34,9 @@ _EXPERTS = "base_model.model.model.layers.0.mlp.experts.lora_"
     source="peft/tuners/lora/layer.py, LoraLayer.update_layer; torch refuses the shape in load_state_dict",
     types=RANKED,
 )
-def rank_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
+def rank_mismatch(
+    config: Config, footprint: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """The rank in the config is not the rank of the tensors.
 
     PEFT builds layers of the rank that `r` and `rank_pattern` give a module (AdaLoRA: `init_r`, or the truth values
@@ -46,7 +49,9 @@ def rank_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     is right about the rank, the tensors are from another run.
     """
     groups: dict[tuple[tuple[str, ...], int, int | None, Fate], list[str]] = {}
-    for one in misfits(config, footprint):
+    lone = simulation.alone.values() if simulation is not None else ()
+    refused = any(one.error is not None and one.error.cause == "size-mismatch" for one in lone)
+    for one in wrong_ranks(config, footprint, base):
         if _is_cut(one, config, footprint):
             continue
         if one.better is None:  # else the order of the keys is what is wrong
@@ -71,7 +76,7 @@ def rank_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
             help=f"Set the rank of these modules to {shown(actual)}."
             if fate is not Fate.NO_MULTIPLE and actual
             else None,
-            severity=Severity.WARNING if fate is Fate.DROPPED else None,
+            severity=Severity.WARNING if fate is Fate.DROPPED and not refused else None,
         )
 
 

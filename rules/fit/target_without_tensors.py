@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
-from adapterlint.lint.against_base import is_known, last, outcomes, unfilled
+from adapterlint.lint.against_base import has_all_weights, last, outcomes, unfilled
 from adapterlint.lint.example import DROP
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.places import entry_at
@@ -46,7 +46,7 @@ def target_without_tensors(
         return
     if len(footprint.untargeted) == len(footprint.tuned):
         return
-    if base is not None and simulation is not None and is_known(base):
+    if base is not None and simulation is not None and has_all_weights(base):
         yield from _in_base(config, footprint, base, simulation)
         return
     entries = config.strings("target_modules")
@@ -77,7 +77,7 @@ def _in_base(
     config: Config, footprint: Footprint, base: ModuleTree, simulation: AdapterSimulation
 ) -> Iterator[Finding]:
     """The modules of the base for which PEFT builds layers that no tensor fills."""
-    for modules, peft in outcomes(simulation, lambda lone: _unfilled(lone, footprint, base) or None):
+    for (modules, idle), peft in outcomes(simulation, lambda lone: _unfilled(lone, footprint, base)):
         few = f"{len(modules):,} of the modules" if len(modules) > MAX_LISTED else listed(modules, word="modules")
         more = f", such as {shown(modules[0])}" if len(modules) > MAX_LISTED else ""
         yield Finding(
@@ -85,12 +85,15 @@ def _in_base(
             "they stay as they are initialised",
             at=entry_at(config, "target_modules", modules[0]),
             help="Take it out, or exclude the modules, if they were not trained; else the file has lost tensors.",
+            severity=Severity.ERROR if idle else None,
             peft=peft,
         )
 
 
-def _unfilled(lone: Alone, footprint: Footprint, base: ModuleTree) -> tuple[str, ...]:
-    return tuple(m for m in unfilled(lone, footprint, base) if last(m) not in (*INPUT_EMBEDDINGS, "lm_head"))
+def _unfilled(lone: Alone, footprint: Footprint, base: ModuleTree) -> tuple[tuple[str, ...], bool] | None:
+    """The modules, and whether the adapter changes nothing at all."""
+    found = tuple(m for m in unfilled(lone, footprint, base) if last(m) not in (*INPUT_EMBEDDINGS, "lm_head"))
+    return (found, not lone.expression and lone.forward is None) if found else None
 
 
 MAX_TRIED = 64  # entries without tensors; a list has some ten entries

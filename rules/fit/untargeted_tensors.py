@@ -42,6 +42,13 @@ def untargeted_tensors(
     untargeted, known = list(footprint.untargeted), base is not None and is_known(base)
     if base is not None and known:
         untargeted = [module for module in untargeted if module in base.nodes]  # another rule tells the others
+    lone = [one for one in simulation.alone.values() if one.loads] if simulation is not None else []
+    if lone:  # what is tied to a target is one too
+        untargeted = [module for module in untargeted if not all(module in one.tuned for one in lone)]
+    if base is not None and config.get("ensure_weight_tying") is True:
+        own = footprint.tuned.keys() - footprint.untargeted
+        tied = [{parameter.rpartition(".")[0] for parameter in group} for group in base.tied]
+        untargeted = [m for m in untargeted if not any(m in ends and ends & own for ends in tied)]
     nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
     if not untargeted or (known and not nothing and has_no_targets(simulation)):
         return

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Patch, Severity, listed, rule, shown
+from adapterlint.lint.example import GOOD_TENSORS, RANK
 from adapterlint.lint.fleet import name_all, paths
 
-_KASA = Patch(config={"kasa_config": {"beta": 0.0001, "gamma": 0.001}})
+_DIAGONALS = {name.replace("lora_A.weight", "lora_diag"): ("F32", (RANK,)) for name in GOOD_TENSORS if "lora_A" in name}
+_KASA = Patch({"kasa_config": {"beta": 0.0001, "gamma": 0.001}}, _DIAGONALS)
 
 
 @rule(

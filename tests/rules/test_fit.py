@@ -170,8 +170,15 @@ def test_adalora_keeps_as_many_ranks_as_its_pattern_has_true_values() -> None:
     assert "FIT101" in codes(only(named, **given))
 
 
-def test_factors_that_disagree_are_no_matter_of_the_config() -> None:
-    assert codes(Patch({}, {f"{BLOCK}self_attn.q_proj.lora_A.weight": ("F32", (HIDDEN, 8))})) == []
+def test_factors_that_disagree_are_told_as_the_wrong_one() -> None:
+    """The rank is right: one of two factors is transposed."""
+    turned = Patch({}, {f"{BLOCK}self_attn.q_proj.lora_A.weight": ("F32", (HIDDEN, 8))})
+    assert codes(turned) == ["FIT113"]
+    ((_, finding, _),) = findings(turned)
+    assert finding.message == (
+        "`lora_A.weight` of `model.layers.0.self_attn.q_proj` is transposed: it has 16 rows, but `r` is 8"
+    )
+    assert finding.at.tensor == f"{BLOCK}self_attn.q_proj.lora_A.weight"
 
 
 def test_lokr_has_a_full_factor_for_large_ranks() -> None:

@@ -125,67 +125,6 @@ def test_biases_of_copies_are_what_peft_saves_with_all_biases() -> None:
     assert codes(Patch(config={"bias": "all"}, tensors=saved)) == []
 
 
-@pytest.mark.parametrize(
-    ("peft_type", "parameters"),
-    [
-        ("LORA", {"lora_A.weight": (8, 16)}),
-        ("LORA", {"lora_embedding_B": (16, 8)}),
-        ("LORA", {"base_layer.lora_A.weight": (8, 16), "lora_A.weight": (8, 16), "lora_B.weight": (16, 8)}),
-        ("ADALORA", {"lora_A": (8, 16), "lora_B": (16, 8)}),
-        ("LOHA", {"hada_w1_a": (16, 2), "hada_w1_b": (2, 16), "hada_w2_a": (16, 2)}),
-        ("VERA", {"vera_lambda_b": (16,)}),
-    ],
-)
-def test_half_of_a_pair_is_told(peft_type: str, parameters: dict[str, tuple[int, ...]]) -> None:
-    tensors = {Q + name: ("F32", shape) for name, shape in parameters.items()}
-    assert codes(only(tensors, peft_type=peft_type)) == ["TEN120"]
-
-
-@pytest.mark.parametrize(
-    ("peft_type", "parameters"),
-    [
-        ("LOKR", {"lokr_w1": (4, 4), "lokr_w2_a": (4, 2), "lokr_w2_b": (2, 4)}),
-        ("IA3", {"ia3_l": (16, 1)}),
-        ("BEFT", {"beft_bias": (1, 16)}),
-        ("TINYLORA", {"tinylora_A": (2, 16)}),
-        ("PEANUT", {"peanut_A.weight": (2, 16)}),
-    ],
-)
-def test_what_may_stand_alone_is_no_half(peft_type: str, parameters: dict[str, tuple[int, ...]]) -> None:
-    tensors = {Q + name: ("F32", shape) for name, shape in parameters.items()}
-    assert codes(only(tensors, peft_type=peft_type)) == []
-
-
-def test_without_any_lora_b_nothing_is_applied() -> None:
-    halves = {name: shape for name, shape in GOOD_TENSORS.items() if "lora_A" in name}
-    (code, finding), *_ = findings(only(halves))
-    assert (code, finding.severity) == ("TEN120", Severity.ERROR)
-
-
-@pytest.mark.parametrize("config", [{"use_bdlora": {"nblocks": 2}}, {"target_parameters": ["mlp.experts.down_proj"]}])
-def test_factors_in_blocks_have_ranks_of_their_own(config: dict[str, Any]) -> None:
-    assert codes(Patch(config=config, tensors={f"{Q}lora_B.weight": ("F32", (16, 4))})) == []
-
-
-def test_a_convolution_in_groups_has_a_share_of_the_rank() -> None:
-    conv: dict[str, Shape] = {f"{Q}lora_A.weight": ("F32", (8, 4, 3, 3)), f"{Q}lora_B.weight": ("F32", (16, 4, 1, 1))}
-    assert codes(Patch(tensors=conv)) == []
-
-
-def test_ranks_that_differ_from_module_to_module_but_agree_in_each_are_right() -> None:
-    other: dict[str, Shape] = {f"{Q}lora_A.weight": ("F32", (4, 16)), f"{Q}lora_B.weight": ("F32", (16, 4))}
-    assert codes(Patch(config={"rank_pattern": {"layers.0.self_attn.q_proj": 4}}, tensors=other)) == []
-
-
-def test_an_embedding_has_its_rank_first_and_last() -> None:
-    good: dict[str, Shape] = {
-        f"{EMBED}lora_embedding_A": ("F32", (8, 64)),
-        f"{EMBED}lora_embedding_B": ("F32", (16, 8)),
-    }
-    assert codes(Patch(tensors=good)) == []
-    assert codes(Patch(tensors={**good, f"{EMBED}lora_embedding_B": ("F32", (8, 16))})) == ["TEN121"]
-
-
 def test_a_rank_of_nothing_is_what_pruning_leaves() -> None:
     pruned = {"lora_A": (0, 16), "lora_B": (16, 0), "lora_E": (0, 1)}
     assert codes(only({Q + n: ("F32", s) for n, s in pruned.items()}, peft_type="ADALORA")) == []

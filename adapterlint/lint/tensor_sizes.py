@@ -1,0 +1,100 @@
+"""Tensors of another size than they should have, and which rule tells of each: the config's, or that of the base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from adapterlint.adapter import Config
+from adapterlint.base.tree import ModuleTree
+from adapterlint.lint.simulated import AdapterSimulation
+from adapterlint.peft.constructors import refusals
+from adapterlint.peft.footprint import Footprint
+from adapterlint.peft.keys import TOKENS
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.compared import Compared, Misshapen, compared, entry_of, keys_of
+from adapterlint.peft.ranks import Fate, Misfit, misfits, rank_key
+from adapterlint.peft.releases import NEWEST
+
+
+def wrong_ranks(config: Config, touched: Footprint, base: ModuleTree | None = None) -> Iterator[Misfit]:
+    """Modules of which all tensors have another rank than the config gives them."""
+    found = list(misfits(config, touched))
+    if not found:
+        return
+    against, rank = compared(config, touched, base), rank_key(config.peft_type)
+    wrong: dict[str, list[Misshapen]] = {}
+    for other in against.misshapen:
+        wrong.setdefault(other.module, []).append(other)
+    for one in found:
+        mine = wrong.get(one.module, [])
+        if one.actual is None and any(m.keys and rank not in m.keys for m in mine):
+            continue  # it is not the rank that makes it whole
+        bad = {m.name for m in mine}
+        ranked = [n for n in touched.tuned[one.module] if rank in against.depends.get((one.module, n), ())]
+        if one.fate is not Fate.DROPPED and any(m.turned for m in mine) and any(name not in bad for name in ranked):
+            continue
+        yield one
+
+
+def wrong_sizes(
+    config: Config, touched: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> list[Misshapen]:
+    """What contradicts the config, or the rest of its module; ranks and token rows apart, which have their own rules.
+
+    Args:
+        base: Its base, which another rule compares sizes with, where it is known what PEFT does.
+    """
+    if is_refused(config):
+        return []
+    against, rank = compared(config, touched, base), rank_key(config.peft_type)
+    modules, everywhere = _ranked(config, touched, base)
+    decided = simulation is not None and all(lone.known for lone in simulation.alone.values())
+    found = []
+    for one in against.misshapen:
+        ranked = rank in one.keys and (everywhere or one.module in modules)
+        sure = one.keys or not decided or (one.turned and _any_keys(one, against))
+        if sure and not ranked and TOKENS not in one.name:
+            found.append(one)
+    return found
+
+
+def explained(config: Config, touched: Footprint, base: ModuleTree | None) -> Callable[[str, str], bool]:
+    """Whether the config alone tells why a tensor (its module, its name there) has another size than in the base."""
+    against, rank = compared(config, touched, base), rank_key(config.peft_type)
+    modules, everywhere = _ranked(config, touched, base)
+    method = METHODS[config.peft_type]
+    wrong = {(one.module, one.name) for one in against.misshapen if one.keys}
+    keys: dict[str, set[str]] = {module: {rank} for module in modules if rank is not None}
+    if everywhere and rank is not None:
+        keys[""] = {rank}
+    for one in against.misshapen:
+        if one.keys and not one.turned and one.text in one.keys:
+            keys.setdefault(one.module, set()).update(one.keys)
+    told = {key for of in keys.values() for key in of}
+
+    def tells(module: str, name: str) -> bool:
+        depends = against.depends.get((module, name)) or keys_of(entry_of(method, name))
+        own = keys.get(module, set()) if module else told
+        return (module, name) in wrong or bool(depends & (own | keys.get("", set())))
+
+    return tells
+
+
+def has_wrong_values(config: Config, touched: Footprint, base: ModuleTree | None) -> bool:
+    """Whether a value of the config is told not to be that of the tensors."""
+    return bool(_ranked(config, touched, base)[0]) or any(one.keys for one in compared(config, touched, base).misshapen)
+
+
+def is_refused(config: Config) -> bool:
+    """Whether PEFT does not take the config, whatever the tensors are."""
+    return any(one.where == "config" for one in refusals(config.peft_type, config.values, release=NEWEST))
+
+
+def _ranked(config: Config, touched: Footprint, base: ModuleTree | None) -> tuple[frozenset[str], bool]:
+    """The modules of which it is told that all tensors have another rank, and whether it is the rank of all modules."""
+    found = list(wrong_ranks(config, touched, base))
+    return frozenset(one.module for one in found), any(len(one.route) == 1 for one in found)
+
+
+def _any_keys(one: Misshapen, against: Compared) -> bool:
+    return any(other.keys for other in against.misshapen if (other.module, other.name) == (one.module, one.name))

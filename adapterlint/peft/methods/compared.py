@@ -1,0 +1,499 @@
+"""What a file has, against what its config makes: tensors that are missing, of no parameter, or of another shape.
+
+Without a base it is not known of which kind a module is, nor of which size: then a fault is one on every kind of module
+that has the parameters that the file has, and sizes have to agree among the tensors of one module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from adapterlint.adapter import Config
+from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.base.tree import Shape as Numbers
+from adapterlint.caches import emptied, kept
+from adapterlint.peft.footprint import Footprint, Parameters
+from adapterlint.peft.matching import Targets, matching_keys
+from adapterlint.peft.methods.catalogue import METHODS
+from adapterlint.peft.methods.expected import Made, form_on, ground_on, made_on
+from adapterlint.peft.methods.method import (
+    CONV1D,
+    CONV2D,
+    CONV3D,
+    EMBEDDING,
+    GPT2,
+    LINEAR,
+    PARAMETER,
+    Method,
+    Parameter,
+)
+from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, Ground, Term, size_of
+from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.patterns import are_few, pattern
+from adapterlint.peft.releases import NEWEST
+from adapterlint.words import suggestion
+
+INNER = "base_layer."
+_KERNEL: Mapping[Kind | str, int] = {CONV1D: 1, CONV2D: 2, CONV3D: 3}
+"""Kind of a convolution -> how many dimensions its kernel has."""
+_BY_DIMENSIONS = {2: (LINEAR, GPT2, EMBEDDING), 3: (CONV1D,), 4: (CONV2D,), 5: (CONV3D,)}
+"""Dimensions of a weight -> what the module may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A parameter that a module needs and the file lacks.
+
+    Args:
+        module: Its module; empty for what stands at the top.
+        name: Its name behind the path of the module.
+        made: What the catalogue says of it.
+        beside: A parameter of the same module that the file has.
+    """
+
+    module: str
+    name: str
+    made: Made
+    beside: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unexpected:
+    """A tensor that is no parameter of its module.
+
+    Args:
+        module: Its module; empty for what stands at the top.
+        name: Its name behind the path of the module.
+        near: The parameter that it was probably meant to be: one that the module lacks.
+        keys: Keys of the config without which there is no such parameter, if the method has one.
+    """
+
+    module: str
+    name: str
+    near: str | None = None
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Misshapen:
+    """A tensor of another size along one axis than the config, or the rest of its module, asks for.
+
+    Args:
+        module: Its module; empty for what stands at the top.
+        name: Its name behind the path of the module.
+        axis: Counted from 0; -1 if the number of dimensions is another one.
+        actual: Its size there, or the number of its dimensions.
+        expected: What it should be.
+        text: How the size is written in terms of the config and the module: `r`, `r * 2`, `in_features`.
+        keys: The keys of the config in that.
+        turned: Whether the shape is the expected one the wrong way round.
+    """
+
+    module: str
+    name: str
+    axis: int
+    actual: int
+    expected: int
+    text: str
+    keys: tuple[str, ...]
+    turned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is wrong with the tensors of an adapter.
+
+    Args:
+        depends: (Module, parameter) -> the keys of the config that its shape depends on.
+    """
+
+    missing: tuple[Missing, ...] = ()
+    unexpected: tuple[Unexpected, ...] = ()
+    misshapen: tuple[Misshapen, ...] = ()
+    depends: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+
+# The rules that ask run one after the other.
+_last: list[tuple[Config, Footprint, ModuleTree | None, Compared]] = emptied([])
+
+
+def compared(config: Config, touched: Footprint, tree: ModuleTree | None = None) -> Compared:
+    """What is wrong with the tensors of an adapter, whose PEFT type is a known one.
+
+    Args:
+        tree: Its base, if there is one at hand.
+    """
+    for one, of, at, found in _last:
+        if one is config and of is touched and at is tree:
+            return found
+    made = _Comparison(config, touched, tree).result()
+    _last[:] = [*_last[-1:], (config, touched, tree, made)]
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How a module fits one kind of modules."""
+
+    explained: int
+    missing: tuple[Missing, ...]
+    misshapen: tuple[Misshapen, ...]
+    depends: Mapping[str, frozenset[str]]
+
+
+class _Comparison:
+    def __init__(self, config: Config, touched: Footprint, tree: ModuleTree | None) -> None:
+        self.config = config
+        self.touched = touched
+        self.tree = tree
+        self.method: Method = METHODS[config.peft_type]
+        self.release = NEWEST if self.method.known_in(NEWEST) else self.method.until or NEWEST
+        self.values = OpenedConfig(config.peft_type, dict(config.values), self.release)
+        self.targets = Targets(config)
+        self.kinds = tuple(dict.fromkeys(kind for form in self.method.forms for kind in form.on))
+        self.copies = any(form.copies for form in self.method.forms)
+        self._like: dict[object, tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]] = {}
+
+    def result(self) -> Compared:
+        missing: list[Missing] = []
+        unexpected: list[Unexpected] = []
+        misshapen: list[Misshapen] = []
+        depends: dict[tuple[str, str], frozenset[str]] = {}
+        in_forms = any(form.parameters for form in self.method.forms) and not self.copies
+        for module, parameters in self.touched.tuned.items() if in_forms else ():
+            if module in self.touched.untargeted:
+                continue
+            for inner in _levels(parameters):
+                own = {n.removeprefix(inner): t.shape for n, t in parameters.items() if _level(n) == inner}
+                found = self._alike(module, own, bool(inner))
+                missing += (replace(m, module=module, name=inner + m.name, beside=inner + m.beside) for m in found[0])
+                unexpected += (
+                    replace(u, module=module, name=inner + u.name, near=inner + u.near if u.near else None)
+                    for u in found[1]
+                )
+                misshapen += (replace(m, module=module, name=inner + m.name) for m in found[2])
+                depends |= {(module, inner + name): keys for name, keys in found[3].items()}
+        if self.copies and self.tree is not None:
+            misshapen += self._unlike()
+        if self.method.top and self.touched.shared:
+            shapes = {name: tensor.shape for name, tensor in self.touched.shared.items()}
+            made = self._made(self.method.top, Ground(self.values), shapes)
+            missing += self._missing(made, shapes)
+            unexpected += self._unexpected(shapes, made)
+            misshapen += self._misshapen(made, shapes, infer=False)
+            depends |= {("", one.name): _keys(one) for one in made}
+        return Compared(tuple(missing), tuple(unexpected), tuple(misshapen), depends)
+
+    def _unlike(self) -> Iterator[Misshapen]:
+        """Copies of modules that have other shapes than these."""
+        for module, parameters in self.touched.tuned.items():
+            node = self.tree.nodes.get(module) if self.tree is not None else None
+            for name, tensor in parameters.items() if node is not None else ():
+                shape = node.parameters.get(name.rpartition(".")[2]) if node is not None else None
+                if shape is None or len(shape) != len(tensor.shape):
+                    continue
+                for axis, (actual, expected) in enumerate(zip(tensor.shape, shape, strict=True)):
+                    if actual != expected:
+                        yield Misshapen(module, name, axis, actual, expected, "", (), tensor.shape == shape[::-1])
+
+    def _alike(
+        self, module: str, shapes: Mapping[str, Numbers], inner: bool
+    ) -> tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]:
+        """What is wrong with a module; those that are alike are looked at once."""
+        overrides, facts = self._overrides(module), self._facts(module)
+        weight, bias, kinds = self._seen(module)
+        owned = (
+            None if inner else self.targets.owns_parameter(module) if self.config.get("target_parameters") else False
+        )
+        if owned is not False:
+            weight, kinds = None, ((PARAMETER,) if owned else (PARAMETER, *kinds))
+        alike = (tuple(shapes.items()), repr(overrides), facts, weight, bias, kinds)
+        if alike not in self._like:
+            values = {**self.values, **overrides}
+            found = self._on_module(shapes, values, facts, weight, bias, kinds)
+            by_default = any(self.values.get(fact) is None for fact in self.method.facts if "." not in fact)
+            self._like[alike] = (found[0], found[1], [], found[3]) if by_default else found
+        return self._like[alike]
+
+    def _seen(self, module: str) -> tuple[Numbers | None, bool | None, tuple[Kind | str, ...]]:
+        """The shape of a module's weight, whether it has a bias, if the base tells, and of which kinds it may be."""
+        node = self.tree.nodes.get(module) if self.tree is not None else None
+        weight = node.parameters.get("weight") if node is not None else None
+        modules = tuple(kind for kind in self.kinds if kind != PARAMETER)
+        if node is None or weight is None:
+            return None, None, modules
+        may_be = (node.kind,) if node.certain else _BY_DIMENSIONS.get(len(weight), ())
+        return weight, "bias" in node.parameters, tuple(kind for kind in modules if kind in may_be)
+
+    def _on_module(
+        self,
+        shapes: Mapping[str, Numbers],
+        values: Mapping[str, Any],
+        facts: frozenset[str],
+        weight: Numbers | None,
+        bias: bool | None,
+        kinds: Iterable[Kind | str],
+    ) -> tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]:
+        fits: list[_Fit] = []
+        every: list[Made] = []
+        tried: set[object] = set()
+        for kind in kinds:
+            form = form_on(self.method.name, kind, self.release)
+            kernel = _KERNEL.get(kind, 0)
+            like = form, kernel, weight is not None and kind in (GPT2, EMBEDDING)
+            if form is None or like in tried:
+                continue
+            tried.add(like)
+            ground = ground_on(values, kind, weight, bias, facts)
+            if weight is not None and kernel:
+                ground = replace(ground, channels=_channels(form.parameters, shapes, ground))
+            made = self._made(form.parameters, ground, shapes)
+            every += made
+            explained = sum(any(one.name == name for one in made) for name in shapes)
+            bad = self._misshapen(made, shapes, kernel)
+            depends = {one.name: _keys(one) for one in made}
+            fits.append(_Fit(explained, tuple(self._missing(made, shapes)), tuple(bad), depends))
+        best = max((one.explained for one in fits), default=0)
+        fits = [one for one in fits if one.explained == best]
+        fewest = min((len(one.misshapen) for one in fits), default=0)
+        fits = [one for one in fits if len(one.misshapen) == fewest]
+        unexpected = list(self._unexpected(shapes, every)) if every else []
+        if not best:
+            return [], unexpected, [], {}
+        needed = set.intersection(*({m.name for m in one.missing} for one in fits))
+        return [m for m in fits[0].missing if m.name in needed], unexpected, list(fits[0].misshapen), fits[0].depends
+
+    def _made(self, parameters: tuple[Parameter, ...], ground: Ground, shapes: Iterable[str]) -> list[Made]:
+        """What there is, and those of unknown number that the file has."""
+        made = list(made_on(parameters, ground, self.release))
+        numbered = [one for one in parameters if (one.count is not None or one.group is not None)]
+        names = {one.name for one in made}
+        for name in (name for name in shapes if numbered and name not in names):
+            entry = next((one for one in numbered if _expression(one.name).fullmatch(name)), None)
+            if entry is not None and (entry.count is None or entry.count.of(ground) is None):
+                made.append(Made(name, None, entry.begins, entry, ground, certain=False))
+        return made
+
+    def _missing(self, made: Iterable[Made], shapes: Mapping[str, Numbers]) -> Iterator[Missing]:
+        beside = next((name for name in shapes if any(one.name == name for one in made)), next(iter(shapes), ""))
+        for one in made:
+            sure = one.certain and one.parameter.saved.of(one.ground) and one.parameter.group is None
+            sure = sure and not (self.method.prompt_learning and one.name == "prompt_embeddings")
+            if sure and one.name not in shapes and not _is_optional(one):
+                yield Missing("", one.name, one, beside)
+
+    def _unexpected(self, shapes: Mapping[str, Numbers], made: list[Made]) -> Iterator[Unexpected]:
+        """Those that are of no kind of module."""
+        names = {one.name for one in made}
+        for name in shapes:
+            entry = entry_of(self.method, name)
+            if name in names or (entry is not None and self._may_be(entry, name, made)):
+                continue
+            if entry is None:
+                lacking = [one for one in names if one not in shapes]
+                yield Unexpected("", name, suggestion(name, lacking))
+            else:
+                keys = {key for term in (entry.when, *_terms(entry.count)) for key in term.keys}
+                yield Unexpected("", name, keys=tuple(sorted(keys)))
+
+    def _may_be(self, entry: Parameter, name: str, made: Iterable[Made]) -> bool:
+        """Whether a parameter of the method may be there, as far as that is known."""
+        if self.method.name in _COPIED and name in _COPIED[self.method.name]:
+            return True
+        if entry.count is None and entry.group is None:
+            return entry in self.method.top or any(one.name == name for one in made)
+        grounds = [one.ground for one in made] or [Ground(self.values)]
+        counts = [entry.count.of(ground) for ground in grounds] if entry.count is not None else [None]
+        return any(count is None for count in counts)
+
+    def _misshapen(
+        self, made: Iterable[Made], shapes: Mapping[str, Numbers], kernel: int = 0, *, infer: bool = True
+    ) -> Iterator[Misshapen]:
+        """What contradicts the config, the base, or the other tensors of the module.
+
+        Args:
+            kernel: How many dimensions a convolution's kernel has.
+            infer: Whether sizes of the module that are not known are those that its tensors show.
+        """
+        wanted = [(one, shapes[one.name]) for one in made if one.name in shapes and not one.parameter.any_shape]
+        axes = [(one, shape, _axes(one, kernel)) for one, shape in wanted]
+        single: dict[Term, int] = {}
+        agreed: dict[Term, int] = {}  # by several
+        for size in (IN, OUT):
+            seen = [
+                actual
+                for one, shape, terms in axes
+                if len(terms) == len(shape)
+                for actual, term in zip(shape, terms, strict=True)
+                if term is size and size.of(one.ground) is None
+            ]
+            if seen and infer:
+                single[size] = Counter(seen).most_common(1)[0][0]
+            if len(seen) > 1 and infer:
+                agreed[size] = single[size]
+        found: dict[str, list[list[Misshapen]]] = {}  # of parameters of one name it is not known which one there is
+        for one, shape, terms in axes:
+            found.setdefault(one.name, []).append(list(self._differences(one, shape, terms, agreed, single)))
+        for alternatives in found.values():
+            yield from min(alternatives, key=len)
+
+    def _differences(
+        self,
+        one: Made,
+        shape: Numbers,
+        terms: Sequence[Term | int | None],
+        agreed: Mapping[Term, int],
+        single: Mapping[Term, int],
+    ) -> Iterator[Misshapen]:
+        if 0 in shape:
+            return  # a tensor without elements is wrong by itself
+        ground = replace(
+            one.ground,
+            inputs=one.ground.inputs or single.get(IN),
+            outputs=one.ground.outputs or single.get(OUT),
+        )
+        full: list[int | None] = []
+        for term in terms:
+            if term in (IN, OUT) and isinstance(term, Term):  # one tensor does not contradict itself
+                full.append(agreed.get(term) if _size(term, one.ground) is None else _size(term, ground))
+            else:
+                full.append(_size(term, ground) if isinstance(term, Term) else term)
+        if len(full) != len(shape):
+            yield Misshapen("", one.name, -1, len(shape), len(full), "", tuple(sorted(_keys(one))))
+            return
+        turned = len(shape) > 1 and _matches(shape[::-1], full)
+        for axis, (actual, expected, term) in enumerate(zip(shape, full, terms, strict=True)):
+            if expected is None or actual == expected or (expected < 0 and actual % expected == 0):
+                continue
+            if expected == 0:  # a value that is wrong by itself
+                continue
+            if isinstance(term, Term) and not one.certain and term.keys & one.parameter.when.keys:
+                continue  # then there may be another parameter
+            if not one.parameter.held and axis == len(shape) - 1:  # PEFT takes as many as the file has
+                continue
+            keys = tuple(sorted(term.keys)) if isinstance(term, Term) else ()
+            yield Misshapen("", one.name, axis, actual, expected, "" if term is None else str(term), keys, turned)
+
+    def _overrides(self, module: str) -> dict[str, Any]:
+        """The values that patterns give to a module."""
+        found: dict[str, Any] = {}
+        outer = self.touched.outer(module)
+        for key, patterned in self.method.patterns.items():
+            values = self.values.get(patterned.key)
+            if isinstance(values, dict) and values and patterned.for_first and are_few(values):
+                first = next(matching_keys(values, outer, patterned.form), None)
+                if first is None and outer != module:
+                    first = next(matching_keys(values, module, patterned.form), None)
+                found |= {key: values[first]} if first is not None else {}
+        ranks = self.config.get("rank_pattern")
+        if self.method.name == "ADALORA" and isinstance(ranks, dict) and ranks:
+            kept_ranks = next((ranks[k] for k in (f"{module}.lora_E", f"{module}.lora_A") if k in ranks), None)
+            found["init_r"] = sum(v is True for v in kept_ranks) if isinstance(kept_ranks, list) else None
+        return found
+
+    def _facts(self, module: str) -> frozenset[str]:
+        return frozenset(fact for fact in self.method.facts if self._lists(fact, module))
+
+    def _lists(self, fact: str, module: str) -> bool:
+        outer, _, inner = fact.partition(".")
+        value = self.values.get(outer)
+        if inner:  # parts of the last component
+            names = value.get(inner) if isinstance(value, dict) else None
+            return isinstance(names, list) and any(isinstance(n, str) and n in module.rpartition(".")[2] for n in names)
+        if isinstance(value, str):
+            return pattern(value).matches(module) is True
+        return isinstance(value, list) and module.endswith(tuple(v for v in value if isinstance(v, str)))
+
+
+# Names under which an older release saved what the catalogue has under another one.
+_COPIED: Mapping[str, frozenset[str]] = {"LORA": frozenset({"lora_magnitude_vector.weight"})}
+_OPTIONAL = frozenset({"shira_indices"})
+"""What PEFT makes again from a seed where a file lacks it."""
+
+
+def _is_optional(one: Made) -> bool:
+    return one.name in _OPTIONAL
+
+
+def _terms(*terms: Term | None) -> Iterator[Term]:
+    return (one for one in terms if one is not None)
+
+
+def _keys(one: Made) -> frozenset[str]:
+    return keys_of(one.parameter)
+
+
+def keys_of(entry: Parameter | None) -> frozenset[str]:
+    """The keys of the config that the shape of a parameter depends on."""
+    terms = entry.shape if entry is not None else ()
+    return frozenset(key for term in terms if isinstance(term, Term) for key in term.keys)
+
+
+def _axes(one: Made, kernel: int) -> list[Term | int | None]:
+    """What each dimension is: a term, a number, or nothing where that is not known."""
+    found: list[Term | int | None] = []
+    for term in one.parameter.shape:
+        if term is ONES:
+            found += [1] * kernel
+        elif term is KERNEL:
+            found += one.ground.kernel if one.ground.kernel is not None else [None] * kernel
+        else:
+            found.append(_chosen(term, one.ground) if isinstance(term, Term) else term)
+    return found
+
+
+def _chosen(term: Term, ground: Ground) -> Term | None:
+    """A term without its alternatives; `None` if it is not known which one holds."""
+    while term.choice is not None:
+        holds = term.choice[0].of(ground)
+        if holds is None:
+            return None
+        term = term.choice[1] if holds else term.choice[2]
+    return term
+
+
+def _channels(parameters: Iterable[Parameter], shapes: Mapping[str, Numbers], ground: Ground) -> int | None:
+    """The input channels of all groups together, which a factor has; of the weight it has a multiple."""
+    for one in parameters:
+        shape = shapes.get(one.name, ())
+        for axis, term in enumerate(one.shape):
+            if term is CHANNELS and ground.inputs and axis < len(shape) and shape[axis] % ground.inputs == 0:
+                return shape[axis]
+    return None
+
+
+def _size(term: Term, ground: Ground) -> int | None:
+    """A size; a negative one stands for any multiple of it."""
+    if term is CHANNELS and ground.channels is None and ground.inputs:
+        return -ground.inputs
+    return size_of(term, ground)
+
+
+def _matches(shape: Numbers, wanted: Sequence[int | None]) -> bool:
+    return all(b is None or a == b or (b < 0 and a % b == 0) for a, b in zip(shape, wanted, strict=True))
+
+
+def entry_of(method: Method, name: str) -> Parameter | None:
+    """The parameter that a name is one of, with numbers and groups in it."""
+    return next((one for one in method.parameters() if _expression(one.name).fullmatch(name.removeprefix(INNER))), None)
+
+
+@kept(1024)
+def _expression(entry: str) -> re.Pattern[str]:
+    return re.compile(re.escape(entry).replace(r"\#", r"\d+").replace("\\*", ".+"))
+
+
+def _level(name: str) -> str:
+    count = 0
+    while name.startswith(INNER, count):
+        count += len(INNER)
+    return name[:count]
+
+
+def _levels(parameters: Parameters) -> list[str]:
+    """How often `base_layer.` stands before the parameters of a module: each is another targeted parameter."""
+    return list(dict.fromkeys(map(_level, parameters)))

@@ -1,0 +1,104 @@
+"""FIT121."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapterlint import (
+    AdapterSimulation,
+    Config,
+    Finding,
+    Footprint,
+    ModuleTree,
+    Patch,
+    Severity,
+    WeightsHeader,
+    listed,
+    rule,
+    shown,
+)
+from adapterlint.lint.example import DROP, HIDDEN, RANK
+from adapterlint.lint.places import value_at
+from adapterlint.lint.tensor_faults import RAISES, Faults, faults
+from adapterlint.peft.methods.compared import Unexpected
+
+_Q = "base_model.model.model.layers.0.self_attn.q_proj."
+_RENAMED: dict[str, Any] = {f"{_Q}lora_A.weight": DROP, f"{_Q}lora_A.weight_old": ("F32", (RANK, HIDDEN))}
+
+
+@rule(
+    "FIT121",
+    Severity.WARNING,
+    since="0.1",
+    bad=(
+        Patch(tensors=_RENAMED),
+        Patch(tensors=_RENAMED, base={}),
+        Patch(tensors={f"{_Q}lora_diag": ("F32", (RANK,))}),
+    ),
+    good=(Patch(), Patch(base={})),
+    source="torch's load_state_dict(strict=False), which peft/utils/save_and_load.py calls",
+)
+def tensor_unexpected(
+    config: Config,
+    header: WeightsHeader,
+    footprint: Footprint,
+    base: ModuleTree | None,
+    simulation: AdapterSimulation | None,
+) -> Iterator[Finding]:
+    """A tensor is of no parameter that the config gives its module.
+
+    PEFT builds the parameters that the config asks for, and torch fills those whose names it finds: a tensor under any
+    other name is dropped without a word, and what it was meant for keeps the value it begins with. Either the name is
+    wrong, or the config lacks the setting with which there is such a parameter (`kasa_config` for `lora_diag`,
+    `hybrid_r` for the general factors of GraLoRA, `depth` for the layers of PEANuT).
+
+    Give the tensor its name, or the config its setting; a tensor that is left over can be taken out.
+    """
+    for found in faults(config, footprint, header, base, simulation):
+        groups: dict[object, list[Unexpected]] = {}
+        for one in found.unexpected:
+            groups.setdefault(one.keys or (one.near and (one.name, one.near)), []).append(one)
+        for group in groups.values():
+            yield _finding(group, found, config, header, footprint)
+
+
+def _finding(
+    group: list[Unexpected], found: Faults, config: Config, header: WeightsHeader, footprint: Footprint
+) -> Finding:
+    one = group[0]
+    names = [footprint.names.get((u.module, u.name), u.name) for u in group]
+    first = names[0] if names[0] in header.tensors else None
+    raises = found.refused or any(u.near in RAISES for u in group)
+    severity = Severity.ERROR if found.idle or raises or len(group) == len(header.tensors) else None
+    if one.keys:
+        said = " and ".join(f"{shown(key)} {_said(config, key)}" for key in one.keys)
+        return Finding(
+            f"{said}, so no module has a parameter for {listed(names, word='tensors')}, which PEFT drops",
+            at=value_at(config, one.keys[0]),
+            help=f"Set {listed(one.keys)} to what the adapter was trained with, or take the tensors out.",
+            severity=severity,
+            peft=found.peft,
+        )
+    modules = list(dict.fromkeys(u.module for u in group if u.module))
+    alone = len({u.name for u in group}) == 1
+    where = f" of {listed(modules, word='modules')}" if modules else ""
+    return Finding(
+        f"{listed(dict.fromkeys(u.name for u in group))}{where} {'is no parameter' if alone else 'are no parameters'} "
+        f"of {config.peft_type}, so PEFT drops {'it' if alone else 'them'}" + (_lacks(one.near) if one.near else ""),
+        at=header.at(first),
+        help=f"Is {shown(one.near)} meant? Then give it that name." if one.near else "Take it out if it is left over.",
+        severity=severity,
+        peft=found.peft,
+    )
+
+
+def _said(config: Config, key: str) -> str:
+    if key not in config:
+        return "is missing"
+    value = config.get(key)
+    return "is not set" if value is None else f"is {shown(value)}"
+
+
+def _lacks(near: str) -> str:
+    return f" and raises `{RAISES[near]}`" if near in RAISES else f" and has nothing for {shown(near)}"

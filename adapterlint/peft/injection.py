@@ -12,6 +12,7 @@ from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.additional_modules import add_auxiliaries
+from adapterlint.peft.attention import tune_along
 from adapterlint.peft.auxiliary import Wrapping, switch, update_rows
 from adapterlint.peft.decompositions import share_decomposition
 from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
@@ -220,6 +221,8 @@ class Injection:
         tuned.params |= registered_projections(self.model, self.adapter, self.config)
         if path in self._tied_targets:
             self._tie_parameters(tuned)
+        if module.kind is Kind.ATTENTION and not (parameter or partial):
+            tune_along(self.model, self.adapter, site, tuned)
         layer.adapters[self.adapter] = tuned
         if layer is not target:
             self.model.root.put(parent, name, layer)

@@ -234,6 +234,19 @@ def _walk(root: Module, prefix: str, duplicates: bool) -> Walk:
     return found
 
 
+def shape_in(module: Module, name: str) -> Shape | None:
+    """The shape of a parameter, which may be computed of others (`torch.nn.utils.parametrizations.weight_norm`)."""
+    param = module.params.get(name)
+    if param is not None:
+        return param.shape
+    computed = find(module, f"parametrizations.{name}")
+    steps = list(computed.children.values()) if computed is not None else []
+    if computed is None or [step.type for step in steps] != ["_WeightNorm"]:
+        return None
+    direction = computed.params.get("original1")
+    return direction.shape if direction is not None else None
+
+
 def find(root: Module, path: str) -> Module | None:
     """`get_submodule`."""
     module: Module | None = root

@@ -17,9 +17,9 @@ from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.expected import form_on, ground_on, made_on
-from adapterlint.peft.methods.method import ATTENTION, CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
+from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
 from adapterlint.peft.methods.shapes import AREA, Ground
-from adapterlint.peft.modules import Module, Param, Value, walk
+from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
@@ -166,8 +166,6 @@ def parameters_at(site: Site) -> Tuned | None:
         return None
     if own is not None:
         return own(site)
-    if kind is ATTENTION and not parameter:
-        raise Undecided
     return _copied(site, form.copies) if form.copies else _made(site, method, form)
 
 
@@ -208,8 +206,8 @@ def _copied(site: Site, attribute: str) -> Tuned:
 
 def _made(site: Site, method: Method, form: Form) -> Tuned:
     parameter = site.layer.parameter
-    weight = site.module.params.get(parameter or "weight")
-    shape = weight.shape if weight is not None else None
+    weight = site.module.params.get(parameter or form.weight)
+    shape = shape_in(site.module, parameter or form.weight)
     overrides = _overrides(site, method)
     facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
     channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS and method.name == "LORA" else None

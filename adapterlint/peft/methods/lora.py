@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapterlint.peft.inits import changes_base_on_loading
+from adapterlint.peft.inits import asks_for_weight, changes_base_on_loading
 from adapterlint.peft.methods.method import (
     ATTENTION,
     CONV1D,
@@ -92,6 +92,22 @@ _VARIANTS_DEMAND = (
         for one in sizes
     ),
 )
+_WHOLE_VARIANTS = ("velora_config", "kasa_config")
+_LINEAR_VARIANTS = ("alora_invocation_tokens", "arrow_config", "monteclora_config", "use_bdlora")
+_ATTENTION_DEMANDS = (
+    Demand(~_DORA, text="MultiheadAttention does not support DoRA (yet), please set use_dora to False", cause="config"),
+    Demand(
+        ~says_what("init_lora_weights", "asks for the weight", asks_for_weight),
+        "AttributeError",
+        "'MultiheadAttention' object has no attribute 'weight'",
+        cause="config",
+    ),
+    *(Demand(~not_null(key), text="MultiheadAttention does not support it", cause="config") for key in _WHOLE_VARIANTS),
+    *(
+        Demand(~given(key), text="Invalid or unsupported variant combination", since="0.21", cause="config")
+        for key in _LINEAR_VARIANTS
+    ),
+)
 # Up to 0.15 the second factor of a grouped convolution is not grouped.
 _GROUPS = CHANNELS // IN
 _LORA_ON_CONVOLUTION = (
@@ -147,13 +163,17 @@ LORA = Method(
         Form(on=(CONV2D,), parameters=_LORA_ON_CONVOLUTION),
         Form(on=(CONV3D,), parameters=_LORA_ON_CONVOLUTION, since="0.14"),
         Form(on=(CONV1D,), parameters=_LORA_ON_CONVOLUTION, since="0.15"),
-        Form(  # the projection of the inputs; that of the outputs is a linear layer below
+        Form(  # the projections of the inputs, as one; that of the outputs is a linear layer with the same rank
             on=(ATTENTION,),
             parameters=(
-                Parameter("lora_A.weight", (R, OUT)),
-                Parameter("lora_B.weight", (3 * OUT, R), begins=IDLE, idle=_ZERO),
+                Parameter("lora_A.weight", (R, IN)),
+                Parameter("lora_B.weight", (OUT, R), begins=IDLE, idle=_ZERO),
+                _BIAS,
             ),
-            since="0.14",
+            since="0.15",
+            demands=_ATTENTION_DEMANDS,
+            weight="in_proj_weight",
+            along="out_proj",
         ),
         Form(
             on=(PARAMETER,),

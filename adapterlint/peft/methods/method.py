@@ -140,6 +140,8 @@ class Form:
         since: First release that takes them.
         copies: The attribute that holds a copy of the whole module, if that is what is trained.
         demands: What a config and a target have to fit in.
+        weight: The parameter of the target whose sizes these are.
+        along: The linear layer inside of the target that an adapter tunes along with it.
     """
 
     on: tuple[Kind | str, ...]
@@ -147,6 +149,8 @@ class Form:
     since: str = OLDEST
     copies: str = ""
     demands: tuple[Demand, ...] = ()
+    weight: str = "weight"
+    along: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -129,6 +129,9 @@ def _check_layer(model: Model, layer: Tuner, names: Sequence[str], path: str) ->
     if layer.type == "ParamWrapper":
         text = "lora.ParamWrapper does not support mixed adapter batches yet."
         raise Refused("ValueError", text, module=path, cause="mixed-batch-layer")
+    if layer.base.kind is Kind.ATTENTION:
+        text = "lora.MultiheadAttention does not support mixed adapter batches."
+        raise Refused("TypeError", text, module=path, cause="mixed-batch-layer")
     if any(_MAGNITUDE in layer.adapters[name].params for name in names if name in layer.adapters):
         text = "Cannot pass `adapter_names` when DoRA is enabled."
         raise Refused("ValueError", text, module=path, cause="mixed-batch-layer")

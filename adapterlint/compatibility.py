@@ -22,8 +22,7 @@ from adapterlint.peft.footprint import Footprint, footprint_of
 from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.releases import PATCHES, RELEASES, is_known, newest_patch
-from adapterlint.peft.tuner_layers import ELSEWHERE
-from adapterlint.peft.verdicts import Verdict, verdict
+from adapterlint.peft.verdicts import Evidence, Verdict, verdict
 from adapterlint.peft.versions import usual_transformers
 from adapterlint.report.draw import draw_problem
 from adapterlint.report.drops import why_not
@@ -76,7 +75,7 @@ class AdapterCompatibility(_Frozen):
     path: str
     peft_type: str | None
     base: str | None
-    evidence: Literal["base", "tensors", "config"]
+    evidence: Evidence
     oldest: str | None
     newest: str | None
     before: str | None
@@ -154,8 +153,8 @@ def _read(paths: Sequence[str | os.PathLike[str] | Adapter]) -> tuple[list[Adapt
     return [one for one in adapters if one.files.format is Format.PEFT], list(found.problems)
 
 
-_Evidence = Literal["base", "tensors", "config"]
-_Judged = tuple[_Evidence, dict[str, ReleaseVerdict]]
+_STRENGTH: tuple[Evidence, ...] = ("base", "tensors", "config")
+_Judged = tuple[Evidence, dict[str, ReleaseVerdict]]
 
 
 class _Judge:
@@ -197,16 +196,14 @@ class _Judge:
     def _judged(self, adapter: Adapter, base: Base | None) -> _Judged:
         touched = footprint_of(adapter)
         trees = self._trees_for(adapter, touched, base) if touched is not None else {}
-        evidence: _Evidence = "config"
-        if trees and adapter.config is not None and adapter.config.peft_type not in ELSEWHERE:
-            evidence = "tensors" if any(tree.partial for tree in trees.values()) else "base"
         found = {
             release: verdict(adapter, release, trees.get(usual_transformers(release))) for release in self.releases
         }
         outcomes = {one.outcome for one in found.values()}
         if "unknown" in outcomes and "loads" not in outcomes:  # the config tells more than nothing
-            evidence, found = "config", {release: verdict(adapter, release, None) for release in self.releases}
-        return evidence, _drawn(found, evidence)
+            found = {release: verdict(adapter, release, None) for release in self.releases}
+        told = {one.evidence for one in found.values()}
+        return next(one for one in _STRENGTH if one in told), _drawn(found)
 
     def _trees_for(self, adapter: Adapter, touched: Footprint, base: Base | None) -> Mapping[str, ModuleTree]:
         """Release of transformers -> the modules that the adapter is loaded into."""
@@ -242,7 +239,7 @@ def _recipe(adapter: Adapter) -> tuple[object, ...]:
     return said, tuple((name, tensor.dtype, tensor.shape) for name, tensor in header.tensors.items())
 
 
-def _drawn(found: Mapping[str, Verdict], evidence: _Evidence) -> dict[str, ReleaseVerdict]:
+def _drawn(found: Mapping[str, Verdict]) -> dict[str, ReleaseVerdict]:
     """Verdicts as they are shown; what is lost, or fails later, in every release is nobody's age."""
     newest = next((one for one in reversed(list(found.values())) if one.outcome == "loads"), None)
     always = frozenset(newest.lost or ()) if newest is not None else frozenset()
@@ -250,7 +247,7 @@ def _drawn(found: Mapping[str, Verdict], evidence: _Evidence) -> dict[str, Relea
     for release, one in found.items():
         lost = [name for name in one.lost or () if name not in always]
         fails = one.forward is not None and one.forward != UNDECIDED and newest is not None and newest.forward is None
-        drawn[release] = _release(one, lost, one.forward if fails and evidence == "base" else None)
+        drawn[release] = _release(one, lost, one.forward if fails and one.evidence == "base" else None)
     return drawn
 
 

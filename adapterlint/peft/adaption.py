@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.early import check_attention
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Param, find, walk
 from adapterlint.peft.opened import OpenedConfig
@@ -70,6 +71,7 @@ def add_adaption_prompt(model: Model, adapter: str, config: OpenedConfig) -> Non
     if family is None or family.since > since:
         text = f"Unsupported model type for adaption prompt: '{model.tree.model_type}'."
         raise Refused("ValueError", text, cause="base-unsupported")
+    check_attention(model)
     target = config["target_modules"] = config.get("target_modules") or family.target
     tail = f".{target}" if since >= (0, 17) else target
     above = [path.rpartition(".")[0] for path, _ in walk(model.root) if path.endswith(tail)]

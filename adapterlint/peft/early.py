@@ -79,6 +79,18 @@ def check_prompt(config: OpenedConfig, since: tuple[int, int]) -> None:
         raise Refused("TypeError", text, cause="config")
 
 
+def check_attention(model: Model) -> None:
+    """0.10 to 0.14 ask the attention for its width, which transformers 4.56 has not.
+
+    Raises:
+        Refused: They do.
+    """
+    if model.versions.peft < (0, 15) and model.versions.transformers >= (4, 56):
+        name = f"{str(model.tree.model_type).capitalize()}Attention"
+        text = f"'{name}' object has no attribute 'hidden_size'"
+        raise Refused("AttributeError", text, cause="target-unsupported")
+
+
 def misses_attribute(config: OpenedConfig, since: tuple[int, int]) -> Refused | None:
     """0.14 asks a config for its layers in order to say that nothing matched, whether it has such a key or not."""
     if since != (0, 14) or "layers_to_transform" in config:

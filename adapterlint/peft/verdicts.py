@@ -15,7 +15,7 @@ from adapterlint.peft.constructors import refusals
 from adapterlint.peft.dropped import DROPS_SINCE, Dropped, dropped
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.needs import needs_of
-from adapterlint.peft.opened import open_config
+from adapterlint.peft.opened import OpenedConfig, open_config
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.quick import alone
 from adapterlint.peft.refused import Refused, Undecided
@@ -27,6 +27,7 @@ from adapterlint.peft.versions import Versions, usual_transformers
 _TIED = ".token_adapter.base_layer."  # token rows in a module that is saved whole: it follows one that it is tied to
 
 Outcome = Literal["loads", "raises", "unknown"]
+Evidence = Literal["base", "tensors", "config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Verdict:
         dropped: Keys that are taken out of its config; where the config is refused for them, those that are not known.
         lost: Names of tensors that reach nothing; `None` if that is not known.
         forward: The class of the error that a forward pass raises.
+        evidence: What decided.
     """
 
     outcome: Outcome
@@ -46,6 +48,7 @@ class Verdict:
     dropped: tuple[Dropped, ...] = ()
     lost: tuple[str, ...] | None = None
     forward: str | None = None
+    evidence: Evidence = "config"
 
 
 def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformers: str | None = None) -> Verdict:
@@ -67,18 +70,10 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     lacking = (need for need in needs_of(adapter) if not in_range(release, need.since, None))
     if early := next((need for need in lacking if need.error is not None), None):
         return Verdict("raises", Refused(str(early.error), early.text, cause="target-unsupported"), keys)
-    beside = numbers(transformers or usual_transformers(release))
-    if config.peft_type == "ADAPTION_PROMPT" and tree is not None:
-        attention = _attention_error(tree, release, beside)
-        if attention is not None:
-            return Verdict("raises", attention, keys)
-    if tree is None or adapter.header is None or config.peft_type in ELSEWHERE:
-        refused = next(refusals(config.peft_type, config, release=release), None)
-        if refused is not None and refused.pointer != "/init_lora_weights":
-            return Verdict("raises", Refused(refused.error, refused.text, cause="config"), keys)
-        return Verdict("loads", dropped=keys)
+    if tree is None or adapter.header is None:
+        return _of_config(config, release, keys)
     # Before 0.15 the simulation knows an adapter in a fresh base, and no more (`early`).
-    versions = Versions(numbers(release), beside)
+    versions = Versions(numbers(release), numbers(transformers or usual_transformers(release)))
     found = alone(adapter, "default", tree, versions)
     touched = footprint_of(adapter)
     if not found.known and not tree.partial and touched is not None:  # then as if there were no base
@@ -86,31 +81,26 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
         found = alone(adapter, "default", tree, versions)
     if found.error is not None and tree.partial and any(_TIED in name for name in adapter.header.tensors):
         return Verdict("unknown", dropped=keys)  # only a base tells what is tied
-    return _simulated(found, keys)
+    if not found.known and config.peft_type in ELSEWHERE:
+        return _of_config(config, release, keys)
+    return _simulated(found, keys, "tensors" if tree.partial else "base")
 
 
-def _attention_error(tree: ModuleTree, release: str, transformers: tuple[int, int]) -> Refused | None:
-    """What ADAPTION_PROMPT raises over a base whose attention it does not know (`tuners/adaption_prompt/config.py`)."""
-    known = ("llama", "mistral", "gpt2") if in_range(release, "0.17", None) else ("llama", "mistral")
-    if tree.model_type is None:
-        return None
-    if tree.model_type not in known:
-        text = f"Unsupported model type for adaption prompt: '{tree.model_type}'."
-        return Refused("ValueError", text, cause="target-unsupported")
-    if transformers >= (4, 56) and not in_range(release, "0.15", None):
-        name = {"llama": "LlamaAttention", "mistral": "MistralAttention"}[tree.model_type]
-        text = f"'{name}' object has no attribute 'hidden_size'"
-        return Refused("AttributeError", text, cause="target-unsupported")
-    return None
+def _of_config(config: OpenedConfig, release: str, keys: tuple[Dropped, ...]) -> Verdict:
+    """What the config tells alone."""
+    refused = next(refusals(config.peft_type, config, release=release), None)
+    if refused is not None and refused.pointer != "/init_lora_weights":
+        return Verdict("raises", Refused(refused.error, refused.text, cause="config"), keys)
+    return Verdict("loads", dropped=keys)
 
 
-def _simulated(found: Alone, keys: tuple[Dropped, ...]) -> Verdict:
+def _simulated(found: Alone, keys: tuple[Dropped, ...], evidence: Evidence) -> Verdict:
     if not found.known:
-        return Verdict("unknown", dropped=keys)
+        return Verdict("unknown", dropped=keys, evidence=evidence)
     if found.error is not None:
-        return Verdict("raises", found.error, keys)
+        return Verdict("raises", found.error, keys, evidence=evidence)
     lost = found.loaded.unexpected if found.loaded is not None else None
-    return Verdict("loads", dropped=keys, lost=lost, forward=found.forward)
+    return Verdict("loads", dropped=keys, lost=lost, forward=found.forward, evidence=evidence)
 
 
 def _unknown_keys(adapter: Adapter, release: str) -> tuple[Dropped, ...]:

@@ -219,4 +219,5 @@ class Draw:
                 for key in state_names(wrapper.copies[name]):
                     param = state.get(f"{dot}modules_to_save.{name}.{key}")
                     found[dot + key] = param.shape if param is not None else None
-        return {key: shape for key, shape in found.items() if shape is not None}
+        # A size of -1 stands for one that is not known, a smaller one for its multiples.
+        return {key: tuple(map(abs, shape)) for key, shape in found.items() if shape is not None}

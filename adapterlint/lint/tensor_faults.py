@@ -142,14 +142,14 @@ class _Told:
     base: ModuleTree | None
     tuned: frozenset[str] | None = None
 
-    def by_name(self, name: str) -> bool:
+    def by_name(self, module: str, name: str) -> bool:
         """Those about token rows, and about the two settings of LoRA that stand for a tensor each."""
         if TOKENS in name:
             return True
         if self.config.peft_type != "LORA":
             return False
         if name.endswith(("lora_magnitude_vector", "lora_magnitude_vector.weight")):
-            return "lora_A.weight" in self.touched.shapes or not self.config.get("use_dora")
+            return "lora_A.weight" in self.touched.tuned.get(module, ()) or not self.config.get("use_dora")
         return name.endswith("lora_B.bias")
 
     def lacks(self, module: str, name: str) -> bool:
@@ -157,7 +157,7 @@ class _Told:
         entry = entry_of(METHODS[self.config.peft_type], name)
         if entry is not None and rank_key(self.config.peft_type) in entry.when.keys and self.is_ranked():
             return True
-        return self.by_name(name) or (module not in self.touched.tuned and module in (self.tuned or ()))
+        return self.by_name(module, name) or (module not in self.touched.tuned and module in (self.tuned or ()))
 
     def is_ranked(self) -> bool:
         """Whether the rank is told to be wrong."""
@@ -166,7 +166,7 @@ class _Told:
     def is_lost(self, one: Unexpected) -> bool:
         """Whether it is told that its module is not there, or no target, or that what it was meant for is missing."""
         module = one.module
-        if self.by_name(one.name) or self.by_name(one.near or ""):
+        if self.by_name(module, one.name) or self.by_name(module, one.near or ""):
             return True
         if rank_key(self.config.peft_type) in one.keys and self.is_ranked():
             return True

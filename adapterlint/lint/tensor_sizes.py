@@ -49,8 +49,13 @@ def wrong_sizes(
     against, rank = compared(config, touched, base), rank_key(config.peft_type)
     modules, everywhere = _ranked(config, touched, base)
     decided = simulation is not None and all(lone.known for lone in simulation.alone.values())
+    incomplete = {m.module for m in against.missing} | {
+        u.module for u in against.unexpected
+    }  # what is left may be another form
     found = []
     for one in against.misshapen:
+        if not one.keys and one.module in incomplete:
+            continue
         ranked = rank in one.keys and (everywhere or one.module in modules)
         sure = one.keys or not decided or (one.turned and _any_keys(one, against))
         if sure and not ranked and TOKENS not in one.name:

@@ -82,7 +82,7 @@ def _finding(
         f"{shown(name)}{asked} is missing beside {shown(beside)}{where}; {then}",
         at=header.at(footprint.names.get((modules[0], beside))),
         help="Save the adapter again from where it was trained.",
-        severity=Severity.ERROR if raised or nothing else None,
+        severity=Severity.ERROR if raised or nothing or found.refused else None,
         peft=found.peft,
     )
 

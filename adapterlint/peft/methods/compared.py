@@ -179,14 +179,19 @@ class _Comparison:
                 depends |= {(module, inner + name): keys for name, keys in found[3].items()}
         if self.copies and self.tree is not None:
             misshapen += self._unlike()
-        if self.method.top and self.touched.shared:
+        if self.method.top and (self.touched.shared or (self.touched.tuned and not self._in_modules())):
             shapes = {name: tensor.shape for name, tensor in self.touched.shared.items()}
             made = self._made(self.method.top, Ground(self.values), shapes)
-            missing += self._missing(made, shapes)
+            beside = next((name for parameters in self.touched.tuned.values() for name in parameters), "")
+            missing += (m if m.beside else replace(m, beside=beside) for m in self._missing(made, shapes))
             unexpected += self._unexpected(shapes, made)
             misshapen += self._misshapen(made, shapes, infer=False)
             depends |= {("", one.name): _keys(one) for one in made}
         return Compared(tuple(missing), tuple(unexpected), tuple(misshapen), depends)
+
+    def _in_modules(self) -> bool:
+        """Whether what stands at the top of other files stands in every module."""
+        return any(one.name in self.touched.shapes for one in self.method.top)
 
     def _unlike(self) -> Iterator[Misshapen]:
         """Copies of modules that have other shapes than these."""

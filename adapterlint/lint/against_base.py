@@ -151,7 +151,9 @@ def unfilled(lone: Alone, touched: Footprint, base: ModuleTree) -> tuple[str, ..
     # A parameter that is a target has the module's name before `base_layer`.
     lacking = lone.loaded.missing
     elsewhere = {last(module) for module in touched.tuned if module not in base.nodes}
-    tuned = [m for m in lone.tuned if m not in touched.tuned and last(m) not in (*elsewhere, "base_layer")]
+    # So has the projection of a `MultiheadAttention` inside its path.
+    tuned = [m for m in lone.tuned if m.replace(".base_layer.", ".") not in touched.tuned]
+    tuned = [m for m in tuned if last(m) not in (*elsewhere, "base_layer")]
     return tuple(m for m in tuned if any(key.startswith(f"{PREFIX}{m}.") for key in lacking))
 
 

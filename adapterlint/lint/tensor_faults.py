@@ -193,7 +193,12 @@ def _outcome(lone: Alone) -> tuple[tuple[str, ...], tuple[str, ...], bool, froze
     if lone.loaded is None or not (lone.loaded.missing or lone.loaded.unexpected):
         return None
     idle = not lone.expression and lone.forward is None
-    return lone.loaded.missing, lone.loaded.unexpected, idle, frozenset(lone.tuned)
+    return (
+        lone.loaded.missing,
+        lone.loaded.unexpected,
+        idle,
+        frozenset(path.replace(".base_layer.", ".") for path in lone.tuned),
+    )
 
 
 def _of_files(

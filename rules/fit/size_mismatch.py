@@ -20,7 +20,7 @@ from adapterlint import (
 )
 from adapterlint.lint.example import DROP, HIDDEN
 from adapterlint.lint.tensor_sizes import wrong_sizes
-from adapterlint.peft.methods.compared import Misshapen
+from adapterlint.peft.methods.misshapen import Misshapen
 
 _KEPT = ("base_model_name_or_path", "inference_mode", "revision", "task_type", "auto_mapping", "peft_type")
 _EXAMPLE = Patch()

@@ -1,0 +1,156 @@
+"""Tensors whose sizes contradict the config, the base, or the other tensors of their module."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from adapterlint.base.tree import Shape as Numbers
+from adapterlint.peft.methods.expected import Made
+from adapterlint.peft.methods.method import Parameter
+from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, Ground, Term, size_of
+
+
+@dataclass(frozen=True, slots=True)
+class Misshapen:
+    """A tensor of another size along one axis than the config, or the rest of its module, asks for.
+
+    Args:
+        module: Its module; empty for what stands at the top.
+        name: Its name behind the path of the module.
+        axis: Counted from 0; -1 if the number of dimensions is another one.
+        actual: Its size there, or the number of its dimensions.
+        expected: What it should be.
+        text: How the size is written in terms of the config and the module: `r`, `r * 2`, `in_features`.
+        keys: The keys of the config in that.
+        turned: Whether the shape is the expected one the wrong way round.
+    """
+
+    module: str
+    name: str
+    axis: int
+    actual: int
+    expected: int
+    text: str
+    keys: tuple[str, ...]
+    turned: bool = False
+
+
+def contradicted(
+    made: Iterable[Made], shapes: Mapping[str, Numbers], kernel: int = 0, *, infer: bool = True
+) -> Iterator[Misshapen]:
+    """What contradicts the config, the base, or the other tensors of the module.
+
+    Args:
+        kernel: How many dimensions a convolution's kernel has.
+        infer: Whether sizes of the module that are not known are those that its tensors show.
+    """
+    wanted = [(one, shapes[one.name]) for one in made if one.name in shapes and not one.parameter.any_shape]
+    axes = [(one, shape, _axes(one, kernel)) for one, shape in wanted]
+    single: dict[Term, int] = {}
+    agreed: dict[Term, int] = {}  # by several
+    for size in (IN, OUT):
+        seen = [
+            actual
+            for one, shape, terms in axes
+            if len(terms) == len(shape)
+            for actual, term in zip(shape, terms, strict=True)
+            if term is size and size.of(one.ground) is None
+        ]
+        if seen and infer:
+            single[size] = Counter(seen).most_common(1)[0][0]
+        if len(seen) > 1 and infer:
+            agreed[size] = single[size]
+    found: dict[str, list[list[Misshapen]]] = {}  # of parameters of one name it is not known which one there is
+    for one, shape, terms in axes:
+        found.setdefault(one.name, []).append(list(_differences(one, shape, terms, agreed, single)))
+    for alternatives in found.values():
+        yield from min(alternatives, key=len)
+
+
+def _differences(
+    one: Made,
+    shape: Numbers,
+    terms: Sequence[Term | int | None],
+    agreed: Mapping[Term, int],
+    single: Mapping[Term, int],
+) -> Iterator[Misshapen]:
+    if 0 in shape:
+        return  # a tensor without elements is wrong by itself
+    ground = replace(
+        one.ground,
+        inputs=one.ground.inputs or single.get(IN),
+        outputs=one.ground.outputs or single.get(OUT),
+    )
+    full: list[int | None] = []
+    for term in terms:
+        if term in (IN, OUT) and isinstance(term, Term):  # one tensor does not contradict itself
+            full.append(agreed.get(term) if _size(term, one.ground) is None else _size(term, ground))
+        else:
+            full.append(_size(term, ground) if isinstance(term, Term) else term)
+    if len(full) != len(shape):
+        yield Misshapen("", one.name, -1, len(shape), len(full), "", tuple(sorted(keys_of(one.parameter))))
+        return
+    turned = len(shape) > 1 and _matches(shape[::-1], full)
+    for axis, (actual, expected, term) in enumerate(zip(shape, full, terms, strict=True)):
+        if expected is None or actual == expected or (expected < 0 and actual % expected == 0):
+            continue
+        if expected == 0:  # a value that is wrong by itself
+            continue
+        if isinstance(term, Term) and not one.certain and term.keys & one.parameter.when.keys:
+            continue  # then there may be another parameter
+        if not one.parameter.held and axis == len(shape) - 1:  # PEFT takes as many as the file has
+            continue
+        keys = tuple(sorted(term.keys)) if isinstance(term, Term) else ()
+        yield Misshapen("", one.name, axis, actual, expected, "" if term is None else str(term), keys, turned)
+
+
+def keys_of(entry: Parameter | None) -> frozenset[str]:
+    """The keys of the config that the shape of a parameter depends on."""
+    terms = entry.shape if entry is not None else ()
+    return frozenset(key for term in terms if isinstance(term, Term) for key in term.keys)
+
+
+def _axes(one: Made, kernel: int) -> list[Term | int | None]:
+    """What each dimension is: a term, a number, or nothing where that is not known."""
+    found: list[Term | int | None] = []
+    for term in one.parameter.shape:
+        if term is ONES:
+            found += [1] * kernel
+        elif term is KERNEL:
+            found += one.ground.kernel if one.ground.kernel is not None else [None] * kernel
+        else:
+            found.append(_chosen(term, one.ground) if isinstance(term, Term) else term)
+    return found
+
+
+def _chosen(term: Term, ground: Ground) -> Term | None:
+    """A term without its alternatives; `None` if it is not known which one holds."""
+    while term.choice is not None:
+        holds = term.choice[0].of(ground)
+        if holds is None:
+            return None
+        term = term.choice[1] if holds else term.choice[2]
+    return term
+
+
+def channels(parameters: Iterable[Parameter], shapes: Mapping[str, Numbers], ground: Ground) -> int | None:
+    """The input channels of all groups together, which a factor has; of the weight it has a multiple."""
+    for one in parameters:
+        shape = shapes.get(one.name, ())
+        for axis, term in enumerate(one.shape):
+            if term is CHANNELS and ground.inputs and axis < len(shape) and shape[axis] % ground.inputs == 0:
+                return shape[axis]
+    return None
+
+
+def _size(term: Term, ground: Ground) -> int | None:
+    """A size; a negative one stands for any multiple of it."""
+    if term is CHANNELS and ground.channels is None and ground.inputs:
+        return -ground.inputs
+    return size_of(term, ground)
+
+
+def _matches(shape: Numbers, wanted: Sequence[int | None]) -> bool:
+    return all(b is None or a == b or (b < 0 and a % b == 0) for a, b in zip(shape, wanted, strict=True))

@@ -46,13 +46,14 @@ def tune_along(model: Model, adapter: str, site: Site, tuned: Tuned) -> None:
         raise _refused(site, error, f"{projection} must be an instance of nn.Linear for")
     if not isinstance(inner, Tuner) and not site.new:
         raise Undecided  # something else was put there, or taken away, by another adapter
-    if site.config.get("lora_bias") and since < (0, 19):
-        raise Undecided  # the first adapter has no bias then, later ones do
     layer = inner if isinstance(inner, Tuner) else Tuner(inner, "Linear", site.layer.method, adapter)
     layer.attributes = site.layer.attributes
     found = parameters_at(replace(site, module=layer.base, layer=layer, in_file={}))
     if found is None:
         raise Undecided
+    if site.new and since < (0, 19):  # it is made without the bias that a config asks for, later ones with it
+        for params in (tuned.params, found.params):
+            params.pop(("lora_B", ".bias"), None)
     layer.adapters[adapter] = found
     if layer is not inner:
         model.root.put(module, projection, layer)

@@ -28,13 +28,10 @@ def early_parameters(site: Site, tuned: Tuned) -> Tuned:
         Refused: The layer does not take such a config yet.
     """
     config, since = site.config, site.versions.peft
-    kind = site.module.kind
-    if config.peft_type == "LORA" and config.get("use_dora"):
-        if kind is Kind.EMBEDDING and since < (0, 13):
-            raise Refused("ValueError", "Embedding does not support DoRA yet, please set it to False", cause="config")
-        if kind is Kind.GPT2_CONV1D and since < (0, 11) and not site.partial:
-            text = "The size of tensor a must match the size of tensor b at non-singleton dimension 1"
-            raise Refused("RuntimeError", text, module=site.key, cause="target-unsupported")
+    dora = config.peft_type == "LORA" and config.get("use_dora")
+    if dora and site.module.kind is Kind.GPT2_CONV1D and since < (0, 11) and not site.partial:
+        text = "The size of tensor a must match the size of tensor b at non-singleton dimension 1"
+        raise Refused("RuntimeError", text, module=site.key, cause="target-unsupported")
     if config.peft_type == "OFT" and since < (0, 14) and not site.partial:
         return _rotations(site, tuned)
     return tuned

@@ -1,19 +1,34 @@
 """What the tensors of an adapter ask of PEFT, whatever its config and its base: layers that came with some release.
 
-Each was seen to raise, or to be lost, when PEFT 0.10 to 0.21 loaded such an adapter
-(`tests/peft/make_releases.py`); the layers are in `peft/tuners/*/layer.py`.
+The catalogue says since when a method takes a kind of module (`Form.since`) and has a parameter (`Parameter.since`). A
+tensor tells of which kind its module is where its name, or the number of its dimensions, is one of that kind alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adapterlint.adapter import Adapter
-from adapterlint.base.tree import Shape
+from adapterlint.base.tree import Kind
+from adapterlint.caches import kept
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.methods import METHODS, Method
+from adapterlint.peft.methods.method import CONV1D, CONV2D, CONV3D, Form, Parameter
+from adapterlint.peft.methods.shapes import KERNEL, ONES
+from adapterlint.peft.releases import numbers
 
-_ROTATION = ".oft_R.weight"
+_KERNEL = {CONV1D: 1, CONV2D: 2, CONV3D: 3}
+_LAYERS = {
+    Kind.LINEAR: "Linear",
+    Kind.GPT2_CONV1D: "Conv1D",
+    Kind.EMBEDDING: "Embedding",
+    Kind.CONV1D: "Conv1d",
+    Kind.CONV2D: "Conv2d",
+    Kind.CONV3D: "Conv3d",
+    Kind.ATTENTION: "MultiheadAttention",
+}
+_Shown = tuple[tuple[str, int], ...]  # parameters of one module, and how many dimensions each has
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,41 +51,13 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    types: tuple[str, ...]
+class _Asked:
+    """A need without the tensors."""
+
     what: str
     since: str
-    asks: Callable[[str, Shape], bool]
-    error: str | None = "ValueError"
-    text: str = "Target module {layer}(...) is not supported."
-    layer: str = ""
-
-
-def _has_dimensions(parameter: str, count: int) -> Callable[[str, Shape], bool]:
-    return lambda name, shape: len(shape) == count and name.endswith(parameter)
-
-
-_KINDS = (
-    _Kind(("LORA",), "LoRA of `Conv1d`", "0.15", _has_dimensions(".lora_A.weight", 3), layer="Conv1d"),
-    _Kind(("LORA",), "LoRA of `Conv3d`", "0.14", _has_dimensions(".lora_A.weight", 5), layer="Conv3d"),
-    _Kind(
-        ("LORA",),
-        "LoRA of `MultiheadAttention`",
-        "0.15",
-        lambda name, _: name.endswith(".base_layer.out_proj.lora_A.weight"),
-        layer="MultiheadAttention",
-    ),
-    _Kind(
-        ("LORA",),
-        "DoRA of `Conv1d`",
-        "0.16",
-        lambda name, shape: name.endswith(".lora_magnitude_vector") and len(shape) == 3,
-        error="NotImplementedError",
-        text="",
-    ),
-    _Kind(("IA3",), "IA3 of `Conv3d`", "0.14", _has_dimensions(".ia3_l", 5), layer="Conv3d"),
-    _Kind(("OFT",), "OFT with rotations as vectors (`oft_R`)", "0.16", lambda name, _: name.endswith(_ROTATION), None),
-)
+    error: str | None
+    text: str
 
 
 def needs_of(adapter: Adapter) -> tuple[Need, ...]:
@@ -78,20 +65,96 @@ def needs_of(adapter: Adapter) -> tuple[Need, ...]:
     touched = footprint_of(adapter)
     if touched is None or adapter.config is None:
         return ()
-    targeted = {module: parameters for module, parameters in touched.tuned.items() if module not in touched.untargeted}
-    names = {touched.names[module, name]: t.shape for module, named in targeted.items() for name, t in named.items()}
-    return tuple(needs(adapter.config.peft_type, names))
+    method = METHODS[adapter.config.peft_type]
+    if not _has_ages(method.name):
+        return ()
+    found: dict[_Asked, list[str]] = {}
+    for module, parameters in touched.tuned.items():
+        if module in touched.untargeted:
+            continue
+        names = [touched.names[module, name] for name in parameters]
+        shown = tuple((name.removeprefix("base_layer."), len(t.shape)) for name, t in parameters.items())
+        for asked, places in _asked(method.name, shown, _along(method, names)):
+            found.setdefault(asked, []).extend(names[place] for place in places)
+    return tuple(Need(one.what, one.since, one.error, one.text, tuple(names)) for one, names in found.items())
 
 
-def needs(peft_type: str, tensors: Mapping[str, Shape]) -> Iterator[Need]:
-    """What tensors ask of PEFT."""
-    for kind in _KINDS:
-        if peft_type in kind.types and (
-            found := tuple(name for name, shape in tensors.items() if kind.asks(name, shape))
-        ):
-            yield Need(kind.what, kind.since, kind.error, kind.text.format(layer=kind.layer), found)
-    embeddings = {name.rpartition(".")[0] for name in tensors if name.endswith(".lora_embedding_A")}
-    scaled = tuple(f"{module}.lora_magnitude_vector" for module in sorted(embeddings))
-    if peft_type == "LORA" and (found := tuple(name for name in scaled if name in tensors)):
-        text = "Embedding does not support DoRA yet, please set it to False"
-        yield Need("DoRA of embeddings", "0.13", "ValueError", text, found)
+@kept(64)
+def _has_ages(peft_type: str) -> bool:
+    """Whether some layers or parameters of a type came later than itself."""
+    method = METHODS[peft_type]
+    ages = [age for form in method.forms for age in (form.since, *(one.since for one in form.parameters))]
+    return any(_is_later(age, method) for age in ages)
+
+
+def _is_later(since: str, method: Method) -> bool:
+    return numbers(since) > numbers(method.since)
+
+
+def _along(method: Method, names: Sequence[str]) -> str:
+    """The linear layer that the tensors of a module are for, if it is tuned along with what is around it."""
+    inside = (form.along for form in method.forms if form.along)
+    return next((one for one in inside if any(f".base_layer.{one}." in name for name in names)), "")
+
+
+@kept(1024)
+def _asked(peft_type: str, shown: _Shown, along: str) -> tuple[tuple[_Asked, tuple[int, ...]], ...]:
+    """What the tensors of one module ask for, and which of them do."""
+    method = METHODS[peft_type]
+    if along:
+        forms = [(kind, form) for form in method.forms if form.along == along for kind in form.on]
+        return tuple((one, tuple(range(len(shown)))) for one in _of_kind(method, forms))
+    places = [(kind, form) for form in method.forms for kind in form.on]
+    may_be = {place: [at for at in places if _parameters(*at, *told)] for place, told in enumerate(shown)}
+    there = [at for at in places if all(at in those for those in may_be.values() if those)]
+    found: list[tuple[_Asked, tuple[int, ...]]] = []
+    for asked in _of_kind(method, there):
+        telling = (place for place, those in may_be.items() if those and not any(_old(method, f) for _, f in those))
+        found.append((asked, tuple(telling)))
+    for place, told in enumerate(shown):
+        entries = [(form, one) for kind, form in there for one in _parameters(kind, form, *told)]
+        found += ((asked, (place,)) for asked in _of_parameter(method, there, entries))
+    return tuple(found)
+
+
+def _old(method: Method, form: Form) -> bool:
+    return not _is_later(form.since, method)
+
+
+def _parameters(kind: Kind | str, form: Form, name: str, dimensions: int) -> list[Parameter]:
+    """The parameters of a form that a tensor may be."""
+    kernel = _KERNEL.get(kind, 0) if isinstance(kind, Kind) else 0
+    named = (one for one in form.parameters if one.name == name)
+    return [p for p in named if p.any_shape or sum(kernel if t in (KERNEL, ONES) else 1 for t in p.shape) == dimensions]
+
+
+_Places = Sequence[tuple[Kind | str, Form]]
+
+
+def _of_kind(method: Method, there: _Places) -> Iterator[_Asked]:
+    """That the method takes such a module."""
+    if not there or any(_old(method, form) for _, form in there):
+        return
+    kind, form = min(there, key=lambda at: numbers(at[1].since))
+    layer = _LAYERS[kind] if isinstance(kind, Kind) else kind
+    before = (error for first, error in method.refuses.items() if numbers(first) < numbers(form.since))
+    text = f"Target module {layer}(...) is not supported."
+    yield _Asked(f"{_title(method)} of `{layer}`", form.since, next(before, None), text)
+
+
+def _of_parameter(method: Method, there: _Places, entries: Sequence[tuple[Form, Parameter]]) -> Iterator[_Asked]:
+    """That it has such a parameter there."""
+    if not entries or not all(_is_later(one.since, method) for _, one in entries):
+        return
+    form, parameter = min(entries, key=lambda entry: numbers(entry[1].since))
+    kinds = {kind for kind, _ in there}
+    of = f" of `{_LAYERS[kind]}`" if len(kinds) == 1 and isinstance(kind := next(iter(kinds)), Kind) else ""
+    keys = ", ".join(f"`{key}`" for key in sorted(parameter.when.keys)) or f"`{parameter.name}`"
+    barred = (d for d in form.demands if d.until is not None and d.holds.keys & parameter.when.keys)
+    demand = next(barred, None)
+    error, text = (demand.error, demand.text) if demand is not None else (None, "")
+    yield _Asked(f"{_title(method)}{of} with {keys}", parameter.since, error, text)
+
+
+def _title(method: Method) -> str:
+    return method.title or method.name

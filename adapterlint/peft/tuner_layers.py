@@ -294,7 +294,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
     if isinstance(r, int) and r <= 0 and not method.zero_rank:
         raise Refused("ValueError", f"`r` should be a positive integer value but the value passed is {r}")
     for demand in form.demands:
-        asked = demand.when.of(ground) and in_range(site.release, demand.since, None)
+        asked = demand.when.of(ground) and in_range(site.release, demand.since, demand.until)
         holds = demand.holds.of(ground)
         if not asked or holds or holds is None:
             continue

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, listed, rule
 from adapterlint.lint.fleet import paths, shared
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.method import Together
+from adapterlint.peft.methods.shapes import Ground
 
 _MODULES = [f"model.layers.{i}.self_attn.{name}" for i in range(2) for name in ("q_proj", "v_proj")]
 _DORA = Patch(
     config={"use_dora": True},
     tensors={f"base_model.model.{module}.lora_magnitude_vector": ("F32", (16,)) for module in _MODULES},
 )
-_CHAINED = "each works on the output of the one before, so that another order gives another output"
 _REASONS = {
-    "LORA": "DoRA works on the weights with the adapters before it, so that another order gives another output",
-    **dict.fromkeys(("OFT", "BOFT", "HRA", "C3A", "ROAD"), _CHAINED),
-    "OSF": "only the first adapter of the set is used",
+    Together.ORDER: "each works on the output of the one before, so that another order gives another output",
+    Together.FIRST: "only the first adapter of the set is used",
 }
+_DORA_REASON = "DoRA works on the weights with the adapters before it, so that another order gives another output"
 
 
 @rule(
@@ -42,7 +44,8 @@ def activation_order(fleet: Fleet) -> Iterator[Finding]:
     Keep to one order everywhere, or activate such adapters alone.
     """
     for company in fleet.companies():
-        reason = _REASONS.get(company.members[0].peft_type)
+        method = METHODS[company.members[0].peft_type]
+        reason = _DORA_REASON if method.name == "LORA" else _REASONS.get(method.together)
         if not company.declared or reason is None:
             continue
         together = shared(company.members, lambda m: filter(m.tunes, m.footprint.tuned))
@@ -61,8 +64,5 @@ def activation_order(fleet: Fleet) -> Iterator[Finding]:
 
 
 def _matters(members: tuple[Member, ...]) -> bool:
-    if members[0].peft_type == "LORA":
-        return any(m.config.get("use_dora") is True for m in members)
-    if members[0].peft_type == "ROAD":
-        return any(m.config.get("variant") in ("road_2", "road_4") for m in members)
-    return True
+    in_order = METHODS[members[0].peft_type].in_order
+    return any(in_order.of(Ground(m.config.values)) for m in members)

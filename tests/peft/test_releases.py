@@ -28,11 +28,7 @@ BASES, *ADAPTERS = [
     for line in gzip.decompress(Path(__file__).with_name("releases.jsonl.gz").read_bytes()).splitlines()
 ]
 KNOWN = {
-    "attention *": "PEFT asks for LoRA of `MultiheadAttention` by paths that headers do not have",
-    "grouped*": "headers do not tell how many groups a convolution has",
     "experts*": "0.19.1 makes converters that transformers 5.23 does not take; 4.56 has no such parameters to refuse",
-    "rows* no-rows spare": "a file without tensors does not tell which class it is for",
-    "miss rank-missing spare": "a default rank that is wider than the layer",
 }
 """Adapters about which something else is said in some release, and why."""
 

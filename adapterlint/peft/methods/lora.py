@@ -33,6 +33,7 @@ from adapterlint.peft.methods.shapes import (
     ONES,
     OUT,
     R,
+    Shape,
     Term,
     divides,
     either,
@@ -110,23 +111,29 @@ _ATTENTION_DEMANDS = (
 )
 # Up to 0.15 the second factor of a grouped convolution is not grouped.
 _GROUPS = CHANNELS // IN
-_LORA_ON_CONVOLUTION = (
-    Parameter("lora_A.weight", (R, CHANNELS, KERNEL)),
-    Parameter("lora_B.weight", (OUT, R, ONES), begins=IDLE, idle=_ZERO, until="0.15"),
-    Parameter("lora_B.weight", (OUT, R // _GROUPS, ONES), begins=IDLE, idle=_ZERO, since="0.16"),
-    _BIAS,
-    Parameter("lora_magnitude_vector", (1, OUT, ONES), when=_DORA, begins=IDLE, idle=_ZERO, inner=".weight"),
-)
+
+
+def _on_convolution(dora: str = "0.10") -> tuple[Parameter, ...]:
+    """Its parameters on a convolution, with DoRA since some release."""
+    return (
+        Parameter("lora_A.weight", (R, CHANNELS, KERNEL)),
+        Parameter("lora_B.weight", (OUT, R, ONES), begins=IDLE, idle=_ZERO, until="0.15"),
+        Parameter("lora_B.weight", (OUT, R // _GROUPS, ONES), begins=IDLE, idle=_ZERO, since="0.16"),
+        _BIAS,
+        _magnitude((1, OUT, ONES), dora),
+    )
+
 
 _NOT_ON_PARAMETERS = (*("lora_dropout", "fan_in_fan_out", "lora_bias", "use_dora", "velora_config", "kasa_config"),)
 
 
-def _magnitude(since: str = "0.10") -> Parameter:
-    return Parameter("lora_magnitude_vector", (OUT,), when=_DORA, begins=IDLE, idle=_ZERO, inner=".weight", since=since)
+def _magnitude(shape: Shape = (OUT,), since: str = "0.10") -> Parameter:
+    return Parameter("lora_magnitude_vector", shape, when=_DORA, begins=IDLE, idle=_ZERO, inner=".weight", since=since)
 
 
 LORA = Method(
     name="LORA",
+    title="LoRA",
     prefix="lora_",
     forms=(
         Form(
@@ -156,13 +163,26 @@ LORA = Method(
             parameters=(
                 Parameter("lora_embedding_A", (R, IN), begins=IDLE, idle=given("init_lora_weights")),
                 Parameter("lora_embedding_B", (OUT, R)),
-                _magnitude("0.13"),
+                _magnitude(since="0.13"),
             ),
-            demands=(Demand(~given("lora_bias"), text="lora_bias=True is not supported for Embedding."),),
+            demands=(
+                Demand(
+                    ~_DORA,
+                    text="Embedding does not support DoRA yet, please set it to False",
+                    until="0.12",
+                    cause="config",
+                ),
+                Demand(~given("lora_bias"), text="lora_bias=True is not supported for Embedding."),
+            ),
         ),
-        Form(on=(CONV2D,), parameters=_LORA_ON_CONVOLUTION),
-        Form(on=(CONV3D,), parameters=_LORA_ON_CONVOLUTION, since="0.14"),
-        Form(on=(CONV1D,), parameters=_LORA_ON_CONVOLUTION, since="0.15"),
+        Form(on=(CONV2D,), parameters=_on_convolution()),
+        Form(on=(CONV3D,), parameters=_on_convolution(), since="0.14"),
+        Form(
+            on=(CONV1D,),
+            parameters=_on_convolution(dora="0.16"),
+            since="0.15",
+            demands=(Demand(~_DORA, "NotImplementedError", until="0.15", cause="target-unsupported"),),
+        ),
         Form(  # the projections of the inputs, as one; that of the outputs is a linear layer with the same rank
             on=(ATTENTION,),
             parameters=(

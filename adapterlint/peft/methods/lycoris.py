@@ -50,6 +50,7 @@ def _loha(kernel: Shape) -> tuple[Parameter, ...]:
 
 LOHA = Method(
     name="LOHA",
+    title="LoHa",
     prefix="hada_",
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_loha((KERNEL,))),
@@ -106,6 +107,7 @@ def _lokr(kernel: Shape) -> tuple[Parameter, ...]:
 
 LOKR = Method(
     name="LOKR",
+    title="LoKr",
     prefix="lokr_",
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_lokr((KERNEL,))),

@@ -118,6 +118,7 @@ class Demand:
         when: On which condition it is asked.
         in_forward: Whether it is a forward pass that raises, not the building of the layer.
         since: First release that demands it.
+        until: Last release that does.
         cause: What kind of refusal it is, as `adapterlint.peft.events` has them.
     """
 
@@ -127,6 +128,7 @@ class Demand:
     when: Term = ALWAYS
     in_forward: bool = False
     since: str = OLDEST
+    until: str | None = None
     cause: str = "block-size"
 
 
@@ -163,7 +165,7 @@ class Method:
         until: Last release line with it; `None` if the newest one still has it.
         prefix: What the names of its parameters start with (`PEFT_TYPE_TO_PREFIX_MAPPING`); `None` for prompt
             learning, whose entry in that mapping names no parameter.
-        title: How its own messages call it, where that is not its name.
+        title: How messages call it, where that is not its name.
         forms: What an adapter has on its targets; a kind of module that no form names is refused.
         top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
         refuses: First release -> class of the error for other kinds of modules, newest release first; empty if PEFT

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from adapterlint.adapter import Adapter
-from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.adaption import switch_prompt
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
-from adapterlint.peft.calls import is_listed, refuses
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
+from adapterlint.peft.forward import disabling_error, forward_error, keyword_error
 from adapterlint.peft.injection import mark_active, set_adapters, set_tuners
-from adapterlint.peft.loading import WIDTH, load
+from adapterlint.peft.loading import load
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
-from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.outputs import UNDECIDED, Expression, Output, differ
 from adapterlint.peft.refused import Refused, Undecided
-from adapterlint.peft.tasks import IMPLICIT_HEADS, TASK_TYPES, TASKS
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
-from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole, weight_of
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
 
 # Values that nobody thought of make PEFT stumble too, somewhere; where is not worth a guess.
 # A refusal counts among them where PEFT is not asked for anything: nothing says that it would raise there.
@@ -232,7 +230,7 @@ class _Run:
     def _faithful(self, name: str, lone: Alone) -> str | None:
         switch_to(self.model, name)
         output = Output(self.model)
-        error = _forward_error(self.model, output)
+        error = forward_error(self.model, output)
         if error is not None or lone.error is not None:
             return None if error == UNDECIDED else error
         return _UNCHANGED[differ(output.expression, lone.expression, self.model.tree.sometimes)]
@@ -248,7 +246,7 @@ class _Run:
 
     def _forward(self) -> str | None:
         self.output = Output(self.model)
-        error = self.forward_error = _forward_error(self.model, self.output)
+        error = self.forward_error = forward_error(self.model, self.output)
         return None if error == UNDECIDED else error or "ok"
 
 
@@ -308,117 +306,6 @@ def _activate(model: Model, names: Sequence[str]) -> None:
     if model.peft_type == "ADAPTION_PROMPT":
         raise Refused("TypeError", "unhashable type: 'list'", cause="one-active-only")
     set_adapters(model, names)
-
-
-def _forward_error(model: Model, output: Output) -> str | None:
-    return keyword_error(model) or mixing_error(model) or output.error or prompt_error(model)
-
-
-def keyword_error(model: Model) -> str | None:
-    """The error of a forward pass that hands on what the base does not take, as `PeftModelFor*` do with a task."""
-    if model.task not in TASK_TYPES:
-        return None
-    architecture, release = model.tree.architecture, model.versions.transformers
-    handed = TASKS[str(model.task)].hands
-    refused = [keyword for keyword in handed if refuses(release, architecture, keyword)]
-    if not refused:
-        return None
-    # With a prompt of embeddings PEFT asks for indices before it calls the base; speech has none.
-    asks = model.prompt_learning and model.peft_type != "PREFIX_TUNING" and "input_ids" in refused
-    return "ValueError" if asks else "TypeError"
-
-
-def mixing_error(model: Model) -> str | None:
-    """The error of a forward pass of X-LoRA, which runs the base first and takes its last hidden states."""
-    if model.peft_type != "XLORA":
-        return None
-    config = next(config for config in model.configs.values() if config.peft_type == "XLORA")
-    base = model.tree.config
-    if any(name not in model.configs for name in model.mixed):  # names that the config gives, and PEFT does not
-        return "KeyError"
-    if model.refuses("input_ids") or base.get("is_encoder_decoder"):
-        return "AttributeError"
-    text = base.get("text_config")
-    base = text if isinstance(text, dict) else base
-    width = next((base[word] for word in WIDTH if word in base), None)
-    if width is None or not config.get("adapters"):
-        return UNDECIDED
-    if (config.get("hidden_size") or 4096) != width or (config.get("top_k_lora") or 0) > len(config["adapters"]):
-        return "RuntimeError"
-    return None
-
-
-def prompt_error(model: Model) -> str | None:
-    """The error of a forward pass with a prompt.
-
-    PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, and up to 0.13
-    to all models, if they are of transformers 4.56 (`PeftModel.get_prompt`).
-    """
-    if model.peft_type == "POLY":  # it asks for `task_ids`
-        return "ValueError"
-    if model.task is None:
-        return None
-    if model.peft_type == "MULTITASK_PROMPT_TUNING":  # the same
-        return "ValueError"
-    config = model.configs.get(model.current)
-    if config is None or not config.prompt_learning:
-        return None
-    if model.peft_type == "PREFIX_TUNING":
-        return _prefix_error(model, config)
-    if _is(model, "refuses_embeddings"):
-        return "NotImplementedError"
-    embedding = model.embedding
-    weight = weight_of(embedding) if embedding is not None else None
-    width, dim = weight.shape[1] if weight is not None and weight.shape else None, config.get("token_dim")
-    return "RuntimeError" if width is not None and width != dim else None
-
-
-def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
-    if _is(model, "no_prefix"):
-        return "ValueError"
-    if not _takes_prefixes(model, config.task_type):
-        return UNDECIDED
-    if not _has_prefix_sizes(model.tree.config):
-        return "RuntimeError"
-    two = config.get("num_transformer_submodules") == 2
-    old = model.versions.peft < ((0, 18) if two else (0, 14)) and model.versions.transformers >= (4, 56)
-    return "AttributeError" if old else None
-
-
-def _is(model: Model, kind: str) -> bool:
-    return is_listed(kind, model.versions.transformers, model.tree.architecture)
-
-
-def _takes_prefixes(model: Model, task: str | None) -> bool:
-    """Whether a base surely takes a prefix of keys and values: models that generate do, and classifiers of their kind.
-
-    Not if some of its layers remember something else than keys and values, by a convolution.
-    """
-    convolved = any(node.kind is Kind.CONV1D for node in model.tree.nodes.values())
-    own = _is(model, "prefix") or model.tree.model_type == "bert"
-    return not convolved and (model.generates or task not in IMPLICIT_HEADS or own)
-
-
-def _has_prefix_sizes(config: Mapping[str, Any]) -> bool:
-    """Whether keys and values are of one size, and there are as many heads of them as PEFT takes from the config.
-
-    Those that are kept compressed are not, and `multi_query` is not among the words for it.
-    """
-    sizes = [config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
-    nope, rope, value = (size if isinstance(size, int) else 0 for size in sizes)
-    one = config.get("multi_query") is True and not config.get("new_decoder_architecture")
-    return nope + rope == value and not one
-
-
-def disabling_error(model: Model) -> str | None:
-    """The class of the error that `disable_adapter()` raises.
-
-    For prompts it takes the base's way to prepare generation away, and stumbles over bases that do not generate
-    (`PeftModel.disable_adapter`).
-    """
-    if not model.prompt_learning or model.generates:
-        return None
-    return "AttributeError" if model.task in ("CAUSAL_LM", "SEQ_2_SEQ_LM") else "UnboundLocalError"
 
 
 def _footprint(model: Model) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:

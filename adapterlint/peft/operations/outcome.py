@@ -11,11 +11,12 @@ from typing import Literal, ParamSpec
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.events import Event, after_refusal
+from adapterlint.peft.forward import keyword_error
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
 from adapterlint.peft.outputs import UNDECIDED, Expression, Output, is_idle
 from adapterlint.peft.refused import Refused
-from adapterlint.peft.simulate import UNDECIDABLE, is_unsure, keyword_error
+from adapterlint.peft.simulate import UNDECIDABLE, is_unsure
 from adapterlint.peft.tuner_layers import TRAITS
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuned, Tuner, weight_of
 

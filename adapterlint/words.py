@@ -11,10 +11,10 @@ MAX_SHOWN = 80  # characters of one value in a message
 MAX_LISTED = 5  # items of one enumeration in a message
 
 # Tokens begin a word (an escape before them ends in a letter of its own), and have a digit: the folder
-# `task-oriented-dialogue-adapter` holds no key.
+# `task-oriented-dialogue-adapter` holds no key. Those of the Hub are of 34 characters, and may all be letters.
 _START = r"(?:(?<![\w-])|(?<=\\u[0-9a-fA-F]{4})|(?<=\\x[0-9a-fA-F]{2})|(?<=\\[bfnrt]))"
 _SECRETS = re.compile(
-    _START + r"(?:(?:hf_|api_org_)(?=[A-Za-z]*\d)[A-Za-z0-9]{24,}"
+    _START + r"(?:(?:hf_|api_org_)(?:(?=[A-Za-z]*\d)[A-Za-z0-9]{24,}|[A-Za-z]{34}(?![A-Za-z0-9]))"
     r"|(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AIza|sk-)(?=[A-Za-z_-]*\d)[\w-]{20,}"
     r"|AKIA[0-9A-Z]{16})|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )

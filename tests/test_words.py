@@ -51,7 +51,10 @@ def test_nothing_that_a_terminal_obeys_stays(text: str) -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["hf_" + "aB3" * 11, "ghp_" + "x1" * 18, "sk-proj-" + "a1" * 20, "AKIA" + "ABCD" * 4, "glpat-" + "a1" * 10],
+    [
+        *("hf_" + "aB3" * 11, "hf_" + "aBcDeFgHiJkLmNoPq" * 2, "api_org_" + "aBcDeFgHiJkLmNoPq" * 2),
+        *("ghp_" + "x1" * 18, "sk-proj-" + "a1" * 20, "AKIA" + "ABCD" * 4, "glpat-" + "a1" * 10),
+    ],
 )
 def test_tokens_are_redacted(secret: str) -> None:
     assert redacted(f"a {secret} b") == "a *** b"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +160,7 @@ def _pairs(plan: Plan) -> Iterator[str]:
     told = {reason.kind for pair in found.values() for reason in pair.reasons if reason.do == "activate"}
     reasons: dict[str, list[str]] = {}
     for parts, pairs, skipped in [(groups, found, frozenset()), *((o.groups, o.pairs, told) for o in plan.operations)]:
-        for label, reason in _labelled(parts, pairs):
+        for label, reason in _labelled(parts, pairs, _refused_alone(plan)):
             if reason.kind not in skipped and label not in (labels := reasons.setdefault(_reason(reason), [])):
                 labels.append(label)
     by_pairs: dict[tuple[str, ...], list[str]] = {}
@@ -175,12 +175,18 @@ def _pairs(plan: Plan) -> Iterator[str]:
         yield f"{counted(plan.pairs.untried, 'pair')} of kinds of adapters not tried: too many"
 
 
+def _refused_alone(plan: Plan) -> Set[str]:
+    return {name for name, why in plan.left.items() if why.alone and why.error is not None}
+
+
 def _labelled(
-    groups: tuple[tuple[str, ...], ...], found: Mapping[tuple[int, int], Pair]
+    groups: tuple[tuple[str, ...], ...], found: Mapping[tuple[int, int], Pair], broken: Set[str]
 ) -> Iterator[tuple[str, Reason]]:
-    """Each pair that does not work in a few words, with a reason."""
+    """Each pair that does not work in a few words, with a reason; not that of one that does not load alone either."""
     for (i, j), pair in found.items():
         for reason in pair.reasons:
+            if reason.do == "load" and groups[j if reason.who == "later" else i][0] in broken:
+                continue
             sides = [groups[i][0], groups[j][0] if i != j else "another alike"]
             both = sorted(sides) if SIGNS[reason.do] == "+" and i != j else sides
             yield f" {SIGNS[reason.do]} ".join(clean(n, 40) for n in both), reason

@@ -82,15 +82,11 @@ class Settings(_Model):
     @field_validator("peft")
     @classmethod
     def _releases(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from packaging.version import InvalidVersion, Version
-
-        from adapterlint.peft.releases import RELEASES, is_known
+        from adapterlint.peft.releases import RELEASES, is_known, is_release
 
         for text in value:
-            try:
-                Version(text)
-            except InvalidVersion:
-                raise ValueError(f"{shown(text)} is no release of PEFT; write it like `0.18` or `0.21.2`") from None
+            if not is_release(text):
+                raise ValueError(f"{shown(text)} is no release of PEFT; write it like `0.18` or `0.21.2`")
             if not is_known(text):
                 known = f"which are {RELEASES[0]} to {RELEASES[-1]}"
                 raise ValueError(f"{shown(text)} is none of the releases of PEFT that are known, {known}")

@@ -79,6 +79,8 @@ def test_a_base_that_is_a_name_stays_one(base: str, tmp_path: Path) -> None:
         ),
         ("fail-on = 3", "`fail-on`: input should be 'error', 'warning' or 'info'"),
         ("peft = ['newest']", "`newest` is no release of PEFT"),
+        ("peft = ['v0.18']", "`v0.18` is no release of PEFT"),
+        ("peft = ['0.18.dev0']", "`0.18.dev0` is no release of PEFT"),
         ("peft = ['0.18', '9.9']", "`9.9` is none of the releases of PEFT that are known, which are 0.10 to 0.21"),
         ("select = 3", "`select`"),
         ("[[fleet]]\nname = 'a'\nadapters = {}", "`fleet.0.adapters`"),

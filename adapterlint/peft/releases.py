@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
@@ -30,6 +31,11 @@ def newest_patch(release: str) -> str:
     """The release itself, or the newest patch of a release line: `0.18` is `0.18.1`, and so is what came after it."""
     newest = PATCHES.get(line_of(release))
     return newest if newest is not None and (release in PATCHES or is_later(release)) else release
+
+
+def is_release(text: str) -> bool:
+    """Whether a text is a release in the form that options and settings take: `0.18` or `0.18.1`."""
+    return re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){1,2}", text) is not None
 
 
 def is_known(release: str) -> bool:

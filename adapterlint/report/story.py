@@ -13,6 +13,7 @@ from adapterlint.words import counted
 
 MAX_TEXT = 300  # characters of a text of PEFT's
 
+LOST = "what PEFT does here cannot be told from the files, so what follows is not known either"
 ABOUT_KEYS = "Unexpected keyword arguments"  # how PEFT's warning of keys that it drops begins
 
 _STYLES = {"ok": "1;32", "warns": "1;33", "silently wrong": "1;33", "raises": "1;31", "unknown": "2"}
@@ -25,8 +26,10 @@ def story(simulation: Simulation, *, color: bool = False) -> str:
     lines = [_title(simulation), ""]
     known: Mapping[str, list[str]] = {}
     told: list[tuple[list[int], list[str], str, tuple[str, ...]]] = []
+    loads = [step for step in simulation.steps if step.do == "load"]
+    lost = next((number for number, step in enumerate(loads, 1) if step.verdict == "unknown"), None)
     for number, step in enumerate(simulation.steps, 1):
-        body = tuple(_body(step, simulation, known))
+        body = (*_body(step, simulation, known), *([LOST] if number == lost != len(simulation.steps) else []))
         known = known if step.auxiliary is None else step.auxiliary
         verdict = outcome(step)
         if told and step.do == "load" and told[-1][2:] == (verdict, body):

@@ -8,7 +8,7 @@ from adapterlint import Finding, Fleet, FleetPatch, Member, Patch, Severity, rul
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import name_all, paths
 from adapterlint.peft.methods import METHODS
-from adapterlint.words import counted
+from adapterlint.words import MAX_LISTED, counted
 
 _IA3 = Patch(
     config={
@@ -49,7 +49,8 @@ def mixed_peft_types(fleet: Fleet) -> Iterator[Finding]:
     if len(types) < 2:
         return
     ranked = sorted(types.items(), key=lambda item: -len(item[1]))
-    kinds = "; ".join(f"{name} {name_all(those)}" for name, those in ranked)
+    kinds = "; ".join(f"{name} {name_all(those)}" for name, those in ranked[:MAX_LISTED])
+    kinds += f"; {counted(len(types) - MAX_LISTED, 'more type')}" if len(types) > MAX_LISTED else ""
     first = next(m for m in fleet.members if m.peft_type != fleet.members[0].peft_type)
     mixed = all(METHODS[name].mixed for name in types)
     yield Finding(

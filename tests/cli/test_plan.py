@@ -108,6 +108,7 @@ def test_what_does_not_load_ends_with_1_and_says_why(fleet: Run, write: Write) -
     result = fleet("plan", "broken", "adapters/healthy", "--base", "base")
     assert result.exit_code == 1
     assert "left out broken: alone it raises RuntimeError: Error(s) in loading state_dict" in result.stdout
+    assert result.stdout.count("Error(s) in loading state_dict") == 1, "not again for each pair"
 
 
 def test_one_adapter_has_a_plan_too(fleet: Run) -> None:

@@ -85,7 +85,10 @@ NAMES = [
 ]
 OTHERS = [
     (["--peft", "new"], "--peft: `new` is no release"),
-    (["--transformers", "4.x"], "--transformers: `4.x` is no release"),
+    (["--peft", "0.18.1.1"], "--peft: `0.18.1.1` is no release; write it like 0.18 or 0.21.2"),
+    (["--peft", "1" * 5000], "is no release; write it like 0.18 or 0.21.2"),
+    (["--transformers", "4.x"], "`4.x` is no release that PEFT runs on; write it like 4.56 or 5.23.0"),
+    (["--transformers", "0"], "`0` is no release that PEFT runs on; write it like 4.56 or 5.23.0"),
     (["--peft", "0.14"], "--peft: `0.14` is not simulated, only releases 0.15 to 0.21 are"),
     (["--peft", "9.9"], "--peft: `9.9` is not simulated, only releases 0.15 to 0.21 are"),
     (["-o", "sarif"], "the formats are text, json"),

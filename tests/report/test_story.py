@@ -47,6 +47,16 @@ def test_loads_of_which_the_same_is_told_are_told_once() -> None:
     assert lines[2] == "1-3. load a, b and c: ok"
 
 
+def test_the_first_load_that_cannot_be_decided_says_that_nothing_is_known_from_there_on() -> None:
+    odd = Patch(config={"target_modules": 5})
+    lines = told({"a": Patch(), "odd": odd, "c": Patch()}, (("a", "c"),))
+    assert "2. load odd: unknown" in lines
+    said = [line for line in lines if "so what follows is not known either" in line]
+    assert len(said) == 1
+    assert lines.index(said[0]) < lines.index("3. load c: unknown")
+    assert not any("what follows" in line for line in told({"a": Patch(), "odd": odd}))
+
+
 def test_a_refusal_has_class_text_and_cause() -> None:
     text = "\n".join(told({"tokens": with_tokens(5), "plain": Patch()}))
     assert "2. load plain: raises" in text

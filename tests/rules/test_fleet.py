@@ -209,6 +209,14 @@ def test_adapters_of_one_type_only_are_compared() -> None:
     assert codes(check({"lora": HEAD, "loha": other})) == {"FLT106"}
 
 
+def test_of_many_types_the_most_frequent_are_named_and_the_others_counted() -> None:
+    kinds = ("LOHA", "LOKR", "OFT", "BOFT", "IA3", "VERA", "SHIRA")
+    others = {kind.lower(): Patch(config={"peft_type": kind}, tensors={"*": DROP}) for kind in kinds}
+    (found,) = [one for one in check({"lora": Patch(), **others}) if one.rule.code == "FLT106"]
+    assert "of 8 PEFT types (LORA `lora`; " in found.finding.message
+    assert "; 3 more types), of which" in found.finding.message
+
+
 def test_what_cannot_be_in_one_model_is_not_judged_for_activation() -> None:
     wide = Patch(config=CLASSIFIER.config, tensors={"base_model.model.score.weight": ("F32", (5, 16))})
     found = check({"sentiment": CLASSIFIER, "irony": CLASSIFIER, "topic": wide})

@@ -130,13 +130,16 @@ class Wrapping:
         """The same of a whole module."""
         path, of_adapter = f"{layer}.{name}", "." in name
         inner = layer[len(self.prefix) + 1 :] if self.prefix else layer
-        find(self.root, inner)  # a wrapper on the way may refuse to answer
+        owner = find(self.root, inner)  # a wrapper on the way may refuse to answer
         around = find(self.root, inner.rpartition(".")[0])
         if not of_adapter and isinstance(around, Whole) and self.versions.peft >= (0, 19):
             _update_whole(around, self.adapter, None)
             self.root.changed()
             return
         if not of_adapter:
+            if kind == "BufferDict" and isinstance(owner, Tuner):
+                self.broken = True  # the copy asks for its buffers by the adapters' names
+                return
             if kind not in FORBIDDEN:
                 raise Undecided
             text = f"{Whole.label} cannot be applied to modules of type <class 'torch.nn.modules.container.{kind}'>"

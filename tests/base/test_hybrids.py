@@ -109,3 +109,20 @@ def test_what_runs_for_pictures_only_is_known() -> None:
     config = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"]}
     assert Base("x", Evidence(config, None)).tree().sometimes == ("model.vision_tower", "model.multi_modal_projector")
     assert Base("x", Evidence(LLAMA, None)).tree().sometimes == ()
+
+
+@pytest.mark.parametrize(
+    ("parts", "towers"),
+    [
+        (("vision_config", "audio_config"), {"vision_tower", "embed_vision", "audio_tower", "embed_audio"}),
+        (("vision_config",), {"vision_tower", "embed_vision"}),
+        ((), set[str]()),
+    ],
+    ids=["all", "vision", "text"],
+)
+def test_towers_are_those_that_the_config_has(parts: tuple[str, ...], towers: set[str]) -> None:
+    """The default config of Gemma 4 has none, that of every checkpoint some; a null stands for none."""
+    inner = {part: {"num_hidden_layers": 1} if part in parts else None for part in ("vision_config", "audio_config")}
+    config = {"model_type": "gemma4", "architectures": ["Gemma4ForConditionalGeneration"], **inner}
+    tree = Base("x", Evidence(config, None)).tree("5.23.0")
+    assert children(tree, "model") == {"language_model", *towers}

@@ -60,8 +60,23 @@ def default_config(model_type: str) -> Any:
         if model_type not in COMPOSED:
             raise
         return cls.from_dict(copy.deepcopy(COMPOSED[model_type]))
-    lacking = LACKING.get(model_type)
-    return cls.from_dict(_filled(config.to_dict(), copy.deepcopy(lacking))) if lacking else config
+    lacking = copy.deepcopy(LACKING.get(model_type, {})) | {
+        name: cls.sub_configs[name]().to_dict() for name in optional_parts(model_type)
+    }
+    return cls.from_dict(_filled(config.to_dict(), lacking)) if lacking else config
+
+
+def optional_parts(model_type: str) -> list[str]:
+    """The configs of models inside a model that a default config leaves out, and those of checkpoints have."""
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    cls = CONFIG_MAPPING[model_type]
+    try:
+        default = cls()
+    except Exception:
+        return []
+    inner = getattr(cls, "sub_configs", {})
+    return [n for n, c in inner.items() if c is not AutoConfig and getattr(default, n, None) is None]
 
 
 def _filled(values: dict[str, Any], lacking: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import transformers
 
-from adapterlint.base.architectures.defaults import default_config
+from adapterlint.base.architectures.defaults import default_config, optional_parts
 from adapterlint.base.architectures.derive import derivations
 from adapterlint.base.architectures.learn import Build, Learner
 from adapterlint.base.architectures.merge import Merger, pairs
@@ -136,6 +136,8 @@ class Subject:
                     self.drop()
             except Exception as error:
                 sys.stderr.write(f"    default config of {self.name}: {error!r:.200}\n")
+        for path in optional_parts(self.model_type):
+            self.try_add({**self.values, path: None}, frozenset({path}))
         todo = [(path, value) for path, value in self.leaves() if not ignored(path)]
         self.together([(p, v) for p, v in todo if prior is not None and p not in prior])
         for path, value in todo:

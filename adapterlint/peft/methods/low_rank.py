@@ -85,7 +85,7 @@ DELORA = Method(
     refuses={"0.20": "TypeError", OLDEST: "UnboundLocalError"},
     patterns={"r": Patterned("rank_pattern"), "delora_lambda": Patterned("lambda_pattern")},
     has_bias=True,
-    containers="delora_dropout: delora_A delora_B delora_lambda",
+    containers="delora_dropout: delora_A delora_B delora_lambda delora_w_norm=",
 )
 
 _DEFT_RANK = least(R, OUT)

@@ -155,6 +155,9 @@ class Form:
     along: str = ""
 
 
+_CONTAINERS = {":": "ModuleDict", "=": "BufferDict"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Method:
     """One PEFT type, as it stands in the `peft_type` of a config.
@@ -191,7 +194,7 @@ class Method:
             else is read as `"none"` (`BaseTuner._mark_only_adapters_as_trainable`).
         containers: What a layer holds its parameters in, in its own order: names, those of a `ModuleDict` with a colon.
             PEFT before 0.16 takes them for modules that may be targets, and none wraps them as `modules_to_save`; a
-            `BufferDict`, which can be wrapped, is not among them.
+            `BufferDict` that is saved, with an equals sign, can be wrapped.
     """
 
     name: str
@@ -228,7 +231,7 @@ class Method:
     def attributes(self) -> tuple[tuple[str, str], ...]:
         """What a layer holds its parameters in: (attribute, its class)."""
         names = self.containers.split()
-        return tuple((n.removesuffix(":"), "ModuleDict" if n.endswith(":") else "ParameterDict") for n in names)
+        return tuple((n.rstrip(":="), _CONTAINERS.get(n[-1], "ParameterDict")) for n in names)
 
     @property
     def counts_targets(self) -> bool:

@@ -21,7 +21,7 @@ from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import Footprint, footprint_of
 from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
-from adapterlint.peft.releases import PATCHES, RELEASES, is_known, newest_patch
+from adapterlint.peft.releases import PATCHES, RELEASES, is_known, is_release, newest_patch
 from adapterlint.peft.verdicts import Evidence, Verdict, verdict
 from adapterlint.peft.versions import usual_transformers
 from adapterlint.report.draw import draw_problem
@@ -136,9 +136,7 @@ def compat(
 
 
 def _checked(release: str) -> str:
-    parts = release.split(".")
-    known = len(parts) in (2, 3) and all(part.isascii() and part.isdecimal() and len(part) < 5 for part in parts)
-    if not known:
+    if not is_release(release):
         raise AdapterlintError(f"{shown(release)} is no release of PEFT; write it like 0.18 or 0.21.2")
     if not is_known(release):
         raise AdapterlintError(f"PEFT {release} is not known, only releases {RELEASES[0]} to {RELEASES[-1]} are")
@@ -203,7 +201,9 @@ class _Judge:
         if "unknown" in outcomes and "loads" not in outcomes:  # the config tells more than nothing
             found = {release: verdict(adapter, release, None) for release in self.releases}
         told = {one.evidence for one in found.values()}
-        return next(one for one in _STRENGTH if one in told), _drawn(found)
+        return next(one for one in _STRENGTH if one in told), _drawn(
+            found, len(adapter.header.tensors) if adapter.header is not None else 0
+        )
 
     def _trees_for(self, adapter: Adapter, touched: Footprint, base: Base | None) -> Mapping[str, ModuleTree]:
         """Release of transformers -> the modules that the adapter is loaded into."""
@@ -239,10 +239,18 @@ def _recipe(adapter: Adapter) -> tuple[object, ...]:
     return said, tuple((name, tensor.dtype, tensor.shape) for name, tensor in header.tensors.items())
 
 
-def _drawn(found: Mapping[str, Verdict]) -> dict[str, ReleaseVerdict]:
-    """Verdicts as they are shown; what is lost, or fails later, in every release is nobody's age."""
+def _drawn(found: Mapping[str, Verdict], tensors: int) -> dict[str, ReleaseVerdict]:
+    """Verdicts as they are shown.
+
+    What is lost, or fails later, in every release is nobody's age; an adapter of which nothing is left is not right.
+
+    Args:
+        tensors: How many the adapter has.
+    """
     newest = next((one for one in reversed(list(found.values())) if one.outcome == "loads"), None)
     always = frozenset(newest.lost or ()) if newest is not None else frozenset()
+    if len(always) == tensors:
+        always = frozenset()
     drawn = {}
     for release, one in found.items():
         lost = [name for name in one.lost or () if name not in always]

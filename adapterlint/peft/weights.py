@@ -312,7 +312,11 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         raise Refused("RuntimeError", text, module=_COPY.sub("", module), cause="size-mismatch")
     unexpected = sorted({loose_key(k, adapter) for k in found.keys() - state.keys()})
     saved = saved_keys(model, adapter, config, own, state)
-    missing = sorted({loose_key(k, adapter) for k in state.keys() - found.keys()} & saved)
+    unfilled = state.keys() - found.keys()
+    if config.peft_type == "SHADOW":
+        missing = sorted({saved_name(k, adapter, config) for k in unfilled} & saved)
+    else:
+        missing = sorted({loose_key(k, adapter) for k in unfilled} & saved)
     return Loaded(tuple(unexpected), tuple(missing), tuple(overwritten))
 
 

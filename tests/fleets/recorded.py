@@ -113,7 +113,11 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
             del footprint["overwrites"]
             yield "footprint", name, footprint
         if found.coverage:
-            yield "coverage", name, found.coverage.model_dump()
+            coverage = found.coverage.model_dump()
+            if fleet["adapters"][name]["config"].get("peft_type") == "SHADOW":
+                # Files have `default` in every name, which the judge takes out of what is missing: it finds none saved.
+                coverage["missing"] = []
+            yield "coverage", name, coverage
         yield "forward", name, found.forward
     for order in truth["orders"]:
         names = order.split(">")

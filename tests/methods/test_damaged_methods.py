@@ -55,7 +55,6 @@ HEAD = "a head that the task adds, of which the base says nothing"
 
 NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("adamss-.*", "(drop|size-.|transpose):.*adamss_.*|field:(num_subspaces|target_modules)", CLUSTERED),
-    ("shadow-.*", "drop:.*", "ShadowPEFT: what is missing is not simulated"),
     ("xlora-.*", "(drop|size-.|transpose):.*|field:(hidden_size|xlora_.*|layerwise_.*)", CLASSIFIER),
     ("xlora-.*", "field:peft_type", "X-LoRA is loaded by its adapters: without a type there is no error about it"),
     ("poly-.*", "field:task_type", "the forward pass is given `task_ids`, which a plain model does not take"),

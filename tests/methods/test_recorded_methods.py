@@ -12,6 +12,7 @@ from recorded_methods import (
     Saved,
     adapters,
     bases,
+    damaged,
     transformers_of,
     write_bases,
 )
@@ -77,6 +78,26 @@ def test_whether_an_adapter_loads_is_said_as_peft_does_it() -> None:
             wrong[name] = (said.error, truth.error)
     assert wrong == {}
     assert decided["True"] > 0.93 * decided.total()
+
+
+def test_what_is_missing_and_what_reaches_nothing_is_what_peft_lists() -> None:
+    """Of copies that lack a tensor or have it under another name."""
+    wrong, decided = {}, Counter[bool]()
+    for whole, label, copy in damaged():
+        truth = copy.truth[NEWEST]
+        if not truth.loads or not label.startswith(("drop:", "rename:")) or "lora_magnitude_vector" in label:
+            continue  # magnitudes have a rule of their own
+        said = simulated(copy, NEWEST).coverage
+        decided[said is not None] += 1
+        if said is not None and (_loose(said.missing), _loose(said.unexpected)) != (truth.missing, truth.unexpected):
+            wrong[whole.name, label] = said
+    assert wrong == {}
+    assert decided[True] > 0.95 * decided.total()
+
+
+def _loose(keys: list[str]) -> tuple[str, ...]:
+    """As they were recorded: without the adapter's name, which files of ShadowPEFT have."""
+    return tuple(sorted(key.replace(".default.", ".") for key in keys))
 
 
 def test_keys_that_a_release_drops_are_those_it_does_not_have() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from adapterlint.base.tree import Shape
 from adapterlint.peft.auxiliary import auxiliaries
+from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model, shared_key
@@ -136,7 +137,7 @@ def _check_family(config: OpenedConfig, found: _Tensors, model: Model) -> None:
         raise Refused("ValueError", text, cause="shared-projections")
     if config.peft_type in ("VERA", "PVERA") and config.get("save_projection"):
         name = f"base_model.{config.peft_type.lower()}_A"
-        if name not in found:
+        if name not in found and (model.versions.peft < (0, 21) or f"{PREFIX}{name}" not in found):
             text = (
                 f"Specified to load {name[11:]} and {name[11:-1]}B from state dictionary however they were not present!"
             )
@@ -175,6 +176,8 @@ def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, 
     if config.peft_type in ("LORA", "ADALORA"):
         found = {f"{k}.weight" if k.endswith(MAGNITUDE) else k: v for k, v in found.items()}
     names = {saved_name(key, adapter, config): key for key in own}
+    # What stands at the top is also found as a model without PEFT around it has it.
+    names |= {f"{PREFIX}{saved}": key for saved, key in names.items() if not key.startswith(PREFIX)}
     return {names.get(key, key): value for key, value in found.items()}
 
 

@@ -335,7 +335,9 @@ def _is_projection(param: Param, shape: Shape) -> bool:
 
 
 def _is_frozen(key: str, own: Iterable[str]) -> bool:
-    """The weight below an adapter's own layer is saved along, for vocabularies that grew, but it was never trained."""
+    """What was saved along, but never trained: the weight below an adapter's own layer, biases of wrapped modules."""
+    if ".original_module." in key:
+        return True
     layer, found, _ = key.rpartition(".base_layer.weight")
     return bool(found) and any(name.startswith(f"{layer}.") for name in own)
 

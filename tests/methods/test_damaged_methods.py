@@ -47,7 +47,8 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
 BARE = "the base is a checkpoint without a config: which targets its type has by default is not known"
 BY_DEFAULT = "which modules are targets by default is not what the file has, and no rule compares the two"
 CLUSTERED = "AdaMSS: how many subspaces there are, and of which size, comes out of clustering the weights"
-CLASSIFIER = "X-LoRA: layers of the classifier are not simulated where their number or sizes are other ones"
+FIRST = "X-LoRA: what `hidden_size` is the size of is lost on saving, and the experts are not at hand"
+LAYERWISE = "X-LoRA: how many layers its experts have, which are not at hand, is not known"
 TASK = "without a task type PEFT makes a plain model, in which the prompt is never used: a type may be missing rightly"
 TWO = "two things follow: each is told, since neither tells the other"
 UNSHAPED = "the kind of module, or its kernel, is not known from the base"
@@ -55,7 +56,8 @@ HEAD = "a head that the task adds, of which the base says nothing"
 
 NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("adamss-.*", "(drop|size-.|transpose):.*adamss_.*|field:(num_subspaces|target_modules)", CLUSTERED),
-    ("xlora-.*", "(drop|size-.|transpose):.*|field:(hidden_size|xlora_.*|layerwise_.*)", CLASSIFIER),
+    ("xlora-.*", "field:hidden_size", FIRST),
+    ("xlora-layerwise", "size-0:.*", LAYERWISE),
     ("xlora-.*", "field:peft_type", "X-LoRA is loaded by its adapters: without a type there is no error about it"),
     ("poly-.*", "field:task_type", "the forward pass is given `task_ids`, which a plain model does not take"),
     (".*", "field:task_type", TASK),

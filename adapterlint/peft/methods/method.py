@@ -74,7 +74,7 @@ class Parameter:
         saved: On which condition it is in a file; of what is never there, no file lacks it.
         since: First release with it.
         until: Last release with it.
-        count: How many of them there are, for a name with `#`.
+        count: How many of them there are, for a name with `#`; 1 or 0 of another one.
         group: Of what stands at the top for each group of targets: the name of a target's group, for a name with `*`.
         any_shape: Whether PEFT takes what is in the file, whatever its shape.
         held: Whether it is in the model too, and not in files alone.

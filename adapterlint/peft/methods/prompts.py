@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
-from adapterlint.peft.methods.shapes import UNKNOWN, function, key
+from adapterlint.peft.methods.shapes import UNKNOWN, either, function, given, key, term
 
 IDLE = Begins.IDLE
 
@@ -69,13 +69,44 @@ SHADOW = Method(  # a smaller copy of the model runs beside it, and is written i
     merges=False,
 )
 
+_DEPTH, _EXPERTS = key("xlora_depth"), function("len", len, key("adapters"))
+_MAX_DEPTH = 8  # of classifiers whose layers are compared; they have one or two
+_WITH_DROPOUT = 3
+
+
+def _classifier_layer(number: int, step: int) -> tuple[Parameter, Parameter]:
+    """A linear layer of X-LoRA's classifier.
+
+    Args:
+        number: Which one of them it is.
+        step: One layer is that many places behind another: activations stand between them, and dropouts if there are.
+    """
+    place = number * step
+    dropout = given("xlora_dropout_p")
+    there = either((dropout if step == _WITH_DROPOUT else ~dropout) & (number < _DEPTH), 1, 0)
+    inputs = key("xlora_size") if number else key("hidden_size")
+    last = either(given("layerwise_scalings"), UNKNOWN, _EXPERTS)
+    outputs = either(number + 1 < _DEPTH, key("xlora_size"), last)
+    # Since 0.20 what has the number of an expert in its name is lost on saving.
+    saved = ~(term(place) < _EXPERTS)
+    name = f"internal_xlora_classifier.layers.{place}"
+    return (
+        Parameter(f"{name}.weight", (outputs, inputs), count=there, saved=saved),
+        Parameter(f"{name}.bias", (outputs,), count=there, saved=saved),
+    )
+
+
+_STEPS = (2, _WITH_DROPOUT)
+_CLASSIFIER = (one for step in _STEPS for number in range(_MAX_DEPTH) for one in _classifier_layer(number, step))
+_DEEPER = (
+    Parameter("internal_xlora_classifier.layers.#.weight", (UNKNOWN, UNKNOWN), count=UNKNOWN),
+    Parameter("internal_xlora_classifier.layers.#.bias", (UNKNOWN,), count=UNKNOWN),
+)
+
 XLORA = Method(  # mixes LoRA adapters, which stay in files of their own
     name="XLORA",
     since="0.12",
     prefix="xlora_",
-    top=(
-        Parameter("internal_xlora_classifier.layers.#.weight", (UNKNOWN, UNKNOWN), count=UNKNOWN),
-        Parameter("internal_xlora_classifier.layers.#.bias", (UNKNOWN,), count=UNKNOWN),
-    ),
+    top=(*_CLASSIFIER, *_DEEPER),
     has_modules_to_save=False,
 )

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
-from adapterlint.lint.against_base import has_no_targets, is_known
+from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
+from adapterlint.lint.against_base import dropped_by, has_no_targets, is_known, unfilled
+from adapterlint.lint.example import DROP, HIDDEN
+from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import Targets
+from adapterlint.peft.simulate import Alone
 from adapterlint.peft.target_forms import form_of_entry
 from adapterlint.words import MAX_LISTED
+
+_K: dict[str, Any] = {
+    f"base_model.model.model.layers.0.self_attn.k_proj.lora_{half}.weight": ("F32", shape)
+    for half, shape in (("A", (8, HIDDEN)), ("B", (HIDDEN, 8)))
+}
 
 
 @rule(
@@ -22,6 +31,7 @@ from adapterlint.words import MAX_LISTED
         {"exclude_modules": ["v_proj"]},
         {"target_modules": ["o_proj"]},
         {"target_modules": "q_proj|v_proj"},
+        Patch({"target_modules": DROP}, _K, base={}),
     ),
     good=({"target_modules": "all-linear"}, {"target_modules": r".*\.(q|v)_proj"}, {"target_modules": None}),
     source="peft/tuners/tuners_utils.py, check_target_module_exists; load_state_dict(strict=False) drops the rest",
@@ -37,7 +47,8 @@ def untargeted_tensors(
     modules ... not found in the base model`, before 0.21 a `ValueError`), or the adapter loads and does nothing.
 
     A list is compared with the whole name of a module or its last components, a string is a regular expression that has
-    to match the whole name. Name the modules of the file again, or take the tensors out if they are left over.
+    to match the whole name. Where there is none, PEFT takes what it has for the type of the base. Name the modules of
+    the file again, or take the tensors out if they are left over.
     """
     untargeted, known = list(footprint.untargeted), base is not None and is_known(base)
     if base is not None and known:
@@ -49,6 +60,9 @@ def untargeted_tensors(
         own = footprint.tuned.keys() - footprint.untargeted
         tied = [{parameter.rpartition(".")[0] for parameter in group} for group in base.tied]
         untargeted = [m for m in untargeted if not any(m in ends and ends & own for ends in tied)]
+    if base is not None and known and not footprint.untargeted and config.get("target_modules") is None:
+        yield from _by_default(config, footprint, base, lone)
+        return
     nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
     if not untargeted or (known and not nothing and has_no_targets(simulation)):
         return
@@ -70,6 +84,22 @@ def untargeted_tensors(
             help=_remedy(config, key, modules),
             severity=Severity.ERROR if nothing else None,
             peft=_SINCE.get(key),
+        )
+
+
+def _by_default(config: Config, footprint: Footprint, base: ModuleTree, lone: Sequence[Alone]) -> Iterator[Finding]:
+    """The modules that the targets PEFT takes by default leave out, if they leave out nothing the other way round."""
+    if not lone or any(unfilled(one, footprint, base) for one in lone):
+        return
+    lost = frozenset[str].intersection(*(frozenset(dropped_by(one)) for one in lone))
+    modules = [m for m in footprint.tuned if m in base.nodes and any(k.startswith(f"{PREFIX}{m}.") for k in lost)]
+    modules = [m for m in modules if not any(m in one.tuned for one in lone)]
+    if modules:
+        yield Finding(
+            f"`target_modules` is missing, and what PEFT takes instead leaves out {listed(modules, word='modules')}, "
+            "so that the tensors in the file are dropped",
+            at=config.at("target_modules" if "target_modules" in config else "peft_type"),
+            help="Set `target_modules` to the modules that the file has tensors for.",
         )
 
 

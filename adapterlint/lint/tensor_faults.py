@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 from adapterlint.adapter import Config, WeightsHeader
 from adapterlint.base.tree import ModuleTree
-from adapterlint.caches import emptied
+from adapterlint.caches import remembered
 from adapterlint.lint.against_base import outcomes
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.lint.tensor_sizes import is_refused
-from adapterlint.peft.footprint import Footprint, tuner_prefix
+from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.keys import TOKENS, split_key
-from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods import METHODS, tensor_prefix
 from adapterlint.peft.methods.compared import Compared, Missing, Unexpected, compared, entry_of
 from adapterlint.peft.methods.method import Parameter
 from adapterlint.peft.ranks import misfits, rank_key
@@ -64,10 +64,7 @@ class Faults:
     refused: bool = False
 
 
-# The rules that ask run one after the other.
-_last: list[tuple[Config, Footprint, object, tuple[Faults, ...]]] = emptied([])
-
-
+@remembered(1)
 def faults(
     config: Config,
     touched: Footprint,
@@ -76,12 +73,7 @@ def faults(
     simulation: AdapterSimulation | None,
 ) -> tuple[Faults, ...]:
     """What is missing and what is too much; with a base, what PEFT really fills there decides."""
-    for one, of, at, found in _last:
-        if one is config and of is touched and at is simulation:
-            return found
-    made = tuple(_faults(config, touched, header, base, simulation))
-    _last[:] = [(config, touched, simulation, made)]
-    return made
+    return tuple(_faults(config, touched, header, base, simulation))
 
 
 def _faults(
@@ -233,7 +225,7 @@ def _as_lacking(one: Missing) -> Lacking:
 
 def _split(key: str, config: Config) -> tuple[str, str]:
     method = METHODS[config.peft_type]
-    _, module, parameter = split_key(key, tuner_prefix(config.peft_type), method.prompt_learning)
+    _, module, parameter = split_key(key, tensor_prefix(config.peft_type), method.prompt_learning)
     return module, parameter
 
 
@@ -250,5 +242,5 @@ def _extra(key: str, config: Config, against: Compared, lacking: Iterable[Lackin
     if known is not None:
         return known if known.keys or known.near else replace(known, near=near)
     entry = entry_of(METHODS[config.peft_type], name)
-    keys = tuple(sorted({*entry.when.keys, *(entry.count.keys if entry.count else ())})) if entry else ()
+    keys = tuple(sorted(entry.conditions)) if entry is not None else ()
     return Unexpected(module, name, None if keys else near, keys)

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 from adapterlint.base.tree import Shape
+from adapterlint.peft.activation import set_tuners
 from adapterlint.peft.auxiliary import switch
-from adapterlint.peft.injection import set_tuners
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk

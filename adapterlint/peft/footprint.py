@@ -14,7 +14,7 @@ from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX, Role, split_key
 from adapterlint.peft.matching import Targets, saved_as, whole_modules
-from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods import METHODS, tensor_prefix
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 Parameters = Mapping[str, Tensor]
@@ -172,7 +172,7 @@ class _Plan:
 def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
     method = METHODS.get(peft_type)
     prompt_learning = method is not None and method.prompt_learning
-    prefix = tuner_prefix(peft_type)
+    prefix = tensor_prefix(peft_type)
     modules: dict[Role, dict[str, dict[str, int]]] = {role: {} for role in Role}
     foreign: list[str] = []
     names: dict[tuple[str, str], str] = {}
@@ -192,16 +192,6 @@ def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
     )
     at = tuple((parameter, tuple(column)) for parameter, column in columns.items())
     return _Plan(tuned, plain, tokens, shared, tuple(foreign), names, at)
-
-
-def tuner_prefix(peft_type: str) -> str:
-    """What the names of a method's parameters begin with; empty if it has none, or is not known."""
-    method = METHODS.get(peft_type)
-    return _PREFIXES.get(peft_type) or (method.prefix or "" if method else "")
-
-
-# Types whose parameters do not all begin with what PEFT's own mapping says.
-_PREFIXES = {"ADAPTION_PROMPT": "adaption_"}
 
 
 def footprint_of(adapter: Adapter) -> Footprint | None:

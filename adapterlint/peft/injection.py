@@ -6,14 +6,15 @@ Follows `BaseTuner.inject_adapter` (`peft/tuners/tuners_utils.py`), the `_create
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.activation import set_adapters
 from adapterlint.peft.additional_modules import add_auxiliaries
 from adapterlint.peft.attention import tune_along
-from adapterlint.peft.auxiliary import Wrapping, switch, update_rows
+from adapterlint.peft.auxiliary import Wrapping, update_rows
 from adapterlint.peft.decompositions import share_decomposition
 from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
 from adapterlint.peft.methods import METHODS
@@ -367,8 +368,6 @@ class Injection:
             shown = self.config.get("exclude_modules")
             self.model.warnings.append(f"You have passed exclude_modules={shown} but no modules were excluded.")
 
-    # -------------------------------------------------------------------------------------------- activation
-
     def _check_bias(self) -> None:
         """`_mark_only_adapters_as_trainable` knows three kinds of bias."""
         for name in self.model.active:
@@ -378,33 +377,6 @@ class Injection:
             known = bias in ("none", "all", None, own, "lora_only")
             if not known and not (self.versions.peft >= (0, 18) and isinstance(bias, str) and bias.endswith("_only")):
                 raise Refused("NotImplementedError", f"Requested bias: {bias}, is not implemented.", cause="config")
-
-
-def set_adapters(model: Model, names: Sequence[str]) -> None:
-    """`BaseTuner.set_adapter`, which before 0.18 left auxiliary modules as they were."""
-    if model.peft_type == "SHADOW" and len(names) != 1:
-        text = f"ShadowPEFT requires exactly one active adapter, but got {len(names)} adapters."
-        raise Refused("ValueError", text, cause="one-active-only")
-    if model.versions.peft >= (0, 18):
-        switch(model.root, names, model.versions)
-    set_tuners(model.root, list(names), model.layers_of)
-    mark_active(model, list(names))
-
-
-def mark_active(model: Model, names: list[str]) -> None:
-    """What a tuner remembers; that of X-LoRA has no memory of its own before 0.18, but that of the one inside."""
-    model.active = names
-    if model.versions.peft < (0, 18):
-        model.mixed = names
-
-
-def set_tuners(root: Module, names: list[str], method: str) -> None:
-    """Make adapters active in the tuner layers of a method."""
-    for _, module in walk(root):
-        if (isinstance(module, Tuner) and module.method == method) or (
-            isinstance(module, TokenLayer) and method == "TRAINABLE_TOKENS"
-        ):
-            module.active = list(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Literal, TypeVar
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.activation import mark_active, set_adapters, set_tuners
 from adapterlint.peft.adaption import switch_prompt
 from adapterlint.peft.auxiliary import auxiliaries, disable, switch
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
 from adapterlint.peft.forward import disabling_error, forward_error, keyword_error
-from adapterlint.peft.injection import mark_active, set_adapters, set_tuners
 from adapterlint.peft.loading import load
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk

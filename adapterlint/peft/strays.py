@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from adapterlint.caches import emptied
+from adapterlint.caches import remembered
 from adapterlint.files.tensor import Tensor
 from adapterlint.peft.footprint import Layout, layout
 from adapterlint.peft.keys import COPY, DDP, PREFIX, SHARED_PREFIX, TOKENS, WRAPPERS, wrapper_in
@@ -77,18 +77,12 @@ class Strays:
 
 
 NONE = Strays()
-# The rules that ask run one after the other.
-_last: list[tuple[Mapping[str, Tensor], str, Strays]] = emptied([])
 
 
+@remembered(1)
 def strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:
     """The names of a file that are not PEFT's, by cause; none for a PEFT type that is unknown."""
-    for last_tensors, last_type, last_found in _last:
-        if last_tensors is tensors and last_type == peft_type:
-            return last_found
-    found = _strays(tensors, peft_type) if peft_type in METHODS else NONE
-    _last[:] = [(tensors, peft_type, found)]
-    return found
+    return _strays(tensors, peft_type) if peft_type in METHODS else NONE
 
 
 def _strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:

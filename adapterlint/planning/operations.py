@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+from adapterlint.peft.activation import set_adapters
 from adapterlint.peft.events import Event, after_activation
-from adapterlint.peft.injection import set_adapters
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.operations import Outcome as Operated
@@ -159,7 +159,7 @@ class _Trials:
         candidates, _ = largest_sets([n for n in faithful if pairs.group_of[n] in present], pairs, works)
         tested = [self._tested(one, do) for one in candidates[:MAX_SETS]]
         sets = [one for one in tested if one is not None]
-        kept = tuple(one for one in dict.fromkeys(sets) if not any(_holds(other, one) for other in sets))
+        kept = tuple(one for one in dict.fromkeys(sets) if not any(map(one.is_within, sets)))
         others: dict[str, tuple[str, ...]] = {}
         if name == "weigh" and self.model.peft_type == "LORA":
             tests = [self._few(one) for one in kept]
@@ -236,7 +236,3 @@ def _reasons(name: Name, outcome: Operated) -> Iterator[Reason]:
     for kind in dict.fromkeys(event.kind for event in outcome.events):
         modules = tuple(dict.fromkeys(event.module for event in outcome.events if event.kind == kind and event.module))
         yield Reason(name, kind, "later" if name == "swap" else "both", modules)
-
-
-def _holds(big: ActiveSet, small: ActiveSet) -> bool:
-    return big != small and set(small.slots) <= set(big.slots)

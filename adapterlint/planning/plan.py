@@ -176,7 +176,7 @@ def _sets(search: Search, order: Order) -> tuple[Simulated, _Sets, _Sets, bool]:
     tested = _tested(search, order, list(dict.fromkeys([*clean, *others])))
     wrong = {name for name in order if name not in faithful}
     together = [one for one, step in tested if not step.events and not wrong & set(step.adapters)]
-    accepted = [one for one, _ in tested if one not in together and not any(_holds(big, one) for big in together)]
+    accepted = [one for one, _ in tested if one not in together and not any(map(one.is_within, together))]
     chosen = [*_maximal(together), *_maximal(accepted)]
     simulated = search.simulate(order, [one.names for one in chosen])
     first = tuple(one for one in chosen if one in together)
@@ -209,12 +209,8 @@ def _tested(search: Search, order: Order, sets: list[ActiveSet]) -> list[tuple[A
 
 def _maximal(sets: Sequence[ActiveSet]) -> list[ActiveSet]:
     """Sets that are in no other one, the largest first."""
-    kept = [one for one in sets if not any(other != one and _holds(other, one) for other in sets)]
+    kept = [one for one in sets if not any(map(one.is_within, sets))]
     return sorted(kept, key=lambda one: -len(one.slots))
-
-
-def _holds(big: ActiveSet, small: ActiveSet) -> bool:
-    return set(small.slots) <= set(big.slots)
 
 
 def works(step: Step) -> bool:

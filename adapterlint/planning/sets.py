@@ -27,6 +27,10 @@ class ActiveSet:
         """One choice."""
         return tuple(slot[0] for slot in self.slots)
 
+    def is_within(self, other: ActiveSet) -> bool:
+        """Whether another set has all of its slots, and more."""
+        return set(self.slots) < set(other.slots)
+
 
 def largest_sets(order: Sequence[str], pairs: Pairs, accepted: Collection[Outcome]) -> tuple[list[ActiveSet], bool]:
     """Maximal sets of at least two adapters of which each two get on, the largest first.

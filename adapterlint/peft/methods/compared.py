@@ -14,7 +14,7 @@ from typing import Any
 from adapterlint.adapter import Config
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.base.tree import Shape as Numbers
-from adapterlint.caches import emptied, kept
+from adapterlint.caches import kept, remembered
 from adapterlint.peft.footprint import Footprint, Parameters
 from adapterlint.peft.matching import Targets, matching_keys
 from adapterlint.peft.methods.catalogue import METHODS
@@ -31,7 +31,7 @@ from adapterlint.peft.methods.method import (
     Parameter,
 )
 from adapterlint.peft.methods.misshapen import Misshapen, channels, contradicted, keys_of
-from adapterlint.peft.methods.shapes import Ground, Term
+from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import are_few, pattern
 from adapterlint.peft.releases import NEWEST
@@ -92,22 +92,14 @@ class Compared:
     depends: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
 
-# The rules that ask run one after the other.
-_last: list[tuple[Config, Footprint, ModuleTree | None, Compared]] = emptied([])
-
-
+@remembered(2)  # with a base, and without
 def compared(config: Config, touched: Footprint, tree: ModuleTree | None = None) -> Compared:
     """What is wrong with the tensors of an adapter, whose PEFT type is a known one.
 
     Args:
         tree: Its base, if there is one at hand.
     """
-    for one, of, at, found in _last:
-        if one is config and of is touched and at is tree:
-            return found
-    made = _Comparison(config, touched, tree).result()
-    _last[:] = [*_last[-1:], (config, touched, tree, made)]
-    return made
+    return _Comparison(config, touched, tree).result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +275,7 @@ class _Comparison:
                 lacking = [one for one in names if one not in shapes]
                 yield Unexpected("", name, suggestion(name, lacking))
             else:
-                keys = {key for term in (entry.when, *_terms(entry.count)) for key in term.keys}
-                yield Unexpected("", name, keys=tuple(sorted(keys)))
+                yield Unexpected("", name, keys=tuple(sorted(entry.conditions)))
 
     def _may_be(self, entry: Parameter, name: str, made: Iterable[Made]) -> bool:
         """Whether a parameter of the method may be there, as far as that is known."""
@@ -335,10 +326,6 @@ _OPTIONAL = frozenset({"shira_indices"})
 
 def _is_optional(one: Made) -> bool:
     return one.name in _OPTIONAL
-
-
-def _terms(*terms: Term | None) -> Iterator[Term]:
-    return (one for one in terms if one is not None)
 
 
 def entry_of(method: Method, name: str) -> Parameter | None:

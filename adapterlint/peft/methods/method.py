@@ -102,6 +102,11 @@ class Parameter:
             yield self.count
 
     @property
+    def conditions(self) -> frozenset[str]:
+        """The keys of the config that decide whether there is such a parameter."""
+        return self.when.keys | (self.count.keys if self.count is not None else frozenset())
+
+    @property
     def attribute(self) -> str:
         """The attribute of the layer that holds it for each adapter."""
         return self.name.partition(".")[0]
@@ -168,6 +173,7 @@ class Method:
         until: Last release line with it; `None` if the newest one still has it.
         prefix: What the names of its parameters start with (`PEFT_TYPE_TO_PREFIX_MAPPING`); `None` for prompt
             learning, whose entry in that mapping names no parameter.
+        tensors: What the names of all its parameters start with, where that is shorter.
         title: How messages call it, where that is not its name.
         forms: What an adapter has on its targets; a kind of module that no form names is refused.
         top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
@@ -201,6 +207,7 @@ class Method:
     since: str = OLDEST
     until: str | None = None
     prefix: str | None = None
+    tensors: str = ""
     title: str = ""
     forms: tuple[Form, ...] = ()
     top: tuple[Parameter, ...] = ()

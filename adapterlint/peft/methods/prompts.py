@@ -44,6 +44,7 @@ MULTITASK_PROMPT_TUNING = _prompt(
 ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layers, in the width of the model
     name="ADAPTION_PROMPT",
     prefix="adaption_prompt_",
+    tensors="adaption_",  # there is a gate beside the prompt
     forms=(
         Form(
             on=(Kind.OTHER,),

@@ -12,8 +12,8 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Literal
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.activation import set_adapters, set_tuners
 from adapterlint.peft.events import Event
-from adapterlint.peft.injection import set_adapters, set_tuners
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.method import Together
 from adapterlint.peft.model import Model

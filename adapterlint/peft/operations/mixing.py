@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.activation import set_tuners
 from adapterlint.peft.auxiliary import disable
 from adapterlint.peft.calls import is_called_flat
 from adapterlint.peft.events import Event
-from adapterlint.peft.injection import set_tuners
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk

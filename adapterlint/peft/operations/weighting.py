@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from adapterlint.base.tree import Shape
+from adapterlint.peft.activation import set_adapters
 from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.events import Event
-from adapterlint.peft.injection import Injection, set_adapters
+from adapterlint.peft.injection import Injection
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk

@@ -22,7 +22,7 @@ from adapterlint.peft.operations import loaded, merge, mix, swap, weigh
 from adapterlint.peft.operations.outcome import unchanged
 from adapterlint.peft.refused import Refused
 from adapterlint.planning.orders import Order, Search
-from adapterlint.planning.pairs import Outcome, Pair, Pairs, Reason
+from adapterlint.planning.pairs import Outcome, Pair, Pairs, Role, reasons
 from adapterlint.planning.sets import ActiveSet, largest_sets
 
 Name = Literal["merge", "weigh", "mix", "swap"]
@@ -223,16 +223,5 @@ class _Trials:
 
 def _pair(name: Name, outcome: Operated) -> Pair:
     together = _OUTCOMES.get(outcome.verdict, "unknown")
-    return Pair("ok", together, tuple(_reasons(name, outcome)))
-
-
-def _reasons(name: Name, outcome: Operated) -> Iterator[Reason]:
-    error = outcome.error
-    if error is not None:
-        modules = tuple(dict.fromkeys(event.module for event in outcome.events if event.module))
-        found = modules or ((error.module,) if error.module else ())
-        yield Reason(name, error.cause, "later" if name == "swap" else "both", found, error.type, error.text)
-        return
-    for kind in dict.fromkeys(event.kind for event in outcome.events):
-        modules = tuple(dict.fromkeys(event.module for event in outcome.events if event.kind == kind and event.module))
-        yield Reason(name, kind, "later" if name == "swap" else "both", modules)
+    who: Role = "later" if name == "swap" else "both"
+    return Pair("ok", together, tuple(reasons(name, who, outcome.events, outcome.error)))

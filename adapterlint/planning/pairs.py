@@ -6,12 +6,13 @@ size.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
+from adapterlint.peft.events import Event
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.signature import is_inert, signature
@@ -22,6 +23,7 @@ MAX_PAIRS = 600  # ordered pairs of signatures that are tried
 
 Outcome = Literal["ok", "silent", "refused", "unknown", "untried"]
 Role = Literal["first", "later", "both"]
+Do = Literal["load", "switch", "activate", "merge", "weigh", "mix", "swap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Reason:
         text: The text of the exception.
     """
 
-    do: Literal["load", "switch", "activate", "merge", "weigh", "mix", "swap"]
+    do: Do
     kind: str
     who: Role
     modules: tuple[str, ...] = ()
@@ -153,9 +155,12 @@ def judged(simulated: Simulated, first: str, later: str) -> Pair:
     if any(step.verdict == "unknown" for step in simulated.steps):
         return Pair("unknown", "unknown")
     roles: Mapping[str, Role] = {first: "first", later: "later"}
-    refused = [_refusal(step, step.error, roles[step.adapters[0]]) for step in loads if step.error]
+    refused = [step for step in loads if step.error]
     if refused:
-        return Pair("refused", "refused", tuple(refused))
+        why = (
+            reason for step in refused for reason in reasons("load", roles[step.adapters[0]], step.events, step.error)
+        )
+        return Pair("refused", "refused", tuple(why))
     changed = [
         Reason("switch", kind, role, error=None if kind == "unfaithful" else result)
         for name, role in roles.items()
@@ -170,20 +175,22 @@ def judged(simulated: Simulated, first: str, later: str) -> Pair:
     return Pair(load, "refused" if raises else "silent", (*changed, *together))
 
 
-def _refusal(step: Step, error: Refused, who: Role) -> Reason:
-    modules = tuple(dict.fromkeys(event.module for event in step.events if event.module))
-    return Reason(
-        "load", error.cause, who, modules or ((error.module,) if error.module else ()), error.type, error.text
-    )
-
-
 def _activation(step: Step) -> Iterator[Reason]:
-    if step.error is not None:
-        yield replace(_refusal(step, step.error, "both"), do="activate")
-        return
-    kinds = dict.fromkeys(event.kind for event in step.events)
-    for kind in kinds:
-        modules = tuple(event.module for event in step.events if event.kind == kind)
-        yield Reason("activate", kind, "both", modules)
-    if step.forward not in ("ok", None):
+    yield from reasons("activate", "both", step.events, step.error)
+    if step.error is None and step.forward not in ("ok", None):
         yield Reason("activate", "forward", "both", error=step.forward)
+
+
+def reasons(do: Do, who: Role, events: Iterable[Event], error: Refused | None) -> Iterator[Reason]:
+    """What is wrong with an operation: the error that it raises or, if it raises none, what happens silently."""
+    events = tuple(events)
+    if error is not None:
+        found = _modules(events) or ((error.module,) if error.module else ())
+        yield Reason(do, error.cause, who, found, error.type, error.text)
+        return
+    for kind in dict.fromkeys(event.kind for event in events):
+        yield Reason(do, kind, who, _modules(event for event in events if event.kind == kind))
+
+
+def _modules(events: Iterable[Event]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(event.module for event in events if event.module))

@@ -30,6 +30,7 @@ from adapterlint.base.architectures.pack import pack, unpack
 def release(out: Path, only: list[str], shard: tuple[int, int] = (0, 1)) -> None:
     """Write a line a class that the installed transformers has."""
     from adapterlint.base.architectures import observe
+    from adapterlint.base.architectures.entry import entry_of
     from adapterlint.base.architectures.priors import Priors
     from adapterlint.base.architectures.subject import Subject
 
@@ -46,7 +47,7 @@ def release(out: Path, only: list[str], shard: tuple[int, int] = (0, 1)) -> None
             try:
                 subject = Subject(model_type, name)
                 subject.explore(priors.of(model_type))
-                line: dict[str, Any] = subject.entry()
+                line: dict[str, Any] = entry_of(subject)
                 priors.add(model_type, subject.influential)
             except Exception as error:
                 line = {"c": name, "m": model_type, "error": f"{type(error).__name__}: {str(error).strip()[:300]}"}

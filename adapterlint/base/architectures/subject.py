@@ -1,4 +1,4 @@
-"""One class of transformers: the configs it is built with, and what is learnt from the models."""
+"""One class of transformers: the configs it is built with, and the models that come out of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import Any
 import transformers
 
 from adapterlint.base.architectures.defaults import default_config, optional_parts
-from adapterlint.base.architectures.derive import derivations
-from adapterlint.base.architectures.learn import Build, Learner
-from adapterlint.base.architectures.merge import Merger, pairs
-from adapterlint.base.architectures.observe import Model, Seen, activations, build, observed, parts, renames, see
+from adapterlint.base.architectures.learn import Build
+from adapterlint.base.architectures.observe import Model, Seen, activations, build, observed, see
 from adapterlint.base.architectures.probes import (
     as_dict,
     config_class,
@@ -347,64 +345,3 @@ class Subject:
                     self.modes.setdefault(path, lists)
                     return tried, model
         return None, None
-
-    def entry(self) -> dict[str, Any]:
-        """The line of the table."""
-        for one in self.builds:
-            one.values = {**self.unsaid, **one.values}
-        self.flat_default = {**{p: v for p, v in self.unsaid.items() if v is not None}, **self.flat_default}
-        learner = Learner(self.failed, frozenset(self.sizes), activations())
-        merger = Merger(learner)
-        samples = [(b, ()) for b in self.builds]
-        root = merger.node(samples, [m.root for m in self.models])
-        tied = [{path: group[0] for group in m.tied for path in group[1:]} for m in self.models]
-        aliases = [{p: f for p, f in m.aliases.items() if p.rpartition(".")[0] not in m.aliases} for m in self.models]
-        entry: dict[str, Any] = {"c": self.name, "m": self.model_type, "n": merger.nodes, "r": root}
-        if found := pairs(learner, merger.nodes, root, self.builds, tied):
-            entry["tied"] = found
-        if found := pairs(learner, merger.nodes, root, self.builds, aliases):
-            entry["alias"] = found
-        for key in ("input", "output"):
-            choice = learner.choice(samples, [getattr(m, key) for m in self.models])
-            if choice is not None:
-                entry[key] = choice
-        derived = derivations(self.model_type)
-        used = set(_names(entry, self.builds[0].values))
-        for name in list(used):
-            if name in derived:
-                used |= _found(derived[name], self.builds[0].values)
-        entry["d"] = {name: self.flat_default[name] for name in sorted(used) if name in self.flat_default}
-        if known := {name: derived[name] for name in sorted(used) if name in derived}:
-            entry["x"] = known
-        if inner := parts(self.last):
-            entry["parts"] = inner
-        own = getattr(self.config_class, "attribute_map", {}) or {}
-        entry["a"] = {alias: name for alias, name in own.items() if name in used}
-        if prefix := getattr(self.cls, "base_model_prefix", ""):
-            entry["p"] = prefix
-        if names := renames(self.cls, self.last):
-            entry["w"] = names
-        return entry
-
-
-def _names(entry: Any, values: Mapping[str, Any]) -> set[str]:
-    """The config values that expressions of an entry name."""
-    found: set[str] = set()
-    for node in entry["n"]:
-        for tensors in node[2:4]:
-            found |= _found(list(tensors.values()), values)
-        for child in node[4] if len(node) > 4 else []:
-            found |= _found(child[1:], values)
-    for key in ("tied", "alias"):
-        found |= _found([row[2] for row in entry.get(key, [])], values)
-    for key in ("input", "output"):
-        found |= _found(entry.get(key, {}).get("f", []) if isinstance(entry.get(key), dict) else [], values)
-    return found
-
-
-def _found(part: Any, values: Mapping[str, Any]) -> set[str]:
-    if isinstance(part, str):
-        return {part} & values.keys()
-    if isinstance(part, dict):
-        part = [part.get("s"), part.get("w"), part.get("f"), part.get("a"), [row[-1] for row in part.get("m", [])]]
-    return set().union(*(_found(inner, values) for inner in part)) if isinstance(part, list) else set()

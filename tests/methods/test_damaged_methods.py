@@ -36,7 +36,8 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
         *(*SIZES, *TARGETS, "layers-pattern-alone", "peft-type-missing", "refused-by-config", "refused-in-base"),
         "tensor-missing",
     },
-    ("field", "forward"): {"size-mismatch"},
+    ("field", "forward"): {"size-mismatch", "task-type-needed"},
+    ("field", "no effect"): {"task-type-needed"},
     ("field", "lost"): {
         *(*FLAGS, *TARGETS, "base-weights-in-adapter", "forward-raises", "rank-mismatch", "tensor-missing"),
         *("tensor-unexpected", "tensors-reach-nothing", "token-rows-mismatch"),
@@ -50,7 +51,6 @@ REFUSED = "PEFT refuses what is a target by default, or that there is none, and 
 CLUSTERED = "AdaMSS: how many subspaces there are, and of which size, comes out of clustering the weights"
 FIRST = "X-LoRA: what `hidden_size` is the size of is lost on saving, and the experts are not at hand"
 LAYERWISE = "X-LoRA: how many layers its experts have, which are not at hand, is not known"
-TASK = "without a task type PEFT makes a plain model, in which the prompt is never used: a type may be missing rightly"
 TWO = "two things follow: each is told, since neither tells the other"
 UNSHAPED = "the kind of module, or its kernel, is not known from the base"
 HEAD = "a head that the task adds, of which the base says nothing"
@@ -60,8 +60,6 @@ NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("xlora-.*", "field:hidden_size", FIRST),
     ("xlora-layerwise", "size-0:.*", LAYERWISE),
     ("xlora-.*", "field:peft_type", "X-LoRA is loaded by its adapters: without a type there is no error about it"),
-    ("poly-.*", "field:task_type", "the forward pass is given `task_ids`, which a plain model does not take"),
-    (".*", "field:task_type", TASK),
     ("shira-.*", "(size-.|transpose):.*shira_indices", "indices are taken as they are; only the forward pass fails"),
     ("trainabletokens-.*", "drop:.*lm_head.*|field:target_modules", "rows of tied embeddings: one end is enough"),
     ("lora-embedding-dora", "drop:.*_magnitude_vector", "magnitudes of embeddings are not asked for in the simulation"),
@@ -138,7 +136,7 @@ def outcome(whole: Saved, copy: Saved) -> str:
         return "forward"
     if _lost(after) != _lost(before):
         return "lost"
-    return "no effect" if after.effective != before.effective else "harmless"
+    return "no effect" if after.runs and not after.effective else "harmless"
 
 
 def _lost(truth: Truth) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from adapterlint.base.tree import Kind
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module
+from adapterlint.peft.tuner_layers import TRAITS
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
 Expression = tuple[tuple[str, Hashable], ...]
@@ -43,6 +44,7 @@ class Output:
         "_since",
         "_sometimes",
         "_text",
+        "_unheard",
         "_wrappers",
         "error",
         "expression",
@@ -54,6 +56,7 @@ class Output:
         self._since = model.versions.peft
         self._shared = model.shared
         self._mixed = model.peft_type == "XLORA"
+        self._unheard = model.task != "CAUSAL_LM"  # other classes look for no invocation tokens
         self._nodes = model.tree.nodes
         self._beside = model.beside
         self._bounds = model.bounds
@@ -120,7 +123,7 @@ class Output:
             tuned = layer.adapters.get(name)
             if self._mixed and (error := self._mixing_error(layer, tuned, path)) is not None:
                 self._fail(error, path)
-            if tuned is None:
+            if tuned is None or (self._unheard and layer.method == "LORA" and _is_invoked(tuned)):
                 continue
             problem = tuned.problem or self._misfit(name, tuned)
             if problem is not None:
@@ -297,6 +300,14 @@ def _counted(tuned: Tuned) -> Iterator[tuple[str, str]]:
     for key in params:
         if key[0] != "ranknum" and not (zero and key[0] in ("lora_A", "lora_B", *_ZERO, "lora_embedding_B")):
             yield key
+
+
+_TOKENS = TRAITS.index("alora_invocation_tokens")
+
+
+def _is_invoked(tuned: Tuned) -> bool:
+    """Whether it is an aLoRA, which acts where tokens stand that the class of the model has found."""
+    return isinstance(tuned.traits, tuple) and tuned.traits[_TOKENS] not in ("None", "[]")
 
 
 def _is_dora(tuned: Tuned | None) -> bool:

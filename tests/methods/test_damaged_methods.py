@@ -13,6 +13,7 @@ from functools import cache
 import pytest
 from recorded_methods import NEWEST, Saved, Truth, adapters, bases, damaged
 
+from adapterlint import simulate
 from adapterlint.adapter import load_adapter
 from adapterlint.lint.engine import Engine
 from adapterlint.lint.loader import load_rules
@@ -194,6 +195,17 @@ def test_what_hurts_is_named_by_one_rule_and_what_raises_as_an_error() -> None:
     assert used == set(range(len(NOT_TOLD)))
     assert told["raises"] > 40 * told["raises, excused"]
     assert told["lost"] > 7 * told["lost, excused"]
+
+
+def test_what_is_of_no_effect_without_its_task_is_so_in_the_simulation() -> None:
+    said = {}
+    for whole, label, copy in copies():
+        if label == "field:task_type" and outcome(whole, copy) == "no effect":
+            adapter = load_adapter(copy.folder())
+            assert adapter is not None
+            said[whole.name] = simulate([adapter], base=bases()[copy.base], peft=NEWEST).adapters[whole.name].forward
+    assert set(said.values()) == {"no effect"}
+    assert len(said) > 20
 
 
 WITHOUT_BASE = {

@@ -30,6 +30,7 @@ def check(
     peft: str | Sequence[str] | None = None,
     activate: Sequence[Sequence[str]] = (),
     order: Sequence[str] = (),
+    among: Iterable[str | os.PathLike[str]] = (),
     settings: Settings | None = None,
 ) -> Report:
     """Check adapters.
@@ -40,6 +41,7 @@ def check(
         peft: Releases of PEFT that must handle them; the newest known if none is given.
         activate: Sets of adapter names that are to be active together.
         order: Adapter names in the order in which they are loaded.
+        among: Folders with other adapters, which count in fleets: told is what concerns an adapter of `paths`.
         settings: Everything else. No file is read for them; `adapterlint.settings.load_settings` does that.
 
     Returns:
@@ -56,15 +58,17 @@ def check(
         raise AdapterlintError("Sets of names are lists: `activate=[['de', 'fr']]`, `order=['de', 'fr']`")
     chosen = select(load_rules(settings.rule_dirs), settings)
     engine = Engine(chosen.rules, settings.peft)
-    listed = [paths] if isinstance(paths, str | os.PathLike) else paths
-    found = discover([os.fspath(p) for p in listed], exclude=settings.exclude)
+    around = _listed(among)
+    found = discover(_listed(paths), exclude=settings.exclude, among=around)
     tally = _Tally(chosen)
     bases = Bases(settings.base, [fleet.base for fleet in settings.fleet if fleet.base])
     with one_run():
-        read = (load_adapter(place.source, weights=place.weights) for place in found.candidates)
-        adapters = [(adapter, footprint_of(adapter)) for adapter in read if adapter is not None]
-        absent = [a for path in left_out(settings.fleet, [a.path for a, _ in adapters]) if (a := load_adapter(path))]
-        known = [*adapters, *((a, footprint_of(a)) for a in absent)]
+        read = ((load_adapter(place.source, weights=place.weights), place.asked) for place in found.candidates)
+        everyone = [(adapter, footprint_of(adapter), mine) for adapter, mine in read if adapter is not None]
+        adapters = [(adapter, touched) for adapter, touched, mine in everyone if mine]
+        absent = [a for path in left_out(settings.fleet, [a.path for a, *_ in everyone]) if (a := load_adapter(path))]
+        asked = {adapter.path for adapter, _ in adapters} | {a.path for a in absent if not around}
+        known = [*((a, touched) for a, touched, _ in everyone), *((a, footprint_of(a)) for a in absent)]
         fleets = form_fleets(known, settings.fleet, base=settings.base, activate=activate, order=order)
         named = {fleet.name for fleet in settings.fleet if fleet.base}
         declared = {m.path: fleet.base for fleet in fleets.fleets if fleet.name in named for m in fleet.members}
@@ -72,7 +76,10 @@ def check(
             base_model = bases.of(adapter, declared.get(adapter.path))
             tally.add(engine.check_adapter(adapter, touched, base_model), (adapter.path,))
         for fleet in fleets.fleets:
-            tally.add(engine.check_fleet(fleet, bases.of_fleet(fleet)), ())
+            if asked.isdisjoint(member.path for member in fleet.members):
+                continue
+            told = engine.check_fleet(fleet, bases.of_fleet(fleet))
+            tally.add([f for f in told if not f.finding.adapters or not asked.isdisjoint(f.finding.adapters)], ())
     findings = (*tally.drawn, *map(draw_crash, engine.crashes))
     return Report(
         version=__version__,
@@ -81,6 +88,10 @@ def check(
         problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
+
+
+def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 class _Tally:

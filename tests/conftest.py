@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from adapterlint.cli import app
 from adapterlint.lint.example import Patch, as_patch
+from repositories import Repository
 
 Write = Callable[..., Path]
 Run = Callable[..., Result]
@@ -42,6 +44,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return CliRunner().invoke(app, [os.fspath(a) for a in arguments])
 
     return run_command
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A new repository of git in the folder `repository`."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git on this machine")
+    return Repository(tmp_path)
 
 
 @pytest.fixture(scope="session")

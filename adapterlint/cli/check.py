@@ -46,6 +46,10 @@ def check(
     extend_ignore: Annotated[
         list[str] | None, typer.Option(metavar="RULES", help="Rules that do not run besides.")
     ] = None,
+    among: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Where other adapters of their fleets are: told is what concerns PATHS."),
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Folders to leave out.")] = None,
     fail_on: Annotated[
         str | None, typer.Option(metavar="SEVERITY", help="Exit with 1 from here on: error, warning or info.")
@@ -86,7 +90,8 @@ def check(
         isolated,
     ).settings
     say_of_later(effective.peft)
-    report = run_check(paths or ["."], activate=parsed_sets(activate or ()), order=names(order), settings=effective)
+    sets = parsed_sets(activate or ())
+    report = run_check(paths or ["."], activate=sets, order=names(order), among=among or (), settings=effective)
     for name, path in wanted:
         write(FORMATS[name](report, painted and path is None), path)
     _exit(report, effective.fail_on, allow_empty)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from adapterlint.errors import AdapterlintError
 from adapterlint.formats import CARD, FOREIGN_FILES, SAFETENSORS, WEIGHTS, is_telling
@@ -28,10 +28,12 @@ class Candidate:
     Args:
         source: The folder.
         weights: The weights file an argument named, if it named one by a name of its own.
+        asked: Whether it is to be judged; the others are there for the fleets that those belong to.
     """
 
     source: LocalFolder
     weights: str | None = None
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +49,37 @@ class Discovery:
     problems: tuple[AdapterlintError, ...]
 
 
-def discover(paths: list[str], *, exclude: tuple[str, ...] = ()) -> Discovery:
+def discover(paths: Sequence[str], *, exclude: tuple[str, ...] = (), among: Sequence[str] = ()) -> Discovery:
     """Walk folders and files, in the order given.
 
     Args:
         paths: Folders (walked down), adapter folders, or single files of an adapter.
         exclude: Glob patterns of paths that are left out.
+        among: Where else adapters are that are not asked for themselves. They are walked first, so that adapters come
+            in one order whichever of them are asked for. `paths` may then name files of adapters that are gone: they
+            are what changed since somebody looked.
     """
-    walk = _Walk(exclude)
-    candidates = [candidate for path in paths for candidate in walk.argument(path)]
-    return Discovery(tuple(candidates), tuple(walk.problems))
+    walk = _Walk(exclude, gone=bool(among))
+    asked = [candidate for path in paths for candidate in walk.argument(path)]
+    if not among:
+        return Discovery(tuple(asked), tuple(walk.problems))
+    mine: dict[str, list[Candidate]] = {}
+    for candidate in asked:
+        mine.setdefault(os.path.realpath(candidate.source.path), []).append(candidate)
+    around = _Walk(exclude)
+    candidates: list[Candidate] = []
+    for other in [candidate for path in among for candidate in around.argument(path)]:
+        candidates += mine.pop(os.path.realpath(other.source.path), [replace(other, asked=False)])
+    candidates += [candidate for rest in mine.values() for candidate in rest]
+    return Discovery(tuple(candidates), (*walk.problems, *around.problems))
 
 
 class _Walk:
     """The state of one discovery: what has been seen, so that each folder counts once and loops of links end."""
 
-    def __init__(self, exclude: tuple[str, ...]) -> None:
+    def __init__(self, exclude: tuple[str, ...], *, gone: bool = False) -> None:
         self.exclude = exclude
+        self.gone = gone
         self.walked: set[tuple[int, int]] = set()
         self.found: set[tuple[int, int, str | None]] = set()
         self.problems: list[AdapterlintError] = []
@@ -78,6 +94,8 @@ class _Walk:
                 yield from self.folder(path, 0)
             elif os.path.lexists(path):
                 yield from self.file(path)
+            elif self.gone and is_telling(os.path.basename(path)):
+                yield from self.file(path) if os.path.isdir(os.path.dirname(path) or ".") else ()
             else:
                 self.problems.append(AdapterlintError("There is no such file or folder", place=path))
         except ValueError:  # a NUL in a path

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 import transformers
-from bases import GROUPS, build, sites
+from bases import build, sites
 from damage import Saved, apply
 from experts import ELSEWHERE, HARMS, HOMES, harm, make_experts, paths_of, replace_expert
+from groups import GROUPS
 from recipes import Draw, random_config
 from safetensors.torch import load_file, save_file
 

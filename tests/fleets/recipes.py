@@ -12,7 +12,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from bases import BASES, HIDDEN, TOKENS, Sites, sites
+from bases import TOKENS, Sites, sites
+from groups import BASES
+from groups.base import HIDDEN
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import PeftType
 

@@ -73,15 +73,19 @@ def pack(args: argparse.Namespace) -> None:
     from fleet import packed
 
     lines = [packed(folder) for folder in folders_of(args.out)]
-    releases = max(len(line["truth"]) for line in lines)
-    kept = [line for line in lines if len(line["truth"]) == releases]
+    releases: Counter[str] = Counter()  # of each base, which may be of one release of transformers alone
+    for line in lines:
+        releases[line["base"]] = max(releases[line["base"]], len(line["truth"]))
+    kept = [line for line in lines if len(line["truth"]) == releases[line["base"]] > 0]
     write_lines(args.target, kept)
-    print(f"{len(kept)} of {len(lines)} fleets packed, {releases} releases, {args.target.stat().st_size} bytes")
+    most = max(releases.values())
+    print(f"{len(kept)} of {len(lines)} fleets packed, up to {most} releases, {args.target.stat().st_size} bytes")
 
 
 def bases(args: argparse.Namespace) -> None:
-    from bases import GROUPS, build
+    from bases import build
     from fleet import header
+    from groups import GROUPS
 
     lines = []
     for name in GROUPS[args.group]:
@@ -101,7 +105,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first fleet")
-    parser.add_argument("--group", default="first", help="which bases: first, second, third or special")
+    parser.add_argument("--group", default="first", help="which bases: those of a table in `groups`")
     parser.add_argument(
         "--mix", default="usual", help="usual (one in three wide), rare, special or operations: which adapters"
     )

@@ -19,13 +19,14 @@ from adapterlint.simulation import Simulation, simulate
 from adapterlint.sources.memory import MemoryFolder
 
 FLEETS = Path(__file__).parent
+UNSEEN = ("third", "fourth", "fifth")
 RELEASES = ("0.15.2", "0.17.1", "0.18.1", "0.19.1", "0.20.0", "0.21.2")
 Facts = Iterator[tuple[str, str, Any]]  # facet, what it is about, value
 
 
 @cache
 def recorded(name: str = "fleets") -> list[dict[str, Any]]:
-    """The fleets of a file: `fleets`, `second` or `third` (other architectures), `rare` (more methods), `special`."""
+    """The fleets of a file: `fleets`, `second` and `UNSEEN` (other architectures), `rare` (more methods), `special`."""
     with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
         fleets = [json.loads(line) for line in file]
     return fleets if name == "fleets" else [fleet | {"id": f"{name}-{fleet['id']}"} for fleet in fleets]
@@ -33,10 +34,10 @@ def recorded(name: str = "fleets") -> list[dict[str, Any]]:
 
 @cache
 def bases(transformers: str = "5") -> Mapping[str, Base]:
-    """The bases, those of the third group as that release of transformers saved them."""
+    """The bases, those of the later groups as that release of transformers saved them."""
     found = {}
-    own = "bases_third" if transformers >= "5" else "bases_third_4"
-    for name in ("bases", "bases_second", "bases_special", own):
+    own = [f"bases_{group}" if transformers >= "5" else f"bases_{group}_4" for group in UNSEEN]
+    for name in ("bases", "bases_second", "bases_special", *own):
         with gzip.open(FLEETS / f"{name}.jsonl.gz", "rt") as file:
             for base in map(json.loads, file):
                 found[base["name"]] = load_base(folder(base["name"], "config.json", base["config"], base["tensors"]))

@@ -50,6 +50,19 @@ def is_called_flat(release: tuple[int, int], caller: str | None, name: str) -> b
     return caller in _table(release[0])["flat"].get(name, ())
 
 
+def is_only_read(release: tuple[int, int], caller: str | None, name: str) -> bool:
+    """Whether a class takes weights out of one of its modules and never calls it.
+
+    What PEFT puts around such a module does not run, and what asks it for its weight gets that of the base.
+
+    Args:
+        release: Of transformers.
+        caller: The class of the module that has it, if that is known.
+        name: The module's own name.
+    """
+    return caller in _table(release[0])["read"].get(name, ())
+
+
 def is_listed(kind: str, release: tuple[int, int], name: str | None) -> bool:
     """Whether a class, or a model type, is among those of a kind: the keys of `calls.json`."""
     return name in _table(release[0])[kind]
@@ -63,7 +76,7 @@ def _table(major: int) -> Mapping[str, Any]:
     table = every["4" if major < 5 else "5"]
     nested = {
         kind: {name: frozenset(classes.split()) for name, classes in table.pop(kind).items()}
-        for kind in ("flat", "keywords", "refuses")
+        for kind in ("flat", "keywords", "read", "refuses")
     }
     lists = {kind: frozenset(classes.split()) for kind, classes in table.items()}
     return MappingProxyType({**nested, **lists})

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
 from adapterlint.caches import kept
-from adapterlint.peft.calls import by_keywords
+from adapterlint.peft.calls import by_keywords, is_only_read
 
 Value = Hashable
 
@@ -207,9 +207,20 @@ def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
 @kept(32)
 def _called_by_keywords(tree: ModuleTree, transformers: tuple[int, int]) -> frozenset[str]:
     """The modules of a base that are called with keyword arguments alone."""
-    places = ((path, *path.rpartition(".")[::2]) for path in tree.nodes)
-    callers = ((path, tree.nodes[above].type if above else tree.architecture, own) for path, above, own in places)
-    return frozenset(path for path, caller, own in callers if by_keywords(transformers, caller, own))
+    return frozenset(path for path, caller, own in _callers(tree) if by_keywords(transformers, caller, own))
+
+
+@kept(32)
+def only_read(tree: ModuleTree, transformers: tuple[int, int]) -> frozenset[str]:
+    """The modules of a base whose weight is taken, and that are never called."""
+    return frozenset(path for path, caller, own in _callers(tree) if is_only_read(transformers, caller, own))
+
+
+def _callers(tree: ModuleTree) -> Iterator[tuple[str, str | None, str]]:
+    """The path of each module, the class of what has it, and its name there."""
+    for path in tree.nodes:
+        above, _, own = path.rpartition(".")
+        yield path, tree.nodes[above].type if above else tree.architecture, own
 
 
 def walk(root: Module, prefix: str = "", *, duplicates: bool = False) -> Walk:

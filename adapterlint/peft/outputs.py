@@ -39,6 +39,7 @@ class Output:
         "_maybe",
         "_mixed",
         "_nodes",
+        "_only_read",
         "_shaded",
         "_shared",
         "_since",
@@ -58,6 +59,7 @@ class Output:
         self._mixed = model.peft_type == "XLORA"
         self._unheard = model.task != "CAUSAL_LM"  # other classes look for no invocation tokens
         self._nodes = model.tree.nodes
+        self._only_read = model.only_read
         self._beside = model.beside
         self._bounds = model.bounds
         self._shaded = False
@@ -89,7 +91,7 @@ class Output:
         if isinstance(module, TokenWrapper):
             return self._of_rows(module.layer, path)
         if isinstance(module, TokenLayer):
-            return self._of_rows(module, path)
+            return self._of(module.base, path) if path in self._only_read else self._of_rows(module, path)
         if isinstance(module, Adapted):
             return self._of_adapted(module, path)
         found: list[tuple[str, Hashable]] = []
@@ -103,6 +105,8 @@ class Output:
 
     def _of_tuner(self, layer: Tuner, path: str) -> Expression:
         base = self._of(layer.base, path)
+        if path in self._only_read:
+            return base
         if layer.base.type.endswith("Router") and layer.base.kind is Kind.LINEAR:
             # It gives more than one tensor: a layer of transformers 5 that is a linear one by its class only.
             error = self._several_error(layer)

@@ -8,6 +8,8 @@ Read from the sources of `transformers/models/*/modeling_*.py`; classes are sepa
 - `keywords`: name of a module -> classes that call `self.<name>(...)`, never with a positional argument;
 - `flat`: name of a module -> classes that call it with rows of all texts one after the other, or with what stands for
   relative positions, and not with a row for each text;
+- `read`: name of a module -> classes that take weights out of it and never call it, so that what PEFT puts around it
+  does not run;
 - `refuses`: keyword that PEFT hands to models -> classes that have no parameter for it, nor any that takes the rest;
 - `generates`, `mute`: classes that prepare inputs for generation although their names do not end like it, or do not
   although they do;
@@ -162,6 +164,31 @@ def flat_calls(function: ast.FunctionDef) -> set[str]:
     return found
 
 
+def methods(known: Classes, cls: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    """All methods of a class, also those that it inherits."""
+    parents = [known[base.id] for base in cls.bases if isinstance(base, ast.Name) and base.id in known]
+    inherited = [methods(known, parent) for parent in reversed(parents) if parent is not cls]
+    mine = {node.name: node for node in cls.body if isinstance(node, ast.FunctionDef)}
+    return {name: node for found in (*inherited, mine) for name, node in found.items()}
+
+
+def read_only(known: Classes, cls: ast.ClassDef) -> set[str]:
+    """Modules of a class whose weight or bias its methods take, and that they use for nothing else."""
+    read: set[str] = set()
+    used: set[str] = set()
+    for name, function in methods(known, cls).items():
+        if "init" in name:
+            continue
+        asked: set[int] = set()
+        for node in ast.walk(function):  # an attribute comes before what it is asked of
+            if isinstance(node, ast.Attribute) and (inner := own(node.value)):
+                asked.add(id(node.value))
+                (used if node.attr == "forward" else read if node.attr in ("weight", "bias") else set()).add(inner)
+            elif (inner := own(node)) and id(node) not in asked:
+                used.add(inner)
+    return (read - used) & dict(modules(known, cls)).keys()
+
+
 def parameters(forward: ast.FunctionDef | None) -> set[str]:
     args = forward.args if forward else ast.arguments([], [], None, [], [], None, [])
     rest = {"**"} if args.kwarg else set()
@@ -188,6 +215,10 @@ def learned() -> dict[str, Any]:
         for attribute in sorted({called for node in own_ones for called in flat_calls(node)}):
             if attribute in dict(modules(known, cls)):
                 flat.setdefault(attribute, []).append(name)
+    read: dict[str, list[str]] = {}
+    for name, cls in sorted(known.items()):
+        for attribute in sorted(read_only(known, cls)):
+            read.setdefault(attribute, []).append(name)
     base_models = set(auto.MODEL_MAPPING_NAMES["clip_text_model"].split())  # and its like
     base_models |= {name for name in taken if name.endswith("TextModel") and "input_ids" in taken[name]}
     texts = (of_task(*TEXTS) | base_models) & known.keys()
@@ -239,6 +270,7 @@ def learned() -> dict[str, Any]:
     return {
         "keywords": {attribute: " ".join(names) for attribute, names in sorted(keywords.items())},
         "flat": {attribute: " ".join(names) for attribute, names in sorted(flat.items())},
+        "read": {attribute: " ".join(names) for attribute, names in sorted(read.items())},
         "refuses": {k: " ".join(n for n in sorted(asked) if k in refused(n)) for k in HANDED},
         "generates": " ".join(n for n in sorted(models) if generates(n) and not n.endswith(GENERATING)),
         "mute": " ".join(n for n in sorted(models) if not generates(n) and n.endswith(GENERATING)),

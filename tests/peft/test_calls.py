@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapterlint.peft.calls import generates, refuses
+from adapterlint.peft.calls import generates, is_only_read, refuses
 
 OLD, NEW = (4, 56), (5, 23)
 
@@ -34,3 +34,13 @@ def test_keywords_that_a_forward_pass_does_not_take() -> None:
     assert refuses(OLD, "BertForSequenceClassification", "decoder_input_ids")
     assert not refuses(OLD, "BartForConditionalGeneration", "decoder_input_ids")
     assert refuses(NEW, "WhisperForConditionalGeneration", "input_ids")
+
+
+@pytest.mark.parametrize("release", [OLD, NEW])
+def test_modules_whose_weight_is_taken_without_calling_them(release: tuple[int, int]) -> None:
+    for name in ("q_proj", "k_proj", "v_proj", "out_proj"):  # torch's attention gets the weights
+        assert is_only_read(release, "WavLMAttention", name)
+        assert not is_only_read(release, "WhisperAttention", name)
+    assert is_only_read(release, "DebertaV2Encoder", "rel_embeddings")
+    assert not is_only_read(release, "T5DenseActDense", "wo")  # which is asked for its data type, and called
+    assert is_only_read(release, "MambaMixer", "dt_proj") is (release == NEW)

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 from operated import OPERATIONS, simulated, told
-from recorded import RELEASES, recorded
+from recorded import RELEASES, adapters_of, bases, recorded
 
 from adapterlint.lint.example import DROP, Patch, base_of
 from adapterlint.peft.model import Model
@@ -17,7 +17,7 @@ from adapterlint.peft.outputs import Output
 from adapterlint.peft.simulate import alone
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner
-from adapterlint.simulation import tree_of
+from adapterlint.simulation import simulate, tree_of
 
 HEAD = Patch(config={"modules_to_save": ["lm_head"]}, tensors={"base_model.model.lm_head.weight": ("F32", (64, 16))})
 NEWEST = Versions.of("0.21.2", "5.23.0")
@@ -124,6 +124,18 @@ def test_whether_a_head_is_tied_is_not_known_without_a_base() -> None:
         model = loaded({"head": adapter}, tree, NEWEST)
         assert model is not None
         assert merge(model, ["head"]).verdict == verdict
+
+
+def test_a_layer_that_never_runs_has_an_effect_once_it_is_merged() -> None:
+    """As WavLM's attention hands its weights to torch."""
+    fleet = next(fleet for fleet in recorded("fifth") if fleet["id"] == "fifth-0034")
+    adapter, tree = adapters_of(fleet)["green"], bases()[fleet["base"]].tree("5.23.0")
+    assert simulate([adapter], names=["green"], base=tree).adapters["green"].forward == "no effect"
+    model = loaded({"green": adapter}, tree, NEWEST)
+    assert model is not None
+    assert {(event.kind, event.module) for event in merge(model, ["green"]).events} == {
+        ("merged-otherwise", f"wavlm.encoder.layers.{layer}.attention.v_proj") for layer in (0, 1)
+    }
 
 
 @pytest.mark.parametrize(("peft", "error"), [("0.18.1", "TypeError"), ("0.20.0", "TypeError"), ("0.21.2", None)])

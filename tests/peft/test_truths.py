@@ -12,7 +12,6 @@ from recorded import RELEASES, is_simulated, recorded, simulated, told
 VISION = "tunes a vision tower, which a batch without pictures does not run"
 KNOWN = {
     "0029": "MT5, whose head transformers 4 does not tie, with a config that transformers 5 wrote",
-    "0062": "HRA on `dt_proj` of Mamba, whose weight transformers 5 reads without running the layer",
     "0151": "an adapter called `lora`, whose name PEFT up to 0.17 mixes up with the prefix",
     "second-0083": "the embedding of Jamba is in the file, as release 5 draws it and release 4 does not",
     "second-0014": "BERT names one tied module in two ways, of which the tree has one",

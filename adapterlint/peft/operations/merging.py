@@ -133,6 +133,8 @@ class _Merging:
                     module.disabled = False
             elif isinstance(module, TokenLayer):
                 yield from self._rows(module, path)
+                if module.active and path in self.model.only_read:
+                    yield Event("merged-otherwise", path, tuple(module.active))
             elif isinstance(module, Tuner):
                 yield from self._tuned(module, path)
             else:
@@ -220,7 +222,8 @@ class _Merging:
         first = method.merges_otherwise
         several = unlike and bool(first) and in_range(self.model.release, first, None)
         dora = self.since < (0, 21) and any(_MAGNITUDE in layer.adapters[name].params for name in acting[1:])
-        if several or dora or any(self._is_unscaled(layer.adapters[name]) for name in acting):
+        unheard = path in self.model.only_read
+        if several or dora or unheard or any(self._is_unscaled(layer.adapters[name]) for name in acting):
             yield Event("merged-otherwise", path, tuple(acting))
         weight = base.params.get(layer.parameter or "weight")
         if weight is not None and self._uses[id(weight)] > 1 and self.method != "LN_TUNING":

@@ -58,7 +58,7 @@ def load(model: Model, adapter: Adapter, name: str) -> Loaded:
     model.experts = adapter.experts
     model.in_file = parameters_in(adapter, config)
     if first:
-        _create(model, name, config)
+        create(model, name, config)
     else:
         _warn_about_inits(model, config)
         _add(model, name, config)
@@ -90,8 +90,13 @@ def _mapped(renames: tuple[Any, ...], tensors: Mapping[str, Shape]) -> Mapping[s
     return found
 
 
-def _create(model: Model, name: str, config: OpenedConfig) -> None:
-    """Build the `PeftModel` around the first adapter."""
+def create(model: Model, name: str, config: OpenedConfig) -> None:
+    """Build the `PeftModel` around the first adapter, as its config says: nothing is read of its file.
+
+    Raises:
+        Refused: PEFT raises.
+        Undecided: The evidence does not say what happens.
+    """
     model.peft_type, model.task = config.peft_type, config.task_type
     model.active, model.current = [name], name
     early = model.task == "SEQ_CLS" and model.versions.peft >= (0, 16)

@@ -14,11 +14,9 @@ from adapterlint.base.tree import Kind
 from adapterlint.caches import kept
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.methods import METHODS, Method
-from adapterlint.peft.methods.method import CONV1D, CONV2D, CONV3D, Form, Parameter
-from adapterlint.peft.methods.shapes import KERNEL, ONES
+from adapterlint.peft.methods.method import Form, Parameter
 from adapterlint.peft.releases import numbers
 
-_KERNEL = {CONV1D: 1, CONV2D: 2, CONV3D: 3}
 _LAYERS = {
     Kind.LINEAR: "Linear",
     Kind.GPT2_CONV1D: "Conv1D",
@@ -123,9 +121,8 @@ def _old(method: Method, form: Form) -> bool:
 
 def _parameters(kind: Kind | str, form: Form, name: str, dimensions: int) -> list[Parameter]:
     """The parameters of a form that a tensor may be."""
-    kernel = _KERNEL.get(kind, 0) if isinstance(kind, Kind) else 0
     named = (one for one in form.parameters if one.name == name)
-    return [p for p in named if p.any_shape or sum(kernel if t in (KERNEL, ONES) else 1 for t in p.shape) == dimensions]
+    return [one for one in named if one.any_shape or one.dimensions(kind) == dimensions]
 
 
 _Places = Sequence[tuple[Kind | str, Form]]

@@ -1,7 +1,7 @@
 """The rank that a config gives each module, and the rank that its tensors have.
 
-Where a method keeps its rank was read off adapters that PEFT 0.21.2 saved; a config with another rank was refused for
-each of them (`RuntimeError: ... size mismatch`). Methods whose tensors do not show the rank are not in the table.
+A dimension that the catalogue says is the rank shows it. A config with another rank is refused (`RuntimeError: ... size
+mismatch`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,24 @@ from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.matching import Targets, is_affordable, matching_keys
+from adapterlint.peft.methods import METHODS, Method
+from adapterlint.peft.methods.shapes import Term
+from adapterlint.peft.releases import NEWEST, in_range
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """A dimension of a parameter that is the rank.
+
+    Args:
+        axis: Counted from 0.
+        factor: How many times the rank it is.
+        unless: Settings with which it may be something else.
+    """
+
+    axis: int
+    factor: int
+    unless: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +41,51 @@ class _Ranks:
     """Where the rank of a PEFT type stands.
 
     Args:
-        axes: Parameter -> the dimension that is the rank; all that a module has must agree.
         key: The key of the config.
+        axes: Parameter and how many dimensions it has -> the first one that is the rank; all that a module has must
+            agree.
         patterned: Whether `rank_pattern` changes it.
-        factor: The dimension is so many times the rank.
     """
 
-    axes: Mapping[str, int]
-    key: str = "r"
-    patterned: bool = False
-    factor: int = 1
+    key: str
+    axes: Mapping[tuple[str, int], _Axis]
+    patterned: bool
 
 
-_TYPES: Mapping[str, _Ranks] = {
-    "ADALORA": _Ranks({"lora_A": 0, "lora_B": 1, "lora_E": 0}, "init_r"),
-    "DEFT": _Ranks({"deft_P": 1, "deft_R": 0}),
-    "DELORA": _Ranks({"delora_A": 0, "delora_B": 1}, patterned=True),
-    "GLORA": _Ranks({"glora_A.Xd": 1, "glora_A.Xu": 0, "glora_B.Xd": 1, "glora_B.Xu": 0}),
-    "GRALORA": _Ranks({"gralora_A": 2, "gralora_B": 1}),
-    "HIRA": _Ranks({"hira_A": 0, "hira_B": 1}),
-    "HRA": _Ranks({"hra_u": 1}),
-    "LILY": _Ranks({"lily_A.weight": 0, "lily_router.weight": 1}),
-    "LOHA": _Ranks({"hada_w1_b": 0, "hada_w2_b": 0}, patterned=True),
-    "LOKR": _Ranks({"lokr_w2_a": 1, "lokr_w2_b": 0}, patterned=True),
-    "LORA": _Ranks(
-        {"lora_A.weight": 0, "lora_B.weight": 1, "lora_embedding_A": 0, "lora_embedding_B": 1}, patterned=True
-    ),
-    "MISS": _Ranks({"miss_block": 0}),
-    "PEANUT": _Ranks({"peanut_A.weight": 0, "peanut_B.weight": 1}),
-    "POLY": _Ranks({"poly_lora_A": 3, "poly_lora_B": 2}),
-    "PSOFT": _Ranks({"psoft_R.vector_a": 0, "psoft_R.vector_b": 0}),
-    "PVERA": _Ranks({"pvera_lambda_d": 0}, factor=2),
-    "RANDLORA": _Ranks({"randlora_lambda": 0}),
-    "TINYLORA": _Ranks({"tinylora_A": 0, "tinylora_B": 1}),
-    "VBLORA": _Ranks({"vblora_logits_A": 0, "vblora_logits_A_topk_indices": 0, "vblora_logits_B": 1}),
-    "VERA": _Ranks({"vera_lambda_d": 0}),
-}
+def _ranks_of(method: Method) -> _Ranks | None:
+    """What the shapes of a method's parameters show."""
+    axes: dict[tuple[str, int], _Axis] = {}
+    keys = set[str]()
+    newest = method.until or NEWEST
+    for kind, one in ((kind, one) for form in method.forms for one in form.parameters for kind in form.on):
+        terms = [(axis, size) for axis, size in enumerate(one.shape) if isinstance(size, Term)]
+        shown = next(((axis, size) for axis, size in terms if _unless(size) is not None), None)
+        if shown is not None and "#" not in one.name and in_range(newest, one.since, one.until):
+            axis, size = shown
+            rank = _otherwise(size)
+            keys |= rank.keys
+            axes.setdefault((one.name, one.dimensions(kind)), _Axis(axis, rank.ranks, _unless(size) or frozenset()))
+    pattern = method.patterns.get("r")
+    return _Ranks(keys.pop(), axes, pattern is not None and pattern.for_first) if keys else None
+
+
+def _otherwise(size: Term) -> Term:
+    """What a size is where none of its conditions holds."""
+    while size.choice is not None:
+        size = size.choice[2]
+    return size
+
+
+def _unless(size: Term) -> frozenset[str] | None:
+    """The settings with which a size may be something else than the rank; `None` if it never is the rank."""
+    if size.choice is None:
+        return frozenset() if size.ranks else None
+    condition, yes, no = size.choice
+    otherwise, then = _unless(no), _unless(yes)
+    return None if otherwise is None else otherwise | (condition.keys if then is None else then)
+
+
+_TYPES: Mapping[str, _Ranks] = {name: ranks for name, method in METHODS.items() if (ranks := _ranks_of(method))}
 RANKED = frozenset(_TYPES)
 PATTERNED = frozenset(name for name, ranks in _TYPES.items() if ranks.patterned)
 """PEFT types whose `rank_pattern` is a mapping of patterns that PEFT really uses (HiRA's is not)."""
@@ -159,12 +186,12 @@ def _as_the_default_says(
     config: Config, ranks: _Ranks, default: int, patterns: Mapping[str, Any], footprint: Footprint
 ) -> bool:
     """Whether all tensors have the rank that holds where no pattern does: nearly always so, and quickly seen."""
-    if patterns or config.peft_type in ("LOKR", "MISS"):  # these have a rank that cannot be seen so simply
+    if patterns or config.peft_type == "LOKR":  # whose tensors may show none
         return False
     return all(
-        len(shape) > axis and shape[axis] == default * ranks.factor
-        for parameter, axis in ranks.axes.items()
-        for shape in footprint.shapes.get(parameter, ())
+        (one := ranks.axes.get((parameter, len(shape)))) is None or shape[one.axis] == default * one.factor
+        for parameter, shapes in footprint.shapes.items()
+        for shape in shapes
     )
 
 
@@ -204,25 +231,25 @@ def _expected(
 def _actual(config: Config, ranks: _Ranks, parameters: Mapping[str, Tensor]) -> int | None:
     """The rank that the tensors of a module have, if they agree; where they do not, the rank is not what is wrong."""
     found: set[int] = set()
-    for parameter, axis in ranks.axes.items():
-        tensor = parameters.get(parameter)
-        if tensor is None:
-            continue
+    for parameter, tensor in parameters.items():
         shape = tensor.shape
-        if parameter == "lora_B.weight" and (len(shape) != 2 or config.get("use_bdlora")):
-            continue  # groups of a convolution, and blocks, divide it
-        if parameter == "miss_block" and len(shape) == 3:
-            axis = 1
-        if len(shape) <= axis or 0 in shape or shape[axis] % ranks.factor:
+        one = ranks.axes.get((parameter, len(shape)))
+        if one is None or any(config.get(key) for key in one.unless):
+            continue
+        if 0 in shape or shape[one.axis] % one.factor:
             return None
-        found.add(shape[axis] // ranks.factor)
+        found.add(shape[one.axis] // one.factor)
     return found.pop() if len(found) == 1 else None
 
 
 def _is_turned(ranks: _Ranks, parameters: Mapping[str, Tensor], expected: int) -> bool:
     """Whether the only tensor that tells has the expected rank in its other dimension: then it is transposed."""
-    shown = [(parameters[p].shape, axis) for p, axis in ranks.axes.items() if p in parameters]
-    return len(shown) == 1 and len(shown[0][0]) == 2 and shown[0][0][1 - shown[0][1]] == expected * ranks.factor
+    shapes = [(tensor.shape, ranks.axes.get((name, len(tensor.shape)))) for name, tensor in parameters.items()]
+    shown = [(shape, one) for shape, one in shapes if one is not None]
+    if len(shown) != 1 or len(shown[0][0]) != 2:
+        return False
+    shape, one = shown[0]
+    return shape[1 - one.axis] == expected * one.factor
 
 
 def _is_rank(value: Any) -> bool:

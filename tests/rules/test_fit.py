@@ -134,7 +134,7 @@ def test_every_damage_has_its_finding() -> None:
     [
         ("ADALORA", "init_r", {"lora_A": (4, 16), "lora_B": (16, 4), "lora_E": (4, 1)}),
         ("LOHA", "r", {"hada_w1_a": (16, 4), "hada_w1_b": (4, 16), "hada_w2_a": (16, 4), "hada_w2_b": (4, 16)}),
-        ("LOHA", "r", {"hada_w1_a": (4, 16), "hada_w1_b": (4, 8), "hada_w2_a": (4, 16), "hada_w2_b": (4, 8)}),
+        ("LOHA", "r", {f"hada_w{n}_{side}": (4, 16) for n in (1, 2) for side in "ab"} | {"hada_t1": (4, 4, 3, 3)}),
         ("VERA", "r", {"vera_lambda_b": (16,), "vera_lambda_d": (4,)}),
         ("PVERA", "r", {"pvera_lambda_b": (16,), "pvera_lambda_d": (8,)}),
         ("HRA", "r", {"hra_u": (16, 4)}),
@@ -148,7 +148,12 @@ def test_every_damage_has_its_finding() -> None:
 )
 def test_where_the_methods_keep_their_rank(peft_type: str, key: str, tensors: dict[str, tuple[int, ...]]) -> None:
     named = {f"{BLOCK}q.{name}": ("F32", shape) for name, shape in tensors.items()}
-    given = {"peft_type": peft_type, "target_modules": ["q"], "use_bdlora": None}
+    given = {
+        "peft_type": peft_type,
+        "target_modules": ["q"],
+        "use_bdlora": None,
+        "use_effective_conv2d": "hada_t1" in tensors,
+    }
     fits, wrong = (only(named, **given, **{key: rank}) for rank in (4, 5))
     assert "FIT101" not in codes(fits)
     assert "FIT101" in codes(wrong)

@@ -25,6 +25,7 @@ from adapterlint.peft.methods.method import (
     CONV3D,
     EMBEDDING,
     GPT2,
+    KERNEL_DIMENSIONS,
     LINEAR,
     PARAMETER,
     Method,
@@ -38,8 +39,6 @@ from adapterlint.peft.releases import NEWEST
 from adapterlint.words import suggestion
 
 INNER = "base_layer."
-_KERNEL: Mapping[Kind | str, int] = {CONV1D: 1, CONV2D: 2, CONV3D: 3}
-"""Kind of a convolution -> how many dimensions its kernel has."""
 _BY_DIMENSIONS = {2: (LINEAR, GPT2, EMBEDDING), 3: (CONV1D,), 4: (CONV2D,), 5: (CONV3D,)}
 """Dimensions of a weight -> what the module may be."""
 
@@ -221,7 +220,7 @@ class _Comparison:
         tried: set[object] = set()
         for kind in kinds:
             form = form_on(self.method.name, kind, self.release)
-            kernel = _KERNEL.get(kind, 0)
+            kernel = KERNEL_DIMENSIONS.get(kind, 0)
             like = form, kernel, weight is not None and kind in (GPT2, EMBEDDING)
             if form is None or like in tried:
                 continue

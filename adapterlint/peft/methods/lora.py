@@ -43,6 +43,7 @@ from adapterlint.peft.methods.shapes import (
     listed,
     not_null,
     parts,
+    rank,
     same,
     says_what,
 )
@@ -224,7 +225,7 @@ LORA = Method(
 
 
 def _adalora(inputs: Term) -> tuple[Parameter, ...]:
-    r = key("init_r")
+    r = rank("init_r")
     return (
         Parameter("lora_A", (r, inputs)),
         Parameter("lora_B", (OUT, r)),

@@ -318,7 +318,8 @@ ADAMSS = Method(  # how many subspaces a weight has, and of which size, comes ou
             parameters=(
                 Parameter("adamss_A.#", (UNKNOWN, R), count=UNKNOWN),
                 Parameter("adamss_B.#", (UNKNOWN, UNKNOWN), count=UNKNOWN, begins=IDLE),
-                Parameter("adamss_newB", (R, either(BIASED, IN + 1, IN)), begins=FIXED),
+                # Loaded in any size, which a forward pass stumbles over: it does not show the rank.
+                Parameter("adamss_newB", (key("r"), either(BIASED, IN + 1, IN)), begins=FIXED),
             ),
         ),
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from adapterlint.base.tree import Kind
-from adapterlint.peft.methods.shapes import ALWAYS, Shape, Term, given
+from adapterlint.peft.methods.shapes import ALWAYS, KERNEL, ONES, Shape, Term, given
 from adapterlint.peft.releases import in_range
 
 OLDEST = "0.10"  # or older
@@ -18,6 +18,8 @@ CONV1D, CONV2D, CONV3D = Kind.CONV1D, Kind.CONV2D, Kind.CONV3D
 LINEARS = (LINEAR, GPT2)
 CONVOLUTIONS = (CONV1D, CONV2D, CONV3D)
 EVERY_KIND = tuple(Kind)
+KERNEL_DIMENSIONS: Mapping[Kind | str, int] = {CONV1D: 1, CONV2D: 2, CONV3D: 3}
+"""Kind of a convolution -> how many dimensions its kernel has."""
 
 VALUE_ERROR = {OLDEST: "ValueError"}
 TYPE_ERROR_SINCE_20 = {"0.20": "TypeError", OLDEST: "ValueError"}
@@ -105,6 +107,11 @@ class Parameter:
     def conditions(self) -> frozenset[str]:
         """The keys of the config that decide whether there is such a parameter."""
         return self.when.keys | (self.count.keys if self.count is not None else frozenset())
+
+    def dimensions(self, kind: Kind | str) -> int:
+        """How many dimensions it has on a kind of module."""
+        kernel = KERNEL_DIMENSIONS.get(kind, 0)
+        return sum(kernel if size in (KERNEL, ONES) else 1 for size in self.shape)
 
     @property
     def attribute(self) -> str:

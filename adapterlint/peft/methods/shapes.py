@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MAX_SIZE = 2**48  # elements; a larger dimension is nobody's tensor
@@ -53,6 +53,7 @@ class Term:
         keys: The keys of the config that it depends on.
         choice: Of one term or another: the condition, the term if it holds, the term if it does not.
         simple: Whether it is no more than a value or a size, so that it needs no brackets.
+        ranks: How many times the rank it is, unless sizes of the target make it smaller; 0 if it is something else.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Term:
     keys: frozenset[str] = frozenset()
     choice: tuple[Term, Term, Term] | None = None
     simple: bool = True
+    ranks: int = 0
 
     def __str__(self) -> str:
         return self.text
@@ -74,7 +76,7 @@ class Term:
         return _joined(self, "*", operator.mul, other)
 
     def __rmul__(self, other: int) -> Term:
-        return _joined(term(other), "*", operator.mul, self)
+        return replace(_joined(term(other), "*", operator.mul, self), ranks=other * self.ranks)
 
     def __floordiv__(self, other: Term | int) -> Term:
         return _joined(self, "//", operator.floordiv, other)
@@ -146,6 +148,11 @@ def key(name: str) -> Term:
     return Term(name, nested if inner else lambda ground: ground.values.get(name), frozenset((outer,)))
 
 
+def rank(name: str) -> Term:
+    """The value of the key of the config that is the rank."""
+    return replace(key(name), ranks=1)
+
+
 def function(name: str, function: Callable[..., Any], *arguments: Term | int) -> Term:
     """A function of terms."""
     terms = [term(one) for one in arguments]
@@ -168,7 +175,7 @@ def either(condition: Term, yes: Term | int, no: Term | int) -> Term:
 
 def least(*terms: Term | int) -> Term:
     """The smallest of some terms."""
-    return function("min", min, *terms)
+    return replace(function("min", min, *terms), ranks=max(term(one).ranks for one in terms))
 
 
 def most(*terms: Term | int) -> Term:
@@ -182,7 +189,7 @@ def parts(whole: Term, size: Term) -> Term:
 
 
 ALWAYS, NEVER = term(1), term(0)
-R = key("r")
+R = rank("r")
 IN, OUT = size("in_features", "inputs"), size("out_features", "outputs")
 TARGETS = size("targets", "targets")
 EXPERTS = size("num_experts", "experts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from adapterlint.caches import remembered
 from adapterlint.files.tensor import Tensor
@@ -145,15 +146,24 @@ def _names(found: Layout, wanted: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _adapter_name(peft_type: str, parameter: str) -> str | None:
-    """The adapter's name in a parameter such as `lora_A.default.weight`."""
-    first, *rest = parameter.replace("base_layer.", "").split(".")
-    if rest and rest[-1] in _LEAVES:
-        module = first in _MODULES.get(peft_type, ())
-        rest.pop()
-    else:
-        module = False
-    known = module or first in _PARAMETERS.get(peft_type, ())
-    return rest[0] if known and len(rest) == 1 else None
+    """The adapter's name in a parameter as a model has it, such as `lora_A.default.weight`."""
+    attribute, _, rest = parameter.replace("base_layer.", "").partition(".")
+    name, dot, behind = rest.partition(".")
+    ends = _ends(peft_type).get(attribute)
+    return name if ends is not None and name and name not in _LEAVES and ends.fullmatch(dot + behind) else None
+
+
+@cache
+def _ends(peft_type: str) -> Mapping[str, re.Pattern[str]]:
+    """Attribute of a layer -> what follows the adapter's name in a model."""
+    found: dict[str, set[str]] = {}
+    for form in METHODS[peft_type].forms:
+        if form.copies:
+            found[form.copies] = {f".{leaf}" for leaf in _LEAVES}
+        for one in form.parameters:
+            end = re.escape(one.name[len(one.attribute) :]).replace(r"\#", r"\d+")
+            found.setdefault(one.attribute, set()).update({end, re.escape(one.inner)} if one.inner else {end})
+    return {attribute: re.compile("|".join(sorted(ends))) for attribute, ends in found.items()}
 
 
 def _has_whole(found: Layout) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapterlint import __version__
-from adapterlint.cli import check, compat, config, demo, plan, rules, show, simulate
+from adapterlint.cli import check, compat, config, demo, explain, plan, rules, show, simulate
 
 app = typer.Typer(
     name="adapterlint",
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(check.check, show.show, compat.compat, simulate.simulate, plan.plan),
-    *(rules.rules, rules.rule, config.config, demo.demo),
+    *(explain.explain, rules.rules, rules.rule, config.config, demo.demo),
 )
 for command in COMMANDS:
     app.command()(command)

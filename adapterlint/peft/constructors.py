@@ -129,12 +129,20 @@ class _Check:
     """Keys without which, all of them at their defaults, nothing is refused; `None` if there are no such keys."""
 
 
-@functools.cache
-def _checks() -> Mapping[str, tuple[_Check, ...]]:
+def refusal_texts() -> tuple[str, ...]:
+    """The texts of all refusals that are templates, with `…` for what they put in."""
+    return tuple(dict.fromkeys(re.sub(r"\{[^{}]*\}", "…", row["text"]) for row in _rows() if "text" in row))
+
+
+def _rows() -> Any:
     from importlib import resources  # imports slowly
 
-    text = resources.files("adapterlint.peft").joinpath("refusals.json").read_text("utf-8")
-    rows = json.loads(text)
+    return json.loads(resources.files("adapterlint.peft").joinpath("refusals.json").read_text("utf-8"))
+
+
+@functools.cache
+def _checks() -> Mapping[str, tuple[_Check, ...]]:
+    rows = _rows()
     found = {name: [_check(row, name) for row in rows if name in row["types"]] for name in METHODS}
     return MappingProxyType({name: tuple(filter(None, checks)) for name, checks in found.items()})
 

@@ -64,6 +64,7 @@ class Settings(_Model):
         exclude: Glob patterns of folders that are not looked at.
         fail_on: The severity from which on the exit status is 1.
         fleet: Declared fleets.
+        required_version: Releases of adapterlint that may read the settings, as a version or a specifier.
     """
 
     base: str | None = None
@@ -78,6 +79,7 @@ class Settings(_Model):
     exclude: tuple[str, ...] = ()
     fail_on: Severity = Severity.ERROR
     fleet: tuple[FleetSettings, ...] = ()
+    required_version: str | None = None
 
     @field_validator("peft")
     @classmethod
@@ -130,6 +132,8 @@ def load_settings(
         SettingsError: A file cannot be read, or a setting is unknown or of the wrong form.
     """
     found, table = (None, {}) if isolated else _read(Path(file)) if file else _search(Path(folder).resolve())
+    if found and "required-version" in table:
+        _require(table["required-version"], found)
     given = {k: v for k, v in (overrides or {}).items() if v is not None and v != ()}
     from_file = _validated(table, str(found) if found else "")
     from_line = _validated(given, "command line")
@@ -188,6 +192,26 @@ def _table(path: Path) -> dict[str, Any] | None:
     if table is not None and not isinstance(table, dict):
         raise SettingsError("`tool.adapterlint` is not a table", place=str(path))
     return table
+
+
+def _require(wanted: Any, path: Path) -> None:
+    """See that this is a release that may read a file, before anything else in the file can be wrong for it."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    from adapterlint import __version__
+
+    try:
+        wanted = wanted.strip()
+        accepted = SpecifierSet(f"=={wanted}" if wanted[:1].isdigit() else wanted or "?").contains(
+            __version__, prereleases=True
+        )
+    except (InvalidSpecifier, TypeError, AttributeError):
+        reason = "is neither a version nor a specifier such as `>=0.1`"
+        raise SettingsError(f"`required-version`: {shown(wanted)} {reason}", place=str(path)) from None
+    if not accepted:
+        raise SettingsError(
+            f"This is adapterlint {__version__}, and the project requires {shown(wanted)}", place=str(path)
+        )
 
 
 def _validated(values: Mapping[str, Any], place: str) -> Settings:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterlint import __version__
 from adapterlint.globs import matches
 from adapterlint.settings import SettingsError, load_settings
 from adapterlint.severity import Severity
@@ -137,3 +138,27 @@ def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
 )
 def test_patterns_match_paths_and_what_lies_below(pattern: str, path: str, matched: bool) -> None:
     assert matches(path, [pattern]) is matched
+
+
+@pytest.mark.parametrize("wanted", [__version__, f"=={__version__}", ">=0.1", " >=0.1, !=9 "])
+def test_a_release_that_the_project_requires_reads_its_settings(wanted: str, tmp_path: Path) -> None:
+    (tmp_path / "adapterlint.toml").write_text(f'required-version = "{wanted}"\nignore = ["CRD"]\n')
+    assert load_settings().settings.ignore == ("CRD",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ('">=9"', "and the project requires `>=9`"),
+        ('"0.0.9"', "and the project requires `0.0.9`"),
+        ('"newest"', "`required-version`: `newest` is neither a version nor a specifier"),
+        ('""', "`required-version`: `` is neither"),
+        ("1", "`required-version`: `1` is neither"),
+    ],
+)
+def test_another_release_is_told_before_anything_else(wanted: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "adapterlint.toml").write_text(f"required-version = {wanted}\nof-a-later-release = true\n")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert sentence in str(error.value)
+    assert str(error.value).startswith(str(tmp_path / "adapterlint.toml"))

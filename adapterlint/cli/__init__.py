@@ -17,6 +17,7 @@ app = typer.Typer(
     name="adapterlint",
     help="Check PEFT adapters without loading a model.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # rich takes longer to import than everything else that help needs
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,4 +52,4 @@ def run() -> None:
     from adapterlint.cli.common import guarded
 
     with guarded():
-        app()
+        app(prog_name="adapterlint")  # completion asks for it by this name, however it was started

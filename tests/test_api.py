@@ -10,6 +10,7 @@ import pytest
 import adapterlint
 from adapterlint import AdapterlintError, check
 from adapterlint.lint.example import GOOD_CONFIG, GOOD_TENSORS, Patch, safetensors_file
+from adapterlint.report.context import Context
 from adapterlint.report.formats import FORMATS
 from conftest import Write
 
@@ -51,12 +52,12 @@ def test_tensor_names_with_secrets_are_clean_in_every_format(write: Write) -> No
     tensors = {**GOOD_TENSORS, f"base_model.model.model.{token}.lora_A.weight": ("F32", (8, 16))}
     report = check(write("de", Patch(files={"adapter_model.safetensors": safetensors_file(tensors)})))
     assert report.adapters[0].footprint is not None
-    assert all(token not in form(report, False) for form in FORMATS.values())
+    assert all(token not in form(report, Context()) for form in FORMATS.values())
 
 
 def test_a_path_that_is_no_text_can_be_reported() -> None:
     report = check("nowhere\udcff")
-    assert all(form(report, False).encode() for form in FORMATS.values())
+    assert all(form(report, Context()).encode() for form in FORMATS.values())
 
 
 def test_the_frame_of_a_file_in_one_line_is_cut_around_the_place(write: Write) -> None:
@@ -69,7 +70,7 @@ def test_the_frame_of_a_file_in_one_line_is_cut_around_the_place(write: Write) -
     assert finding.location is not None
     assert finding.frame is not None
     assert finding.frame[finding.location.column - finding.frame_column] == "4"
-    lines = FORMATS["text"](report, False).splitlines()
+    lines = FORMATS["text"](report, Context()).splitlines()
     caret = next(i for i, line in enumerate(lines) if line.strip().endswith("^") and '"r": 4' in lines[i - 1])
     assert lines[caret - 1][lines[caret].index("^")] == "4"
 
@@ -93,4 +94,4 @@ def test_imports_go_one_way() -> None:
 def test_no_format_lets_a_control_character_through(write: Write) -> None:
     folder = write("de\x9b1m\u202e\x7f\nline", {"r": 4})
     for form in FORMATS.values():
-        assert all(line.isprintable() for line in form(check(folder), False).splitlines())
+        assert all(line.isprintable() for line in form(check(folder), Context()).splitlines())

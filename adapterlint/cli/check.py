@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ from adapterlint.cli.common import (
     fail,
     names,
     outputs,
+    report_context,
     say_of_later,
     settings,
     write,
@@ -56,7 +58,12 @@ def check(
     ] = None,
     output: Annotated[
         list[str] | None,
-        typer.Option("--output", "-o", metavar="FORMAT[=FILE]", help="text, concise or json. Repeatable."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT[=FILE]",
+            help="text, concise, json, jsonl, sarif, github, gitlab, junit or markdown. Repeatable.",
+        ),
     ] = None,
     allow_empty: Annotated[bool, typer.Option(help="Exit with 0 if there is no adapter.")] = False,
     rule_dirs: RuleDirs = None,
@@ -92,8 +99,9 @@ def check(
     say_of_later(effective.peft)
     sets = parsed_sets(activate or ())
     report = run_check(paths or ["."], activate=sets, order=names(order), among=among or (), settings=effective)
+    context = report_context(effective)
     for name, path in wanted:
-        write(FORMATS[name](report, painted and path is None), path)
+        write(FORMATS[name](report, replace(context, color=painted and path is None)), path)
     _exit(report, effective.fail_on, allow_empty)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from adapterlint.settings import Effective
+    from adapterlint.report.context import Context
+    from adapterlint.settings import Effective, Settings
 
 OK, FINDINGS, FAILURE, NOTHING = 0, 1, 2, 3
 
@@ -100,9 +101,20 @@ def colored(when: str) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
-def one_output(values: Sequence[str] | None) -> tuple[str, str | None]:
+def report_context(settings: Settings) -> Context:
+    """What formats need besides the report."""
+    from adapterlint.lint.loader import load_rules
+    from adapterlint.report.context import Context, root_of
+    from adapterlint.words import redacted
+
+    here = os.getcwd()
+    folder, root = (redacted(path.encode("utf-8", "backslashreplace").decode()) for path in (here, root_of(here)))
+    return Context(rules=load_rules(settings.rule_dirs), fail_on=settings.fail_on, folder=folder, root=root)
+
+
+def one_output(values: Sequence[str] | None, formats: Sequence[str] = ("text", "json")) -> tuple[str, str | None]:
     """The format and the file of a command that writes one of them."""
-    pairs = outputs(values, ("text", "json"))
+    pairs = outputs(values, formats)
     if len(pairs) > 1:
         fail("--output: this command writes one format at a time")
     return pairs[0]
@@ -139,3 +151,13 @@ def write(content: str, path: str | None) -> None:
             stream.write(content)
     except OSError as error:
         fail(f"{path}: {error.strerror}")
+
+
+def write_all(contents: Mapping[str, str], folder: str) -> None:
+    """Write files into a folder, which is made if there is none."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}")
+    for name, content in contents.items():
+        write(content, os.path.join(folder, name))

@@ -1,15 +1,15 @@
-"""A rule's manual page, made of the rule itself: its docstring, its examples, its bounds."""
+"""A rule's manual page, made of the rule itself: its docstring, its bounds, its examples and what it says of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from adapterlint.lint.example import GOOD_CONFIG, GOOD_TENSORS, HIDDEN, VOCABULARY, Example, FleetPatch, Patch, as_patch
+from adapterlint.lint.example_lines import example_lines
+from adapterlint.lint.example_run import run_example
 from adapterlint.lint.rule import Rule
-from adapterlint.words import shortened
-
-MAX_EXAMPLE = 300  # characters of one value in an example
+from adapterlint.markdown import code, fenced, prose, table
+from adapterlint.words import printable
 
 
 def index(rules: Sequence[Rule]) -> str:
@@ -20,7 +20,7 @@ def index(rules: Sequence[Rule]) -> str:
 
 def index_json(rules: Sequence[Rule]) -> str:
     """The same with everything that a machine may want."""
-    table = [
+    entries = [
         {
             "code": r.code,
             "name": r.name,
@@ -35,64 +35,107 @@ def index_json(rules: Sequence[Rule]) -> str:
         }
         for r in rules
     ]
-    return json.dumps(table, indent=2) + "\n"
+    return json.dumps(entries, indent=2) + "\n"
 
 
-def page(rule: Rule) -> str:
-    """What a rule finds, why it matters, how to repair it, before and after."""
-    facts = [f"severity {rule.severity.value}", f"since {rule.since}", f"reads {', '.join(_reads(rule))}"]
-    facts += [f"PEFT {rule.peft}"] if rule.peft is not None else []
-    facts += [f"only {', '.join(sorted(rule.types))}"] if rule.types is not None else []
-    parts = [f"{rule.name} ({rule.code})", f"{rule.title}.", rule.manual, "; ".join(facts)]
+def index_markdown(rules: Sequence[Rule], links: str | None = None) -> str:
+    """A table of rules.
+
+    Args:
+        links: Where their pages are, with `{}` for the name of a rule.
+    """
+    rows = [
+        [
+            r.code,
+            f"[{r.name}]({links.format(r.name)})" if links else r.name,
+            r.severity.value,
+            r.since,
+            code(str(r.peft)) if r.peft is not None else "all",
+            ", ".join(_reads(r)),
+            prose(r.title),
+        ]
+        for r in rules
+    ]
+    head = ("code", "name", "severity", "since", "releases of PEFT", "evidence it needs", "what it finds")
+    return "\n".join(["# Rules", "", *table(head, rows)]) + "\n"
+
+
+def page(rule: Rule, *, told: bool = True) -> str:
+    """What a rule finds, why it matters, how to repair it, before and after.
+
+    Args:
+        told: Whether the rule runs on its example, to show what it says.
+    """
+    parts = [f"{rule.name} ({rule.code})", f"{rule.title}.", rule.manual, "; ".join(_facts(rule))]
     parts += [f"Seen in: {rule.source}"] if rule.source else []
-    parts += ["Found in:\n" + _indented(rule.bad[0]), "Not found in:\n" + _indented(rule.good[0])]
+    parts += [f"Found in:\n{_indented(_bad(rule))}"]
+    parts += [_indented(_told(rule))] if told else []
+    parts += [f"Not found in:\n{_indented(_good(rule))}"]
     return "\n\n".join(parts) + "\n"
+
+
+def page_markdown(rule: Rule, *, level: int = 1, told: bool = True) -> str:
+    """The page in Markdown.
+
+    Args:
+        level: Of its heading.
+        told: As for `page`.
+    """
+    deeper = "#" * (level + 1)
+    parts = [f"{'#' * level} {rule.name}", f"**{rule.code}**: {prose(rule.title)}.", rule.manual]
+    parts += [prose("; ".join(_facts(rule))) + "."]
+    parts += [f"Seen in: {prose(rule.source)}"] if rule.source else []
+    parts += [f"{deeper} Found in", fenced("\n".join(_bad(rule)))]
+    parts += [fenced("\n".join(_told(rule)))] if told else []
+    parts += [f"{deeper} Not found in", fenced("\n".join(_good(rule)))]
+    return "\n\n".join(parts) + "\n"
+
+
+def pages_markdown(rules: Sequence[Rule]) -> Mapping[str, str]:
+    """A file a rule, and `index.md`."""
+    return {"index.md": index_markdown(rules, "{}.md")} | {f"{rule.name}.md": page_markdown(rule) for rule in rules}
+
+
+def book(rules: Sequence[Rule]) -> str:
+    """All pages in one text."""
+    return "\n\n".join(map(page, rules))
+
+
+def book_markdown(rules: Sequence[Rule]) -> str:
+    """The index and all pages in one text."""
+    return "\n".join([index_markdown(rules, "#{}"), *(page_markdown(rule, level=2) for rule in rules)])
+
+
+def _facts(rule: Rule) -> Iterator[str]:
+    yield f"severity {rule.severity.value}"
+    yield f"since {rule.since}"
+    yield f"reads {', '.join(_reads(rule))}"
+    if rule.peft is not None:
+        yield f"PEFT {rule.peft}"
+    if rule.types is not None:
+        yield f"only {', '.join(sorted(rule.types))}"
 
 
 def _reads(rule: Rule) -> list[str]:
     return [f"{name} (where there is one)" if name in rule.optional else name for name in rule.inputs]
 
 
-def _indented(example: Example) -> str:
-    return "\n".join(f"    {line}" for line in _lines(example))
+def _bad(rule: Rule) -> list[str]:
+    return list(map(printable, example_lines(rule.bad[0])))
 
 
-def _lines(example: Example) -> Iterator[str]:
-    if isinstance(example, FleetPatch):
-        for name, patch in example.members.items():
-            yield f"{name}:"
-            yield from (f"    {line}" for line in _lines(as_patch(patch)))
-        if example.ordered:
-            yield f"loaded in this order: {', '.join(example.members)}"
-        yield from (f"activated together: {', '.join(names)}" for names in example.activate)
-        yield from _base_lines(example)
-        return
-    lines = [*_changes(example), *_base_lines(example), *(f"PEFT {release}" for release in example.peft)]
-    yield from lines or ["a healthy adapter"]
+def _good(rule: Rule) -> list[str]:
+    return list(map(printable, example_lines(rule.good[0])))
 
 
-def _base_lines(example: Example) -> Iterator[str]:
-    if example.base is not None:
-        changed = (f"{key} {json.dumps(value)}" for key, value in example.base.items())
-        yield f"base: a tiny Llama with tensors of {HIDDEN} by {VOCABULARY}" + "".join(f", {text}" for text in changed)
+def _told(rule: Rule) -> Iterator[str]:
+    """What the rule says of its first bad example, as a report in text has it."""
+    for found in run_example(rule.bad[0], [rule]):
+        finding = found.finding
+        yield f"{(finding.severity or rule.severity).value}[{rule.code}] {printable(finding.message)}"
+        if finding.help:
+            yield f"help: {printable(finding.help)}"
 
 
-def _changes(patch: Patch) -> Iterator[str]:
-    new_config = patch.new_config()
-    for key in patch.config:
-        if key in new_config:
-            yield f'adapter_config.json: "{key}": {shortened(json.dumps(new_config[key], default=str), MAX_EXAMPLE)}'
-        elif key in GOOD_CONFIG:
-            yield f'adapter_config.json: no "{key}"'
-    tensors = patch.new_tensors()
-    yield from (f"tensor {name}: {dtype} {list(shape)}" for name, (dtype, shape) in _new(tensors))
-    gone = [name for name in GOOD_TENSORS if name not in tensors]
-    yield from (f"no tensor {name}" for name in gone)
-    for name, content in patch.files.items():
-        text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
-        yield f"file {name}: {shortened(json.dumps(text), MAX_EXAMPLE)}" if isinstance(text, str) else f"no file {name}"
-    yield from (f"file {name} is a link to {target}" for name, target in patch.links.items())
-
-
-def _new(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[str, tuple[int, ...]]]]:
-    return [(name, shape) for name, shape in tensors.items() if GOOD_TENSORS.get(name) != shape]
+def _indented(lines: Sequence[str] | Iterator[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)

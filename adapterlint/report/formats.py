@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from adapterlint.report.concise import concise
+from adapterlint.report.context import Context
+from adapterlint.report.github import github
+from adapterlint.report.gitlab import gitlab
+from adapterlint.report.json_text import json_lines, json_report
+from adapterlint.report.junit import junit
+from adapterlint.report.markdown import markdown
 from adapterlint.report.model import Report
+from adapterlint.report.sarif import sarif
 from adapterlint.report.text import text
 
-
-def json(report: Report) -> str:
-    """The report as JSON, as `schema.json` describes it; all ASCII, so that a terminal obeys nothing in it."""
-    from json import dumps
-
-    return dumps(report.model_dump(mode="json"), indent=2).replace("\x7f", "\\u007f") + "\n"
-
-
-# Every format takes the report and whether it may use colour.
-FORMATS: Mapping[str, Callable[[Report, bool], str]] = {
-    "text": lambda report, color: text(report, color=color),
-    "concise": lambda report, color: concise(report),
-    "json": lambda report, color: json(report),
+FORMATS: Mapping[str, Callable[[Report, Context], str]] = {
+    "text": lambda report, context: text(report, color=context.color),
+    "concise": lambda report, _: concise(report),
+    "json": lambda report, _: json_report(report),
+    "jsonl": lambda report, _: json_lines(report),
+    "sarif": sarif,
+    "github": github,
+    "gitlab": gitlab,
+    "junit": junit,
+    "markdown": lambda report, _: markdown(report),
 }
+"""Every format takes the report and what else it needs."""

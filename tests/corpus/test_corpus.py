@@ -15,9 +15,12 @@ from typing import NamedTuple
 import pytest
 
 from adapterlint import check
+from adapterlint.lint.loader import load_rules
+from adapterlint.report.context import Context
 from adapterlint.report.formats import FORMATS
 from adapterlint.report.model import Report, ReportedFinding
 from adapterlint.severity import Severity
+from consumers import CONSUMERS
 
 pytestmark = pytest.mark.corpus
 
@@ -131,10 +134,19 @@ def test_heads_that_peft_lists_by_itself_are_never_told(report: Report) -> None:
     assert told == []
 
 
-def test_reports_are_the_same_from_run_to_run_and_printable(corpus: Path, report: Report) -> None:
+@pytest.fixture(scope="module")
+def again(corpus: Path) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(corpus)
-        again = check(sorted(p.name for p in Path().iterdir() if p.is_dir()))
-    for form in FORMATS.values():
-        assert form(again, False) == form(report, False)
-    assert all(line.isprintable() for line in FORMATS["text"](report, False).splitlines())
+        return check(sorted(p.name for p in Path().iterdir() if p.is_dir()))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_the_same_from_run_to_run_printable_and_taken_by_its_readers(
+    name: str, corpus: Path, report: Report, again: Report
+) -> None:
+    context = Context(rules=load_rules(), folder=str(corpus), root=str(corpus))
+    written = FORMATS[name](report, context)
+    assert FORMATS[name](again, context) == written
+    assert all(line.isprintable() for line in written.splitlines())
+    CONSUMERS[name](written)

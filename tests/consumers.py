@@ -248,6 +248,12 @@ def concise(text: str) -> list[re.Match[str]]:
     return [match for line in text.splitlines() if (match := CONCISE.fullmatch(line))]
 
 
+def statistics(text: str) -> dict[str, int]:
+    """How often each rule found something; the last line has the numbers."""
+    rows = [line.split() for line in text.splitlines()[:-1]]
+    return {name: int(number.replace(",", "")) for number, _, name, _ in rows}
+
+
 def lines(text: str) -> Iterator[str]:
     yield from text.splitlines()
 
@@ -262,5 +268,6 @@ CONSUMERS: Mapping[str, Callable[[str], Any]] = {
     "gitlab": gitlab,
     "junit": junit,
     "markdown": markdown,
+    "statistics": statistics,
 }
 """Each format by name with who reads it; it raises on what it cannot take."""

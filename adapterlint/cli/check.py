@@ -62,9 +62,13 @@ def check(
             "--output",
             "-o",
             metavar="FORMAT[=FILE]",
-            help="text, concise, json, jsonl, sarif, github, gitlab, junit or markdown. Repeatable.",
+            help="text, concise, json, jsonl, sarif, github, gitlab, junit, markdown or statistics. Repeatable.",
         ),
     ] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="How often each rule found something, in the place of the findings.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but findings.")] = False,
     allow_empty: Annotated[bool, typer.Option(help="Exit with 0 if there is no adapter.")] = False,
     rule_dirs: RuleDirs = None,
     config: ConfigFile = None,
@@ -79,7 +83,7 @@ def check(
     from adapterlint.report.formats import FORMATS
     from adapterlint.settings import parsed_sets
 
-    wanted = outputs(output, tuple(FORMATS))
+    wanted = outputs([*(output or ()), "statistics"] if statistics else output, tuple(FORMATS))
     painted = colored(color)
     effective = settings(
         {
@@ -96,10 +100,11 @@ def check(
         config,
         isolated,
     ).settings
-    say_of_later(effective.peft)
+    if not quiet:
+        say_of_later(effective.peft)
     sets = parsed_sets(activate or ())
     report = run_check(paths or ["."], activate=sets, order=names(order), among=among or (), settings=effective)
-    context = report_context(effective)
+    context = replace(report_context(effective), numbers=not quiet)
     for name, path in wanted:
         write(FORMATS[name](report, replace(context, color=painted and path is None)), path)
     _exit(report, effective.fail_on, allow_empty)

@@ -7,8 +7,9 @@ from adapterlint.report.text import status, summary_line, where
 from adapterlint.words import printable
 
 
-def concise(report: Report) -> str:
-    """`file:line:column: severity[CODE] message`, one line a finding, then the numbers."""
+def concise(report: Report, *, numbers: bool = True) -> str:
+    """`file:line:column: severity[CODE] message`, one line a finding, then, unless unwanted, the numbers."""
     lines = [f"{where(f)}: {f.severity.value}[{f.code}] {printable(f.message)}" for f in report.findings]
     lines += [f"{printable(p.place)}: {status(p)}: {printable(p.message)}" for p in report.problems]
-    return "\n".join([*lines, summary_line(report)]) + "\n"
+    lines += [summary_line(report)] if numbers else []
+    return "".join(f"{line}\n" for line in lines)

@@ -19,6 +19,7 @@ class Context:
 
     Args:
         color: Whether it may use colour.
+        numbers: Whether formats for people end with the numbers.
         rules: The rules, of which some formats carry the pages.
         fail_on: The severity from which on a finding makes the run fail.
         folder: The absolute folder to which the paths in the report are relative.
@@ -26,6 +27,7 @@ class Context:
     """
 
     color: bool = False
+    numbers: bool = True
     rules: tuple[Rule, ...] = ()
     fail_on: Severity = Severity.ERROR
     folder: str = "/"

@@ -13,11 +13,12 @@ from adapterlint.report.junit import junit
 from adapterlint.report.markdown import markdown
 from adapterlint.report.model import Report
 from adapterlint.report.sarif import sarif
+from adapterlint.report.statistics import statistics
 from adapterlint.report.text import text
 
 FORMATS: Mapping[str, Callable[[Report, Context], str]] = {
-    "text": lambda report, context: text(report, color=context.color),
-    "concise": lambda report, _: concise(report),
+    "text": lambda report, context: text(report, color=context.color, numbers=context.numbers),
+    "concise": lambda report, context: concise(report, numbers=context.numbers),
     "json": lambda report, _: json_report(report),
     "jsonl": lambda report, _: json_lines(report),
     "sarif": sarif,
@@ -25,5 +26,6 @@ FORMATS: Mapping[str, Callable[[Report, Context], str]] = {
     "gitlab": gitlab,
     "junit": junit,
     "markdown": lambda report, _: markdown(report),
+    "statistics": lambda report, _: statistics(report),
 }
 """Every format takes the report and what else it needs."""

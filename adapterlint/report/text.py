@@ -15,8 +15,8 @@ _STYLES = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;3
 _BOLD, _DIM = "1", "2"
 
 
-def text(report: Report, *, color: bool = False) -> str:
-    """Every finding with its place, code frame and remedy, grouped by adapter; then the numbers."""
+def text(report: Report, *, color: bool = False, numbers: bool = True) -> str:
+    """Every finding with its place, code frame and remedy, grouped by adapter; then, unless unwanted, the numbers."""
     paint = Paint(color)
     lines: list[str] = []
     group: tuple[str, ...] | None = None
@@ -26,7 +26,8 @@ def text(report: Report, *, color: bool = False) -> str:
             lines += [paint(_BOLD, _heading(finding)), ""]
         lines += [*_finding(finding, paint), ""]
     lines += [f"{paint(_BOLD, status(p))}: {_place(p.place)}{printable(p.message)}" for p in report.problems]
-    return "\n".join([*lines, summary_line(report)]) + "\n"
+    lines += [summary_line(report)] if numbers else []
+    return "".join(f"{line}\n" for line in lines)
 
 
 def status(problem: Problem) -> str:

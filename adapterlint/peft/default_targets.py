@@ -35,6 +35,22 @@ def default_targets(peft_type: str, model_type: str | None, release: str, *, tab
     return known[-1] if known else None
 
 
+@functools.cache
+def every_default(peft_type: str, table: str = "TARGET") -> tuple[Any, ...]:
+    """All that `default_targets` gives for a type of PEFT, whatever the base and the release.
+
+    Returns:
+        Lists of names and patterns; none if the type takes nothing by default.
+    """
+    rows = _table().get(f"{peft_type}_{table}")
+    if rows is None:
+        return ()
+    tables = (rows, _table()["LORA_TARGET"]) if table == "TARGET" else (rows,)
+    histories = [history for of in tables if isinstance(of, dict) for history in of.values()]
+    found = [targets for history in histories for _, targets in history if targets is not None]
+    return tuple({repr(targets): targets for targets in found}.values())
+
+
 # These took LoRA's table before they had one of their own name.
 _LORAS_FROM_THE_START = frozenset({"BOFT", "BONE", "HRA", "MISS", "OFT", "POLY"})
 

@@ -90,7 +90,9 @@ def _finding(group: list[Misshapen], config: Config, header: WeightsHeader, foot
     shapes = {tensor.shape for m, p in footprint.tuned.items() if (tensor := p.get(one.name)) is not None}
     everywhere = not modules or len(shapes) == 1 or len({m.actual for m in group}) == 1 < len(modules)
     name = footprint.names.get((one.module, one.name))
-    remedy = f"Set `{one.text}` to {one.actual}." if one.text in one.keys and everywhere else "Save the adapter again."
+    left_out = [key for key in one.keys if key not in config]
+    remedy = f"Add {listed(left_out)} to the config." if left_out else "Save the adapter again."
+    remedy = f"Set `{one.text}` to {one.actual}." if one.text in one.keys and everywhere else remedy
     at = config.at(one.keys[0]) if one.keys and everywhere and not one.turned else header.at(name)
     return Finding(
         f"{shown(one.name)}{where} {_has(one)}, but {_because(one, config)}",
@@ -119,4 +121,4 @@ def _because(one: Misshapen, config: Config) -> str:
         said = "is missing, which means" if missing else "is"
         return f"`{one.text}` {said} {one.expected:,}"
     left = f", with {listed(missing)} missing" if missing else ""
-    return f"`{one.text}` is {one.expected:,}{left}"
+    return f"`{one.text}` is {one.expected:,}{left}" if not one.text.isdecimal() else f"{one.text} is asked for{left}"

@@ -8,8 +8,11 @@ from typing import Any
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import dropped_by, has_no_targets, is_known, unfilled
 from adapterlint.lint.example import DROP, HIDDEN
+from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import Targets
+from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.releases import NEWEST
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.target_forms import form_of_entry
 from adapterlint.words import MAX_LISTED
@@ -32,6 +35,7 @@ _K: dict[str, Any] = {
         {"target_modules": ["o_proj"]},
         {"target_modules": "q_proj|v_proj"},
         Patch({"target_modules": DROP}, _K, base={}),
+        Patch({"target_modules": DROP}, rename=("_proj", "_projection")),
     ),
     good=({"target_modules": "all-linear"}, {"target_modules": r".*\.(q|v)_proj"}, {"target_modules": None}),
     source="peft/tuners/tuners_utils.py, check_target_module_exists; load_state_dict(strict=False) drops the rest",
@@ -47,8 +51,9 @@ def untargeted_tensors(
     modules ... not found in the base model`, before 0.21 a `ValueError`), or the adapter loads and does nothing.
 
     A list is compared with the whole name of a module or its last components, a string is a regular expression that has
-    to match the whole name. Where there is none, PEFT takes what it has for the type of the base. Name the modules of
-    the file again, or take the tensors out if they are left over.
+    to match the whole name. Where there is none, PEFT takes what it has for the type of the base; for another type, or
+    a model that has no config, it raises `ValueError: Please specify target_modules in peft_config`. Name the modules
+    of the file again, or take the tensors out if they are left over.
     """
     untargeted, known = list(footprint.untargeted), base is not None and is_known(base)
     if base is not None and known:
@@ -60,8 +65,9 @@ def untargeted_tensors(
         own = footprint.tuned.keys() - footprint.untargeted
         tied = [{parameter.rpartition(".")[0] for parameter in group} for group in base.tied]
         untargeted = [m for m in untargeted if not any(m in ends and ends & own for ends in tied)]
-    if base is not None and known and not footprint.untargeted and config.get("target_modules") is None:
-        yield from _by_default(config, footprint, base, lone)
+    if not footprint.untargeted and config.get("target_modules") is None:
+        told = _by_default(config, footprint, base, lone) if base is not None and known else None
+        yield from told if told is not None else _by_any_default(config, footprint, base)
         return
     nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
     if not untargeted or (known and not nothing and has_no_targets(simulation)):
@@ -101,6 +107,27 @@ def _by_default(config: Config, footprint: Footprint, base: ModuleTree, lone: Se
             at=config.at("target_modules" if "target_modules" in config else "peft_type"),
             help="Set `target_modules` to the modules that the file has tensors for.",
         )
+
+
+def _by_any_default(config: Config, footprint: Footprint, base: ModuleTree | None) -> Iterator[Finding]:
+    """The modules that PEFT takes by default for no type of a base; one that has no config is of no type."""
+    if config.get("target_parameters") or config.get("ensure_weight_tying"):
+        return
+    defaults = every_default(config.peft_type)
+    values = (OpenedConfig(config.peft_type, {**config.values, "target_modules": d}, NEWEST) for d in defaults)
+    targets = [Targets(one) for one in values]
+    modules = [m for m in footprint.tuned if defaults and all(one.match(m) is False for one in targets)]
+    if not modules:
+        return
+    bare = base is not None and not base.config and not base.partial
+    nothing = len(modules) == len(footprint.tuned) and not _anything_else(footprint)
+    yield Finding(
+        f"`target_modules` is missing, and PEFT takes {listed(modules, word='modules')} by default in no base: "
+        "it raises `ValueError`, or drops the tensors in the file",
+        at=config.at("target_modules" if "target_modules" in config else "peft_type"),
+        help="Set `target_modules` to the modules that the file has tensors for.",
+        severity=Severity.ERROR if bare or nothing else None,
+    )
 
 
 _WHY = {

@@ -215,6 +215,23 @@ def test_nothing_targeted_is_an_error_unless_something_else_is_in_the_file(rest:
     ]
 
 
+@pytest.mark.parametrize(
+    ("renamed", "given", "told"),
+    [
+        (("_proj", "_projection"), {}, ["FIT103 error"]),
+        (("_proj", "_projection"), {"target_parameters": ["experts.gate_up_proj"]}, []),
+        (("v_proj", "v_projection"), {}, ["FIT103 warning"]),
+        (("v_proj", "k_proj"), {}, []),  # both are targets by default where there are `q_proj`, `k_proj` and `o_proj`
+        (None, {}, []),
+    ],
+)
+def test_modules_that_are_targets_by_default_in_no_base_are_told_where_there_are_no_targets(
+    renamed: tuple[str, str] | None, given: dict[str, Any], told: list[str]
+) -> None:
+    found = findings(Patch({"target_modules": None} | given, rename=renamed))
+    assert [f"{code} {severity}" for code, _, severity in found] == told
+
+
 def test_causes_are_told_apart() -> None:
     found = findings({"exclude_modules": ["q_proj"], "layers_to_transform": [0]})
     assert [(code, finding.at.pointer) for code, finding, _ in found] == [

@@ -154,3 +154,14 @@ def test_inner_parameters_of_one_module_are_taken_apart() -> None:
     inner = {"base_layer.lora_A.weight": (8, 16), "lora_A.weight": (8, 16), "lora_B.weight": (16, 8)}
     tensors: dict[str, Shape] = {f"{Q}{name}": ("F32", shape) for name, shape in inner.items()}
     assert message(only(tensors)).startswith("`base_layer.lora_B.weight` is missing beside `base_layer.lora_A.weight`")
+
+
+def test_inputs_are_scaled_where_some_base_has_a_feedforward_module_of_the_name() -> None:
+    left_out = {"peft_type": "IA3", "target_modules": ["down_proj"], "feedforward_modules": DROP}
+    layer = "base_model.model.model.layers.0.mlp.{}_proj.ia3_l"
+    assert codes(only({layer.format("down"): ("F32", (1, 32))}, **left_out)) == []
+    left_out["target_modules"] = ["gate_proj"]
+    assert codes(only({layer.format("gate"): ("F32", (32, 1))}, **left_out)) == []
+    ((code, found),) = findings(only({layer.format("gate"): ("F32", (1, 16))}, **left_out))
+    assert (code, found.help) == ("FIT113", "Add `feedforward_modules` to the config.")
+    assert found.message.endswith("has 16 columns, but 1 is asked for, with `feedforward_modules` missing")

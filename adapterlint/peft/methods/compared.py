@@ -15,6 +15,7 @@ from adapterlint.adapter import Config
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.caches import kept, remembered
+from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.footprint import Footprint, Parameters
 from adapterlint.peft.matching import Targets, matching_keys
 from adapterlint.peft.methods.catalogue import METHODS
@@ -182,12 +183,16 @@ class _Comparison:
         )
         if owned is not False:
             weight, kinds = None, ((PARAMETER,) if owned else (PARAMETER, *kinds))
-        alike = (tuple(shapes.items()), repr(overrides), facts, weight, bias, kinds)
+        left_out = [key for key in self.method.facts if "." not in key and self.values.get(key) is None]
+        by_default = bool(left_out) and self._may_be_listed(module)
+        alike = (tuple(shapes.items()), repr(overrides), facts, weight, bias, kinds, by_default)
         if alike not in self._like:
             values = {**self.values, **overrides}
             found = self._on_module(shapes, values, facts, weight, bias, kinds)
-            by_default = any(self.values.get(fact) is None for fact in self.method.facts if "." not in fact)
-            self._like[alike] = (found[0], found[1], [], found[3]) if by_default else found
+            wrong = [] if by_default else found[2]
+            if left_out:  # which may turn it
+                wrong = [replace(m, keys=(*m.keys, *left_out), turned=False) for m in wrong]
+            self._like[alike] = found[0], found[1], wrong, found[3]
         return self._like[alike]
 
     def _seen(self, module: str) -> tuple[Numbers | None, bool | None, tuple[Kind | str, ...]]:
@@ -305,6 +310,10 @@ class _Comparison:
 
     def _facts(self, module: str) -> frozenset[str]:
         return frozenset(fact for fact in self.method.facts if self._lists(fact, module))
+
+    def _may_be_listed(self, module: str) -> bool:
+        """Whether what a config leaves out would list a module in some base: PEFT fills it in by the base's type."""
+        return any(module.endswith(tuple(names)) for names in every_default(self.method.name, "FEEDFORWARD"))
 
     def _lists(self, fact: str, module: str) -> bool:
         outer, _, inner = fact.partition(".")

@@ -306,6 +306,9 @@ _ITERATED = frozenset(
 _ANY_ITEMS = frozenset({"cpt_mask", "cpt_token_ids", "exclude_modules", "target_parameters"})
 """Only counted, or put into text, where `1` is as good as `"1"`."""
 
+_LIST_TOO = frozenset({"layers_pattern"})
+"""One string by the annotation of some types, all of which take a list of them as the others do."""
+
 _OTHERS_FINDING = frozenset({"modules_to_save", "target_parameters"})
 """A string for a list, which other rules report with what PEFT does: it takes the letters, or refuses."""
 
@@ -326,7 +329,7 @@ def _tolerated(peft_type: str, key: str, annotation: str, value: object) -> bool
         return True
     if (key in _OFF_WHEN_FALSY and not value) or (key in _ITERATED and isinstance(value, dict)):
         return True
-    if key in _ANY_ITEMS and isinstance(value, list):
+    if isinstance(value, list) and (key in _ANY_ITEMS or (key in _LIST_TOO and _validates("list[str]", value))):
         return True
     if annotation in ("bool", "bool | None") and key not in _MORE_THAN_TRUTH:
         return _asks_truth_right(key, value)

@@ -6,6 +6,7 @@ table serves every transformers release.
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,27 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 TOKENS = 16  # the indices below are all in the batch
+Signal = tuple[str, int, tuple[int, ...]]
+WAVE: Signal = ("input_values", 9, (200,))
+PIXELS: Signal = ("pixel_values", 1, (3, 8, 8))
+SIGNALS: dict[str, Signal] = {
+    "AudioClassification": WAVE,
+    "AudioFrameClassification": WAVE,
+    "CTC": WAVE,
+    "ImageClassification": PIXELS,
+    "ImageModel": PIXELS,
+    "MaskedImageModeling": PIXELS,
+    "SemanticSegmentation": PIXELS,
+    "SpeechSeq2Seq": ("input_features", 9, (8, 16)),
+    "TimeSeriesModel": ("past_values", 9, (32, 2)),
+    # models that take something else than their task does
+    "AST": ("input_values", 9, (16, 16)),
+    "Moonshine": ("input_values", 99, (2000,)),
+    "Siglip2": ("pixel_values", 1, (4, 48)),
+    "Speech2Text": ("input_features", 9, (16, 16)),
+    "Wav2Vec2Bert": ("input_features", 9, (16, 16)),
+}
+"""Task, or class of the config, of what takes no text: the argument, how far its numbers go, the shape of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +63,27 @@ def build(name: str) -> nn.Module:
     sizes = {key: value for key, value in (SIZES | dict(base.changes)).items() if value is not ...}
     config = getattr(transformers, f"{base.config}Config")(**sizes)
     torch.manual_seed(zlib.crc32(name.encode()))
-    auto = getattr(transformers, "AutoModel" if base.auto == "Model" else f"AutoModelFor{base.auto}")
+    auto = getattr(transformers, "AutoModel" if base.auto.endswith("Model") else f"AutoModelFor{base.auto}")
     model: nn.Module = auto.from_config(config).eval()
     return model
 
 
 def batch(name: str) -> dict[str, torch.Tensor]:
     """An input of two rows for the base ``name``: every index below `TOKENS`, and some above."""
-    auto = BASES[name].auto
-    if auto == "ImageClassification":
-        return {"pixel_values": torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8).sin()}
-    if auto in ("AudioClassification", "CTC"):
-        return {"input_values": torch.linspace(-9, 9, 2 * 200).reshape(2, 200).sin()}
+    base = BASES[name]
     ids = torch.tensor([[9, 3, 0, 5, 6, 7, 13, 8, 4, 10, 11, 12, 14, 15, 1, 2], [*range(32, 46), 20, 2]])
-    if auto == "SpeechSeq2Seq":
-        return {"input_features": torch.linspace(-9, 9, 2 * 8 * 16).reshape(2, 8, 16).sin(), "decoder_input_ids": ids}
-    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if auto == "Seq2SeqLM":
-        given["decoder_input_ids"] = ids[:, :8].clone()
+    signal = SIGNALS.get(base.config) or SIGNALS.get(base.auto)
+    if signal is None:
+        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if base.auto == "Seq2SeqLM":
+            given["decoder_input_ids"] = ids[:, :8].clone()
+        return given
+    argument, reach, shape = signal
+    given = {argument: torch.linspace(-reach, reach, 2 * math.prod(shape)).reshape(2, *shape).sin()}
+    if base.auto == "SpeechSeq2Seq":
+        given["decoder_input_ids"] = ids
+    if base.config == "Siglip2":  # patches, with the sides of each picture
+        given |= {"pixel_attention_mask": torch.ones(2, 4, dtype=torch.long), "spatial_shapes": torch.full((2, 2), 2)}
     return given
 
 

@@ -19,7 +19,7 @@ from adapterlint.simulation import Simulation, simulate
 from adapterlint.sources.memory import MemoryFolder
 
 FLEETS = Path(__file__).parent
-UNSEEN = ("third", "fourth", "fifth")
+UNSEEN = ("third", "fourth", "fifth", "sixth")
 RELEASES = ("0.15.2", "0.17.1", "0.18.1", "0.19.1", "0.20.0", "0.21.2")
 Facts = Iterator[tuple[str, str, Any]]  # facet, what it is about, value
 

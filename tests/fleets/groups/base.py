@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import transformers
+
 VOCABULARY, HIDDEN = 64, 16
 PADDING = 63  # never in a batch
 TASKS = {
@@ -22,6 +24,11 @@ TASKS = {
     "CTC": None,
     "ImageTextToText": "CAUSAL_LM",
     "Model": "FEATURE_EXTRACTION",
+    "AudioFrameClassification": None,
+    "ImageModel": None,
+    "MaskedImageModeling": None,
+    "SemanticSegmentation": None,
+    "TimeSeriesModel": None,
 }
 
 
@@ -103,3 +110,11 @@ QWEN_VISION = {
 
 def base(config: str, auto: str = "CausalLM", **changes: Any) -> Base:
     return Base(config, auto, changes)
+
+
+def buildable(
+    group: dict[str, Base], *, only_4: frozenset[str] = frozenset(), only_5: frozenset[str] = frozenset()
+) -> dict[str, Base]:
+    """Those that the installed transformers, 4.56 or 5.23, has and builds."""
+    missing = only_5 if transformers.__version__.startswith("4.") else only_4
+    return {name: one for name, one in group.items() if name not in missing}

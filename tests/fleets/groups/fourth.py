@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import transformers
-
 from groups.base import (
     BY_STAGE,
     DEEPSEEK,
@@ -19,8 +17,8 @@ from groups.base import (
     VISION,
     VOCABULARY,
     WAV,
-    Base,
     base,
+    buildable,
 )
 
 TEXT8 = TEXT | {"head_dim": 8}
@@ -41,13 +39,6 @@ ONLY_5 = frozenset({
     "nanochat", "afmoe", "jais2", "internlm3", "minicpm3", "granite-swa", "youtu", "solar-open", "mellum",
     "hyperclovax", "gemma3-cls", "eurobert", "fnet", "nomic", "fsmt", "qwen3-vl", "lfm2-vl", "gemma4-vl",
 })  # fmt: skip
-
-
-def buildable(group: dict[str, Base]) -> dict[str, Base]:
-    """Those that the installed transformers, 4.56 or 5.23, has and builds."""
-    missing = ONLY_5 if transformers.__version__.startswith("4.") else ONLY_4
-    return {name: one for name, one in group.items() if name not in missing}
-
 
 FOURTH = buildable(
     {
@@ -261,7 +252,9 @@ FOURTH = buildable(
             boa_token_id=56,
             eoa_token_index=55,
         ),
-    }
+    },
+    only_4=ONLY_4,
+    only_5=ONLY_5,
 )
 
 FIFTH = buildable(
@@ -321,5 +314,7 @@ FIFTH = buildable(
         "bigbird-pegasus": base("BigBirdPegasus", "Seq2SeqLM", attention_type="original_full", **ENCODER_DECODER),
         "unispeech": base("UniSpeech", "AudioClassification", **WAV, **LABELS),
         "wavlm-ctc": base("WavLM", "CTC", num_buckets=8, max_bucket_distance=16, **WAV),
-    }
+    },
+    only_4=ONLY_4,
+    only_5=ONLY_5,
 )

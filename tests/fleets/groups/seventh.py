@@ -1,0 +1,187 @@
+"""The same again: other architectures, heads and options than in any group before."""
+
+from __future__ import annotations
+
+from groups.base import (
+    BY_STAGE,
+    CLIP,
+    DEEPSEEK,
+    ENCODER_DECODER,
+    LABELS,
+    MOE,
+    PADDING,
+    PICTURES,
+    QWEN_VISION,
+    SIGLIP,
+    T5,
+    TEXT,
+    TIED,
+    VISION,
+    WAV,
+    Base,
+    base,
+    buildable,
+)
+from groups.fourth import TEXT8, TURNED
+
+ONLY_4 = frozenset({"nezha"})
+ONLY_5 = frozenset(
+    {"granite-moe-swa", "hy-v3", "gemma4-unified", "cohere2-moe", "laguna", "ultrabert", "lfm3", "qwen3-vl-moe"}
+)
+
+SEVENTH: dict[str, Base] = buildable(
+    {
+        "markuplm": base("MarkupLM", "TokenClassification", xpath_unit_hidden_size=4, max_depth=4, num_labels=4),
+        "granite-moe-swa": base("GraniteMoeSWA", num_local_experts=2, num_experts_per_tok=2, sliding_window=8),
+        "cpmant": base(
+            "CpmAnt", dim_head=8, dim_ff=32, prompt_length=4, prompt_types=4, segment_types=32, init_std=0.1
+        ),
+        "hy-v3": base("HYV3", head_dim=8, num_shared_experts=1, **MOE),
+        "gemma4-unified": base(
+            "Gemma4UnifiedText",
+            head_dim=8,
+            global_head_dim=8,
+            layer_types=["sliding_attention", "full_attention"],
+            sliding_window=8,
+        ),
+        "cohere2-moe": base(
+            "Cohere2Moe",
+            head_dim=8,
+            num_experts=2,
+            num_experts_per_tok=2,
+            num_shared_experts=1,
+            sliding_window=8,
+            **TIED,
+        ),
+        "reformer": base(
+            "Reformer",
+            "SequenceClassification",
+            attention_head_size=8,
+            attn_layers=["local", "lsh"],
+            axial_pos_embds=False,
+            feed_forward_size=32,
+            local_attn_chunk_length=8,
+            lsh_attn_chunk_length=8,
+            num_buckets=4,
+            hash_seed=0,
+            **LABELS,
+        ),
+        "laguna": base("Laguna", head_dim=8, sliding_window=8, shared_expert_intermediate_size=16, **MOE),
+        "ultrabert": base("Ultrabert", "SequenceClassification", sliding_window=8, prediction_head_size=16, **LABELS),
+        "lfm3": base("Lfm3", head_dim=8, conv_L_cache=3, layer_types=["conv", "full_attention"], sliding_window=8),
+        "layoutlmv3": base(
+            "LayoutLMv3",
+            "TokenClassification",
+            coordinate_size=3,
+            shape_size=2,
+            max_2d_position_embeddings=32,
+            visual_embed=False,
+            num_labels=4,
+            max_position_embeddings=96,
+        ),
+        "nezha": base("Nezha", "SequenceClassification", max_relative_position=8, **LABELS),
+        "splinter": base("Splinter", "QuestionAnswering"),
+        "moonshine": base(
+            "Moonshine",
+            "SpeechSeq2Seq",
+            encoder_num_hidden_layers=2,
+            decoder_num_hidden_layers=2,
+            encoder_num_attention_heads=2,
+            decoder_num_attention_heads=2,
+            decoder_start_token_id=1,
+        ),
+        "speech2text": base(
+            "Speech2Text",
+            "SpeechSeq2Seq",
+            max_source_positions=80,
+            max_target_positions=80,
+            num_conv_layers=1,
+            conv_kernel_sizes=[3],
+            conv_channels=16,
+            input_feat_per_channel=16,
+            **ENCODER_DECODER,
+        ),
+        "siglip2": base(
+            "Siglip2",
+            "ImageClassification",
+            vision_config={**VISION, "patch_size": 4, "num_patches": 4},
+            text_config=TEXT,
+            **LABELS,
+        ),
+        "qwen3-vl-moe": base(
+            "Qwen3VLMoe",
+            "ImageTextToText",
+            image_token_id=60,
+            video_token_id=61,
+            vision_start_token_id=58,
+            text_config={**TURNED, **MOE},
+            vision_config={**QWEN_VISION, "deepstack_visual_indexes": [1], "num_position_embeddings": 16},
+        ),
+        "mllama": base(
+            "Mllama",
+            "ImageTextToText",
+            text_config={
+                **TEXT,
+                "cross_attention_layers": [1],
+                "pad_token_id": PADDING,
+                "rope_scaling": {"rope_type": "default"},
+            },
+            vision_config={
+                **PICTURES,
+                "num_global_layers": 1,
+                "attention_heads": 2,
+                "intermediate_layers_indices": [1],
+                "vision_output_dim": 32,
+                "max_num_tiles": 1,
+                "supported_aspect_ratios": [[1, 1]],
+            },
+            image_token_index=62,
+        ),
+        "persimmon-tok": base("Persimmon", "TokenClassification", num_labels=4),
+        "gemma3-vl-cls": base(
+            "Gemma3", "SequenceClassification", text_config=TEXT8, vision_config=SIGLIP, mm_tokens_per_image=4, **LABELS
+        ),
+        "deepseek-v3-noq": base("DeepseekV3", **{**DEEPSEEK, "q_lora_rank": None, "first_k_dense_replace": 0}),
+        "bloom-cls": base("Bloom", "SequenceClassification", n_layer=2, n_head=2, **LABELS),
+        "opt-model": base("OPT", "Model", ffn_dim=32, word_embed_proj_dim=16, init_std=0.1),
+        "deberta-qa": base("DebertaV2", "QuestionAnswering"),
+        "mpnet-tok": base("MPNet", "TokenClassification", max_position_embeddings=96, num_labels=4),
+        "modernbert-qa": base(
+            "ModernBert", "QuestionAnswering", cls_token_id=1, sep_token_id=2, num_hidden_layers=4, local_attention=8
+        ),
+        "mt5-encoder": base("MT5", "TextEncoding", **T5),
+        "bart-qa": base("Bart", "QuestionAnswering", **ENCODER_DECODER),
+        "wav2vec2-frame": base("Wav2Vec2", "AudioFrameClassification", use_weighted_layer_sum=True, **WAV, **LABELS),
+        "swin-mim": base(
+            "Swin",
+            "MaskedImageModeling",
+            **BY_STAGE,
+            image_size=8,
+            patch_size=2,
+            embed_dim=8,
+            depths=[1, 1],
+            num_heads=[1, 2],
+            window_size=2,
+            encoder_stride=4,
+        ),
+        "llava-next-mistral": base(
+            "LlavaNext",
+            "ImageTextToText",
+            vision_config=CLIP,
+            text_config={"model_type": "mistral", **TEXT8},
+            image_token_index=62,
+            image_grid_pinpoints=[[8, 8]],
+        ),
+        "llava-mistral": base(
+            "Llava",
+            "ImageTextToText",
+            vision_config=CLIP,
+            text_config={"model_type": "mistral", **TEXT8},
+            image_token_index=62,
+            multimodal_projector_bias=False,
+            **TIED,
+        ),
+    },
+    only_5=ONLY_5,
+    only_4=ONLY_4,
+)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from adapterlint.lint.example import DROP, FleetPatch, Patch
     from adapterlint.lint.fleet import Fleet, Member
     from adapterlint.lint.rule import Finding, rule
+    from adapterlint.lint.run import Run
     from adapterlint.lint.simulated import AdapterSimulation, Cause, FleetSimulation
     from adapterlint.peft.footprint import Footprint
     from adapterlint.place import Place
@@ -47,6 +48,7 @@ _HOMES = {
     "Patch": "adapterlint.lint.example",
     "Place": "adapterlint.place",
     "Report": "adapterlint.report.model",
+    "Run": "adapterlint.lint.run",
     "Severity": "adapterlint.severity",
     "Simulation": "adapterlint.simulation",
     "WeightsHeader": "adapterlint.adapter",
@@ -88,6 +90,7 @@ __all__ = [  # noqa: RUF022 (those that people look for first)
     "Patch",
     "Place",
     "Report",
+    "Run",
     "Severity",
     "Simulation",
     "WeightsHeader",

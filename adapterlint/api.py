@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from adapterlint import __version__
 from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.caches import one_run
 from adapterlint.errors import AdapterlintError
 from adapterlint.formats import Format
+from adapterlint.lint.baseline_use import Use
 from adapterlint.lint.bases import Bases
-from adapterlint.lint.engine import Engine, Found
+from adapterlint.lint.engine import Engine
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
-from adapterlint.lint.select import Selection, select
+from adapterlint.lint.select import select
 from adapterlint.peft.footprint import footprint_of
-from adapterlint.report.draw import draw, draw_adapters, draw_crash, draw_problem
+from adapterlint.report.draw import draw_adapters, draw_crash, draw_problem
 from adapterlint.report.model import Report, ReportedFinding, Summary
 from adapterlint.settings import Settings, overridden
 from adapterlint.severity import Severity
 from adapterlint.sources.discovery import discover
+from adapterlint.tally import Rewrite, Tally
 
 
 def check(
@@ -31,6 +34,7 @@ def check(
     activate: Sequence[Sequence[str]] = (),
     order: Sequence[str] = (),
     among: Iterable[str | os.PathLike[str]] = (),
+    baseline: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
 ) -> Report:
     """Check adapters.
@@ -42,25 +46,55 @@ def check(
         activate: Sets of adapter names that are to be active together.
         order: Adapter names in the order in which they are loaded.
         among: Folders with other adapters, which count in fleets: told is what concerns an adapter of `paths`.
+        baseline: File with findings that are set aside, as `adapterlint check --write-baseline` makes it.
         settings: Everything else. No file is read for them; `adapterlint.settings.load_settings` does that.
 
     Returns:
         The report. Whatever could not be read is in it.
 
     Raises:
-        AdapterlintError: A setting is of the wrong form or names a rule that does not exist, or a rule folder cannot be
-            loaded.
+        AdapterlintError: A setting is of the wrong form or names a rule that does not exist, or a rule folder or the
+            baseline cannot be read.
 
     While adapters are read, Python's cyclic garbage collector is paused for the whole process.
     """
-    settings = overridden(settings or Settings(), base=None if base is None else os.fspath(base), peft=peft)
+    given = {
+        name: None if value is None else os.fspath(value) for name, value in (("base", base), ("baseline", baseline))
+    }
+    settings = overridden(settings or Settings(), peft=peft, **given)
+    return run(paths, activate=activate, order=order, among=among, settings=settings).report
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A report, and what the baseline was for it, if there is one."""
+
+    report: Report
+    use: Use | None
+
+
+def run(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    activate: Sequence[Sequence[str]] = (),
+    order: Sequence[str] = (),
+    among: Iterable[str | os.PathLike[str]] = (),
+    settings: Settings,
+    rewrite: Rewrite | None = None,
+) -> Outcome:
+    """Check adapters; `check` says how.
+
+    Args:
+        rewrite: What the caller will do with the baseline of the settings: `prune` it, so that its stale entries are
+            no findings, or `write` it anew, so that all findings are set aside and there need be none yet.
+    """
     if isinstance(activate, str) or any(isinstance(names, str) for names in activate) or isinstance(order, str):
         raise AdapterlintError("Sets of names are lists: `activate=[['de', 'fr']]`, `order=['de', 'fr']`")
     chosen = select(load_rules(settings.rule_dirs), settings)
     engine = Engine(chosen.rules, settings.peft)
-    around = _listed(among)
-    found = discover(_listed(paths), exclude=settings.exclude, among=around)
-    tally = _Tally(chosen)
+    around, listed = _listed(among), _listed(paths)
+    found = discover(listed, exclude=settings.exclude, among=around)
+    tally = Tally(chosen, settings, rewrite)
     bases = Bases(settings.base, [fleet.base for fleet in settings.fleet if fleet.base])
     with one_run():
         read = ((load_adapter(place.source, weights=place.weights), place.asked) for place in found.candidates)
@@ -71,6 +105,7 @@ def check(
         known = [*((a, touched) for a, touched, _ in everyone), *((a, footprint_of(a)) for a in absent)]
         fleets = form_fleets(known, settings.fleet, base=settings.base, activate=activate, order=order)
         named = {fleet.name for fleet in settings.fleet if fleet.base}
+        tally.name(fleets.fleets)
         declared = {m.path: fleet.base for fleet in fleets.fleets if fleet.name in named for m in fleet.members}
         for adapter, touched in adapters:
             base_model = bases.of(adapter, declared.get(adapter.path))
@@ -80,39 +115,20 @@ def check(
                 continue
             told = engine.check_fleet(fleet, bases.of_fleet(fleet))
             tally.add([f for f in told if not f.finding.adapters or not asked.isdisjoint(f.finding.adapters)], ())
-    findings = (*tally.drawn, *map(draw_crash, engine.crashes))
-    return Report(
+    reported, use = tally.settled(engine, list(filter(os.path.isdir, listed)))
+    findings = (*reported, *map(draw_crash, engine.crashes))
+    report = Report(
         version=__version__,
         adapters=draw_adapters(adapters, fleets.by_path),
         findings=findings,
         problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
+    return Outcome(report, use)
 
 
 def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
     return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-
-
-class _Tally:
-    """Findings as they come in: drawn, or set aside by the settings."""
-
-    def __init__(self, chosen: Selection) -> None:
-        self.chosen = chosen
-        self.suppressed = 0
-        self.drawn: list[ReportedFinding] = []
-
-    def add(self, found: Iterable[Found], concerned: tuple[str, ...]) -> None:
-        """Take what one adapter or one fleet gave, the worst first."""
-        drawn: list[ReportedFinding] = []
-        for one in found:
-            adapters = one.finding.adapters or concerned
-            if self.chosen.ignores and self.chosen.is_ignored(one.rule.code, (one.finding.at.file, *adapters)):
-                self.suppressed += 1
-                continue
-            severity = self.chosen.severity.get(one.rule.code) or one.finding.severity or one.rule.severity
-            drawn.append(draw(one, severity, adapters))
-        self.drawn += sorted(drawn, key=lambda f: f.severity.rank)
 
 
 def _summary(adapters: Sequence[Adapter], findings: Sequence[ReportedFinding], suppressed: int) -> Summary:

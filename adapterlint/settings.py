@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from adapterlint.errors import AdapterlintError
 from adapterlint.severity import Severity
@@ -48,6 +48,23 @@ class FleetSettings(_Model):
     activate: tuple[tuple[str, ...], ...] = ()
 
 
+class Ignore(_Model):
+    """What is not reported in some files or folders.
+
+    Attributes:
+        rules: Codes, names, families (`CFG`) or `ALL`.
+        reason: Why, for those who read the settings.
+    """
+
+    rules: tuple[str, ...] = Field(min_length=1)
+    reason: str | None = None
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
 class Settings(_Model):
     """What a run does.
 
@@ -59,7 +76,9 @@ class Settings(_Model):
         ignore: Rules that do not run.
         extend_ignore: Rules that do not run besides.
         severity: Severity by rule, where it differs from the default.
-        per_file_ignores: Rules that are not reported for files or folders that match a glob pattern.
+        per_file_ignores: Rules that are not reported for files or folders that match a glob pattern; a list of them,
+            or a table of `rules` and the `reason`.
+        baseline: File with findings that are set aside.
         rule_dirs: Folders with rules of one's own.
         exclude: Glob patterns of folders that are not looked at.
         fail_on: The severity from which on the exit status is 1.
@@ -74,12 +93,29 @@ class Settings(_Model):
     ignore: tuple[str, ...] = ()
     extend_ignore: tuple[str, ...] = ()
     severity: dict[str, Severity] = Field(default_factory=dict)
-    per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    per_file_ignores: dict[str, Ignore] = Field(default_factory=dict)
+    baseline: str | None = None
     rule_dirs: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     fail_on: Severity = Severity.ERROR
     fleet: tuple[FleetSettings, ...] = ()
     required_version: str | None = None
+    _file: str | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> str | None:
+        """The file they were read from, if they were."""
+        return self._file
+
+    @field_validator("per_file_ignores", mode="before")
+    @classmethod
+    def _with_reasons(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        for pattern, ignore in value.items():
+            if not isinstance(ignore, str | list | tuple | Mapping | Ignore):
+                raise ValueError(f"{shown(pattern)} has neither a list of rules nor a table of `rules` and a `reason`")
+        return {p: {"rules": v} if isinstance(v, str | list | tuple) else v for p, v in value.items()}
 
     @field_validator("peft")
     @classmethod
@@ -152,11 +188,13 @@ def load_settings(
         else "default"
         for name in _NAMES
     }
-    return Effective(Settings.model_construct(**merged), origins, str(found) if found else None)
+    effective = Settings.model_construct(**merged)
+    effective._file = os.path.relpath(found) if found else None
+    return Effective(effective, origins, str(found) if found else None)
 
 
 _NAMES = tuple(Settings.model_fields)
-_PATHS = ("base", "rule_dirs", "exclude", "per_file_ignores", "fleet")  # relative to the file they stand in
+_PATHS = ("base", "rule_dirs", "exclude", "per_file_ignores", "baseline", "fleet")  # relative to the file they stand in
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 
 
@@ -221,12 +259,15 @@ def _validated(values: Mapping[str, Any], place: str) -> Settings:
         raise SettingsError(_sentence(error), place=place) from None
 
 
+_TABLES: Mapping[str, type[_Model]] = {"fleet": FleetSettings, "per-file-ignores": Ignore}
+
+
 def _sentence(error: ValidationError) -> str:
     """The first error of pydantic, in the words of somebody who writes settings."""
     first = error.errors(include_url=False)[0]
     where = ".".join(_kebab(str(part)) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        fields = FleetSettings.model_fields if where.startswith("fleet.") else Settings.model_fields
+        fields = _TABLES.get(where.partition(".")[0], Settings).model_fields if "." in where else Settings.model_fields
         name = str(first["loc"][-1])
         near = suggestion(_kebab(name), map(_kebab, fields))
         return f"There is no setting {shown(where)}" + (f"; did you mean `{near}`" if near else "")
@@ -252,6 +293,7 @@ def _resolved(settings: Settings, folder: Path) -> Settings:
             "rule_dirs": tuple(os.path.relpath(folder / path) for path in settings.rule_dirs),
             "exclude": tuple(_pattern(p, folder) for p in settings.exclude),
             "per_file_ignores": {_pattern(p, folder): v for p, v in settings.per_file_ignores.items()},
+            "baseline": None if settings.baseline is None else os.path.relpath(folder / settings.baseline),
             "fleet": tuple(
                 fleet.model_copy(
                     update={

@@ -69,6 +69,18 @@ def check(
         bool, typer.Option("--statistics", help="How often each rule found something, in the place of the findings.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but findings.")] = False,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Set aside the findings that are in this file.")
+    ] = None,
+    write_baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the findings into this file, and set them aside.")
+    ] = None,
+    prune_baseline: Annotated[
+        bool, typer.Option("--prune-baseline", help="Rewrite the baseline without what no longer holds.")
+    ] = False,
+    no_ignores: Annotated[
+        bool, typer.Option("--no-ignores", help="Report what the settings and the baseline set aside, too.")
+    ] = False,
     allow_empty: Annotated[bool, typer.Option(help="Exit with 0 if there is no adapter.")] = False,
     rule_dirs: RuleDirs = None,
     config: ConfigFile = None,
@@ -79,7 +91,8 @@ def check(
 
     Exit status: 0 nothing at or above --fail-on, 1 findings, 2 something could not be done, 3 no adapter found.
     """
-    from adapterlint.api import check as run_check
+    from adapterlint.api import run
+    from adapterlint.cli.aside import plan_of, save
     from adapterlint.report.formats import FORMATS
     from adapterlint.settings import parsed_sets
 
@@ -95,6 +108,7 @@ def check(
             "extend_ignore": names(extend_ignore),
             "exclude": tuple(exclude or ()),
             "fail_on": fail_on,
+            "baseline": baseline,
             "rule_dirs": tuple(rule_dirs or ()),
         },
         config,
@@ -102,8 +116,17 @@ def check(
     ).settings
     if not quiet:
         say_of_later(effective.peft)
-    sets = parsed_sets(activate or ())
-    report = run_check(paths or ["."], activate=sets, order=names(order), among=among or (), settings=effective)
+    effective, rewrite = plan_of(effective, write_baseline, prune=prune_baseline, show_all=no_ignores)
+    outcome = run(
+        paths or ["."],
+        activate=parsed_sets(activate or ()),
+        order=names(order),
+        among=among or (),
+        settings=effective,
+        rewrite=rewrite,
+    )
+    report = outcome.report
+    save(outcome, effective, rewrite, quiet=quiet)
     context = replace(report_context(effective), numbers=not quiet)
     for name, path in wanted:
         write(FORMATS[name](report, replace(context, color=painted and path is None)), path)

@@ -16,6 +16,7 @@ from adapterlint.formats import Format
 from adapterlint.lint.classes import Loaded, tree_for
 from adapterlint.lint.fleet import Fleet
 from adapterlint.lint.rule import Finding, Rule
+from adapterlint.lint.run import Run
 from adapterlint.lint.simulated import AdapterSimulation, FleetSimulation
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.partial import partial_base
@@ -29,10 +30,11 @@ from adapterlint.words import printable, redacted, shortened
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding with the rule that made it."""
+    """A finding with the rule that made it, and whether that had a base to go by."""
 
     rule: Rule
     finding: Finding
+    base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,18 @@ class Engine:
     Args:
         rules: The chosen rules.
         peft: Releases that must handle the adapters; empty for the newest known.
+
+    Attributes:
+        crashes: The rules that raised, and where.
+        evidence: Folder of an adapter -> the inputs that there were for rules about it.
+        fleets: For each fleet the folders of its members, and whether there was a base.
     """
 
     rules: Sequence[Rule]
     peft: tuple[str, ...] = ()
     crashes: list[Crash] = field(default_factory=list)
+    evidence: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
+    fleets: list[tuple[frozenset[str], bool]] = field(default_factory=list, init=False)
     _cases: dict[tuple[str, frozenset[str]], tuple[Rule, ...]] = field(default_factory=dict)
     _answers: dict[str, bool] = field(default_factory=dict)
     _releases: tuple[str, ...] = field(init=False)
@@ -88,7 +97,8 @@ class Engine:
             "simulation": self._alone(adapter, trees) if trees else None,
         }
         peft_type = adapter.config.peft_type if adapter.config else ""
-        return self._run(self._rules_for(peft_type, inputs), inputs, Place(adapter.path))
+        present = self.evidence[adapter.path] = _present(inputs)
+        return self._run(self._rules_for(peft_type, present), inputs, Place(adapter.path))
 
     def check_fleet(self, fleet: Fleet, base: Base | None = None) -> list[Found]:
         """The findings of all rules that read a fleet.
@@ -107,7 +117,14 @@ class Engine:
             "base": list(trees.values())[-1] if base is not None and trees else None,
             "simulation": FleetSimulation(fleet, trees) if trees else None,
         }
-        return self._run(self._rules_for("", inputs), inputs, Place(fleet.name or fleet.base or "fleet"))
+        present = _present(inputs)
+        self.fleets.append((frozenset(member.path for member in fleet.members), "base" in present))
+        return self._run(self._rules_for("", present), inputs, Place(fleet.name or fleet.base or "fleet"))
+
+    def check_run(self, run: Run) -> list[Found]:
+        """The findings of all rules that read what the run itself came to."""
+        inputs = {"run": run}
+        return self._run(self._rules_for("", _present(inputs)), inputs, Place("settings"))
 
     def _trees(self, base: Base, loaded: Sequence[Loaded]) -> dict[str, ModuleTree]:
         """Release -> the base in the class that adapters are loaded into; nothing for a base that says nothing."""
@@ -125,9 +142,8 @@ class Engine:
             found[release] = self._lone[key]
         return AdapterSimulation(found)
 
-    def _rules_for(self, peft_type: str, inputs: Mapping[str, Any]) -> tuple[Rule, ...]:
+    def _rules_for(self, peft_type: str, present: frozenset[str]) -> tuple[Rule, ...]:
         """The rules that speak of a type and have all inputs that they need; there are few such cases in a run."""
-        present = frozenset(name for name, value in inputs.items() if value is not None)
         rules = self._cases.get((peft_type, present))
         if rules is None:
             known = [r for r in self.rules if present.issuperset(r.needs)]
@@ -138,11 +154,12 @@ class Engine:
     def _run(self, rules: Sequence[Rule], inputs: Mapping[str, Any], where: Place) -> list[Found]:
         found: list[Found] = []
         arguments = {names: [inputs[name] for name in names] for names in {rule.inputs for rule in rules}}
+        has_base = inputs.get("base") is not None
         for rule in rules:
             try:
                 for finding in rule.check(*arguments[rule.inputs]):
                     if finding.peft is None or self._is_asked_for(finding.peft):
-                        found.append(Found(rule, finding))
+                        found.append(Found(rule, finding, has_base and rule.reads_base))
             except Exception as error:
                 text = shortened(redacted(printable(f"{type(error).__name__}: {error}")), 200)
                 self.crashes.append(Crash(rule, where, text))
@@ -156,6 +173,10 @@ class Engine:
 
     def _concerns(self, releases: SpecifierSet) -> bool:
         return any(releases.contains(r, prereleases=True) for r in self._releases)
+
+
+def _present(inputs: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name, value in inputs.items() if value is not None)
 
 
 def _recipe(adapter: Adapter) -> object:

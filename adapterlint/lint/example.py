@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.base import Base, load_base
+from adapterlint.lint.run import Run
 from adapterlint.sources.memory import MemoryFolder
 
 Shape = tuple[str, tuple[int, ...]]  # data type, dimensions
@@ -150,7 +151,7 @@ class FleetPatch:
         return {name: as_patch(patch).adapter(f"adapters/{name}") for name, patch in self.members.items()}
 
 
-Example = Patch | FleetPatch
+Example = Patch | FleetPatch | Run
 
 GOOD_BASE_CONFIG: Mapping[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -167,7 +168,9 @@ GOOD_BASE_CONFIG: Mapping[str, Any] = {
 
 def base_of(example: Example) -> Base | None:
     """The base of an example, of which the headers of the checkpoint are known too."""
-    return None if example.base is None else load_base(MemoryFolder(BASE, base_files(example.base)))
+    if isinstance(example, Run) or example.base is None:
+        return None
+    return load_base(MemoryFolder(BASE, base_files(example.base)))
 
 
 def base_files(changes: Mapping[str, Any] | None = None) -> dict[str, bytes]:
@@ -203,8 +206,8 @@ def as_patch(value: Patch | Mapping[str, Any]) -> Patch:
 def examples(value: Any) -> tuple[Example, ...]:
     """What a rule gives as `bad` or `good`, as a tuple of patches."""
     if isinstance(value, tuple):
-        return tuple(v if isinstance(v, FleetPatch) else as_patch(v) for v in value)
-    return (value if isinstance(value, FleetPatch) else as_patch(value),)
+        return tuple(v if isinstance(v, FleetPatch | Run) else as_patch(v) for v in value)
+    return (value if isinstance(value, FleetPatch | Run) else as_patch(value),)
 
 
 BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "U8": 1, "I8": 1, "BOOL": 1}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from adapterlint.lint.example import GOOD_CONFIG, GOOD_TENSORS, HIDDEN, VOCABULARY, Example, FleetPatch, Patch, as_patch
+from adapterlint.lint.run import Run
 from adapterlint.words import counted, shortened
 
 MAX_EXAMPLE = 300  # characters of one value in an example
@@ -22,11 +23,23 @@ def example_lines(example: Example) -> Iterator[str]:
         yield from (f"activated together: {', '.join(names)}" for names in example.activate)
         yield from _base_lines(example)
         return
+    if isinstance(example, Run):
+        yield from _left_over(example)
+        return
     lines = [*_changes(example), *_base_lines(example), *(f"PEFT {release}" for release in example.peft)]
     yield from lines or ["a healthy adapter"]
 
 
-def _base_lines(example: Example) -> Iterator[str]:
+def _left_over(run: Run) -> Iterator[str]:
+    for stale in run.stale:
+        yield f"{stale.at.file}: {stale.entry.rule} in {stale.entry.file}, which no finding needs"
+    for one in run.unused:
+        yield f'per-file-ignores: "{one.pattern}" = {json.dumps(one.labels)}, which set nothing aside'
+    if not run.stale and not run.unused:
+        yield "a run that needs all that the settings and the baseline set aside"
+
+
+def _base_lines(example: Patch | FleetPatch) -> Iterator[str]:
     if example.base is not None:
         changed = (f"{key} {json.dumps(value)}" for key, value in example.base.items())
         yield f"base: a tiny Llama with tensors of {HIDDEN} by {VOCABULARY}" + "".join(f", {text}" for text in changed)

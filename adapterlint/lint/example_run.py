@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapterlint.lint.engine import Engine, Found
-from adapterlint.lint.example import BASE, Example, FleetPatch, base_of
+from adapterlint.lint.example import BASE, Example, FleetPatch, Patch, base_of
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.rule import Rule, RuleError
+from adapterlint.lint.run import Run
 from adapterlint.peft.footprint import footprint_of
 
 
@@ -17,12 +18,15 @@ def run_example(example: Example, rules: Sequence[Rule]) -> list[Found]:
     Raises:
         RuleError: A rule crashed.
     """
-    engine = Engine(rules, () if isinstance(example, FleetPatch) else example.peft)
-    adapters = example.adapters().values() if isinstance(example, FleetPatch) else [example.adapter()]
-    base = base_of(example)
-    found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a), base)]
-    if isinstance(example, FleetPatch):
-        found += engine.check_fleet(_fleet_of(example), base)
+    engine = Engine(rules, example.peft if isinstance(example, Patch) else ())
+    if isinstance(example, Run):
+        found = engine.check_run(example)
+    else:
+        adapters = example.adapters().values() if isinstance(example, FleetPatch) else [example.adapter()]
+        base = base_of(example)
+        found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a), base)]
+        if isinstance(example, FleetPatch):
+            found += engine.check_fleet(_fleet_of(example), base)
     for crash in engine.crashes:
         raise RuleError(f"The rule crashes on its example: {crash.error}", place=crash.rule.name)
     return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from adapterlint.lint.example import Example
 
-INPUTS = ("files", "config", "header", "card", "adapter", "footprint", "base", "simulation", "fleet")
+INPUTS = ("files", "config", "header", "card", "adapter", "footprint", "base", "simulation", "fleet", "run")
 FAMILIES = {
     "FIL": "files",
     "CFG": "config alone",
@@ -97,6 +97,11 @@ class Rule:
     def needs(self) -> frozenset[str]:
         """The inputs without which it does not run."""
         return frozenset(self.inputs) - self.optional
+
+    @property
+    def reads_base(self) -> bool:
+        """Whether it matters to it that there is a base model."""
+        return "base" in self.inputs or "simulation" in self.inputs
 
     @property
     def family(self) -> str:

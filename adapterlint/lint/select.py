@@ -20,23 +20,38 @@ class UnknownRuleError(AdapterlintError):
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """One label under one pattern of `per-file-ignores`.
+
+    Args:
+        pattern: Glob pattern of files and folders.
+        label: As it is written.
+        codes: The rules that are not reported there.
+    """
+
+    pattern: str
+    label: str
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """The chosen rules.
 
     Args:
         rules: In order of their codes.
         severity: By code, where the settings change it.
-        ignores: Glob pattern of files and folders -> codes that are not reported there.
+        ignores: What is not reported in some files and folders.
     """
 
     rules: tuple[Rule, ...]
     severity: Mapping[str, Severity]
-    ignores: Mapping[str, frozenset[str]]
+    ignores: tuple[Ignored, ...]
 
-    def is_ignored(self, code: str, paths: Iterable[str]) -> bool:
-        """Whether the settings set a finding aside, by the paths it concerns."""
-        patterns = [pattern for pattern, codes in self.ignores.items() if code in codes]
-        return any(matches(path, patterns) for path in paths)
+    def ignored_by(self, code: str, paths: Iterable[str]) -> list[Ignored]:
+        """What sets a finding aside, by the paths it concerns; all of it."""
+        those = [one for one in self.ignores if code in one.codes]
+        return [one for one in those if any(matches(path, (one.pattern,)) for path in paths)] if those else []
 
 
 def select(rules: Sequence[Rule], settings: Settings) -> Selection:
@@ -50,10 +65,11 @@ def select(rules: Sequence[Rule], settings: Settings) -> Selection:
     severity = {
         code: level for label, level in settings.severity.items() for code in resolve(rules, (label,), "severity")
     }
-    ignores = {
-        pattern: resolve(rules, labels, f"per-file-ignores.{shown(pattern)}")
-        for pattern, labels in settings.per_file_ignores.items()
-    }
+    ignores = tuple(
+        Ignored(pattern, label, resolve(rules, (label,), f"per-file-ignores.{shown(pattern)}"))
+        for pattern, ignore in settings.per_file_ignores.items()
+        for label in dict.fromkeys(ignore.rules)
+    )
     return Selection(tuple(r for r in rules if r.code in chosen - left_out), severity, ignores)
 
 

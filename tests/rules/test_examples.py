@@ -10,6 +10,7 @@ from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.page import page
 from adapterlint.lint.rule import Rule
+from adapterlint.lint.run import Run
 from adapterlint.peft.footprint import footprint_of
 
 RULES = load_rules()
@@ -30,7 +31,9 @@ def fleet_of(patch: FleetPatch) -> Fleet:
 
 def findings(example: Example) -> set[str]:
     """Names of all rules that find something, on the adapters of an example and on their fleet."""
-    engine = Engine(RULES, () if isinstance(example, FleetPatch) else example.peft)
+    engine = Engine(RULES, example.peft if isinstance(example, Patch) else ())
+    if isinstance(example, Run):
+        return {one.rule.name for one in engine.check_run(example)}
     adapters = example.adapters().values() if isinstance(example, FleetPatch) else [example.adapter()]
     base = base_of(example)
     found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a), base)]

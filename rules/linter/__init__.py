@@ -1,0 +1,1 @@
+"""What a run itself came to: what is set aside and need not be."""

@@ -90,3 +90,12 @@ def test_the_version_is_said_with_and_without_a_parser(run: Run) -> None:
     command = [sys.executable, "-m", "adapterlint", "--version"]
     quick = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert quick == run("--version").stdout
+
+
+def test_the_baseline_is_used_as_it_is_shown(run: Run) -> None:
+    run("demo", "--keep", ".")
+    commands = [
+        line.partition("#")[0].split()[1:] for block in SHELL for line in block.splitlines() if "baseline" in line
+    ]
+    assert [run(*words).exit_code for words in commands] == [0, 0, 0]
+    assert run("check", ".", "--no-ignores").exit_code == 1

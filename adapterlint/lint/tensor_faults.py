@@ -10,6 +10,7 @@ from adapterlint.adapter import Config, WeightsHeader
 from adapterlint.base.tree import ModuleTree
 from adapterlint.caches import remembered
 from adapterlint.lint.against_base import outcomes
+from adapterlint.lint.default_modules import not_by_default
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.lint.tensor_sizes import is_refused
@@ -102,6 +103,10 @@ def _faults(
         lacking, lost = _of_files(lacking, lost, against)
         lost = [one for one in lost if not told.is_lost(one)]
         lacking = [one for one in lacking if not told.lacks(one.module, one.name)]
+        if not_by_default(config, touched, base, simulation):  # layers, and what goes with them, are of other modules
+            both = touched.tuned.keys() & tuned
+            lost = [one for one in lost if one.module in both]
+            lacking = [one for one in lacking if one.module in both]
         yield Faults(tuple(_unexplained(lacking, lost, touched)), tuple(lost), peft, idle)
 
 

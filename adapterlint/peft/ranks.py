@@ -103,6 +103,7 @@ class Fate(StrEnum):
     REFUSED = "refused"
     DROPPED = "dropped"  # LoKr may build other parameters for a rank
     NO_MULTIPLE = "no multiple"  # refused: experts have the rank times their number
+    MASKED = "masked"  # refused: AdaLoRA has another number of truth values, which is the actual rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,10 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
     experts = Targets(config) if config.get("target_parameters") else None
     dropped = footprint.untargeted
     for module, parameters in footprint.tuned.items():
+        mask = _mask(module, patterns) if config.peft_type == "ADALORA" else None
+        if mask is not None and len(mask) != default and module not in dropped:
+            yield Misfit(module, default, len(mask), (ranks.key,), fate=Fate.MASKED)
+            continue
         actual = _actual(config, ranks, parameters)
         if actual is None:
             continue
@@ -215,10 +220,10 @@ def _expected(
     config: Config, ranks: _Ranks, module: str, default: int, patterns: Mapping[str, Any], actual: int | None
 ) -> tuple[int | None, tuple[str, ...], str | None]:
     if config.peft_type == "ADALORA":
-        for suffix in ("lora_E", "lora_A"):  # after the budget was allocated: one truth value for each initial rank
-            kept = patterns.get(f"{module}.{suffix}")
-            if isinstance(kept, list):
-                return sum(v is True for v in kept), ("rank_pattern", f"{module}.{suffix}"), None
+        mask = _mask(module, patterns)
+        if mask is not None:
+            name = next(name for name, value in patterns.items() if value is mask)
+            return sum(v is True for v in mask), ("rank_pattern", name), None
         return (None if patterns else default), (ranks.key,), None
     keys = list(matching_keys(patterns, module))
     if not keys:
@@ -226,6 +231,12 @@ def _expected(
     better = next((k for k in keys[1:] if patterns[k] == actual and _is_rank(patterns[k])), None)
     first = patterns[keys[0]]
     return (first if _is_rank(first) else None), ("rank_pattern", keys[0]), better
+
+
+def _mask(module: str, patterns: Mapping[str, Any]) -> list[Any] | None:
+    """AdaLoRA, after the budget was allocated: one truth value for each initial rank of a module."""
+    found = (patterns.get(f"{module}.{suffix}") for suffix in ("lora_E", "lora_A"))
+    return next((one for one in found if isinstance(one, list)), None)
 
 
 def _actual(config: Config, ranks: _Ranks, parameters: Mapping[str, Tensor]) -> int | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, walk
 from adapterlint.peft.refused import Refused, Undecided
 
 MAX_LAYERS = 1024
+MAX_DIGITS = 8  # of the number of a layer
 
 
 def replicate_layers(model: Model, layer_map: Any) -> None:
@@ -70,3 +72,17 @@ def _clone(layer: Module) -> Module:
     """A copy that shares every parameter."""
     shared = {id(param): param for _, module in walk(layer) for _, param in module.state()}
     return layer.copy(dict(shared))
+
+
+def is_there(path: str, tree: ModuleTree, layer_map: Any) -> bool:
+    """Whether a base has a module, or one that stands in its place as often as a map of layers says."""
+    if path in tree.nodes:
+        return True
+    try:
+        order = [i for pair in _pairs(layer_map) for i in range(*pair)]
+    except Undecided:
+        return False
+    parts = path.split(".")
+    numbers = [(at, int(part)) for at, part in enumerate(parts) if part.isdecimal() and len(part) < MAX_DIGITS]
+    moved = (".".join((*parts[:at], str(order[n]), *parts[at + 1 :])) for at, n in numbers if n < len(order))
+    return any(one in tree.nodes for one in moved)

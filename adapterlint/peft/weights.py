@@ -283,8 +283,14 @@ def _resize(model: Model, adapter: str, config: OpenedConfig) -> None:
         parts = name.split(".")
         layer = find(model.root, ".".join(parts[:-2] if adapter in name else parts[:-1]))
         tuned = layer.adapters.get(adapter) if isinstance(layer, Tuner) else None
+        if rank is not None and not isinstance(layer, Tuner) and not model.tree.partial:
+            raise Refused("AttributeError", f"{name} is of no target", cause="config")
         if tuned is None or rank is None:
             raise Undecided
+        have = next((p.shape[0] for (attribute, _), p in tuned.params.items() if attribute == "lora_E" and p.shape), 0)
+        if have and have != len(kept) and all(isinstance(k, bool) for k in kept):
+            text = f"The shape of the mask [{len(kept)}] at index 0 does not match the shape of the indexed tensor"
+            raise Refused("IndexError", f"{text} [{have}, 1] at index 0", cause="config")
         for (attribute, _), param in tuned.params.items():
             if attribute in ("lora_A", "lora_E") and param.shape:
                 param.shape = (rank, *param.shape[1:])

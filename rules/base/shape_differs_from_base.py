@@ -20,9 +20,11 @@ from adapterlint import (
     shown,
 )
 from adapterlint.lint.against_base import has_all_weights, is_sure, last, refusals, rows
+from adapterlint.lint.default_modules import not_by_default
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
 from adapterlint.lint.tensor_sizes import explained
 from adapterlint.peft.keys import TOKENS
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.compared import compared
 from adapterlint.peft.sites import OUTPUT_EMBEDDINGS
 from adapterlint.peft.tasks import IMPLICIT
@@ -87,6 +89,9 @@ def shape_differs_from_base(
     # Of a module whose kind is a guess all kinds that it may be were tried.
     wrong = {footprint.names.get((m.module, m.name)) for m in compared(config, footprint, base).misshapen}
     bare = has_all_weights(base)
+    # What modules share is of the sizes of all of them, and these are others.
+    others = METHODS[config.peft_type].top and not_by_default(config, footprint, base, simulation)
+    ours = {"", *footprint.tuned} if others else set[str]()
     for refusal in refusals(simulation, "size-mismatch"):
         sure = is_sure(base, refusal.error.module)
         found = [
@@ -94,7 +99,7 @@ def shape_differs_from_base(
             for one in _misfits(refusal.error.text, header)
             if (sure or one.tensor in wrong or (one.module.rpartition(".")[0] not in footprint.tuned and bare))
             and not (one.tensor.endswith(TOKENS) and one.file[:1] != one.model[:1])
-            and not (one.tensor in places and tells(*places[one.tensor]))
+            and not (one.tensor in places and (places[one.tensor][0] in ours or tells(*places[one.tensor])))
         ]
         groups: dict[str, list[_Misfit]] = {}
         for one in found:

@@ -29,6 +29,7 @@ from adapterlint.lint.against_base import (
     outcomes,
 )
 from adapterlint.peft.keys import PREFIX
+from adapterlint.peft.replication import is_there
 from adapterlint.peft.strays import strays
 
 
@@ -66,7 +67,7 @@ def tensors_reach_nothing(
             module: name
             for (module, _), name in footprint.names.items()
             if (name in names if module in footprint.tuned else name in own)
-            and module not in base.nodes
+            and not is_there(module, base, config.get("layer_replication"))
             and is_sure(base, module)
         }
         modules = list(lost)

@@ -68,6 +68,8 @@ def rank_mismatch(
             text = (
                 f"{given}, but `lora_A` has {shown(actual)} rows for the experts of {where}, which is no multiple of it"
             )
+        elif fate is Fate.MASKED:
+            text = f"{given}, but `rank_pattern` has {shown(actual)} truth values for {where}"
         else:
             text = f"{given}, but the tensors of {where} have rank {shown(actual)}"
         yield Finding(

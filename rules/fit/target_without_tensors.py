@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
 from adapterlint.lint.against_base import has_all_weights, last, outcomes, unfilled
+from adapterlint.lint.default_modules import not_by_default
 from adapterlint.lint.example import DROP
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.places import entry_at
@@ -77,6 +78,8 @@ def _in_base(
     config: Config, footprint: Footprint, base: ModuleTree, simulation: AdapterSimulation
 ) -> Iterator[Finding]:
     """The modules of the base for which PEFT builds layers that no tensor fills."""
+    if not_by_default(config, footprint, base, simulation):
+        return
     for (modules, idle), peft in outcomes(simulation, lambda lone: _unfilled(lone, footprint, base)):
         few = f"{len(modules):,} of the modules" if len(modules) > MAX_LISTED else listed(modules, word="modules")
         more = f", such as {shown(modules[0])}" if len(modules) > MAX_LISTED else ""

@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
-from adapterlint.lint.against_base import dropped_by, has_no_targets, is_known, unfilled
+from adapterlint.lint.against_base import has_no_targets, is_known
+from adapterlint.lint.default_modules import not_by_default
 from adapterlint.lint.example import DROP, HIDDEN
-from adapterlint.peft.default_targets import every_default
-from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import Targets
-from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.releases import NEWEST
-from adapterlint.peft.simulate import Alone
+from adapterlint.peft.replication import is_there
 from adapterlint.peft.target_forms import form_of_entry
 from adapterlint.words import MAX_LISTED
 
@@ -57,7 +54,8 @@ def untargeted_tensors(
     """
     untargeted, known = list(footprint.untargeted), base is not None and is_known(base)
     if base is not None and known:
-        untargeted = [module for module in untargeted if module in base.nodes]  # another rule tells the others
+        layers = config.get("layer_replication")
+        untargeted = [m for m in untargeted if is_there(m, base, layers)]  # another rule tells the others
     lone = [one for one in simulation.alone.values() if one.loads] if simulation is not None else []
     if lone:  # what is tied to a target is one too
         untargeted = [module for module in untargeted if not all(module in one.tuned for one in lone)]
@@ -66,8 +64,7 @@ def untargeted_tensors(
         tied = [{parameter.rpartition(".")[0] for parameter in group} for group in base.tied]
         untargeted = [m for m in untargeted if not any(m in ends and ends & own for ends in tied)]
     if not footprint.untargeted and config.get("target_modules") is None:
-        told = _by_default(config, footprint, base, lone) if base is not None and known else None
-        yield from told if told is not None else _by_any_default(config, footprint, base)
+        yield from _by_default(config, footprint, base, simulation)
         return
     nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
     if not untargeted or (known and not nothing and has_no_targets(simulation)):
@@ -93,40 +90,27 @@ def untargeted_tensors(
         )
 
 
-def _by_default(config: Config, footprint: Footprint, base: ModuleTree, lone: Sequence[Alone]) -> Iterator[Finding]:
-    """The modules that the targets PEFT takes by default leave out, if they leave out nothing the other way round."""
-    if not lone or any(unfilled(one, footprint, base) for one in lone):
-        return
-    lost = frozenset[str].intersection(*(frozenset(dropped_by(one)) for one in lone))
-    modules = [m for m in footprint.tuned if m in base.nodes and any(k.startswith(f"{PREFIX}{m}.") for k in lost)]
-    modules = [m for m in modules if not any(m in one.tuned for one in lone)]
-    if modules:
-        yield Finding(
-            f"`target_modules` is missing, and what PEFT takes instead leaves out {listed(modules, word='modules')}, "
-            "so that the tensors in the file are dropped",
-            at=config.at("target_modules" if "target_modules" in config else "peft_type"),
-            help="Set `target_modules` to the modules that the file has tensors for.",
-        )
-
-
-def _by_any_default(config: Config, footprint: Footprint, base: ModuleTree | None) -> Iterator[Finding]:
-    """The modules that PEFT takes by default for no type of a base; one that has no config is of no type."""
-    if config.get("target_parameters") or config.get("ensure_weight_tying"):
-        return
-    defaults = every_default(config.peft_type)
-    values = (OpenedConfig(config.peft_type, {**config.values, "target_modules": d}, NEWEST) for d in defaults)
-    targets = [Targets(one) for one in values]
-    modules = [m for m in footprint.tuned if defaults and all(one.match(m) is False for one in targets)]
+def _by_default(
+    config: Config, footprint: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
+    """The modules that PEFT does not take by default; where the base is not known, or has no config, in no base."""
+    known = base is not None and is_known(base)
+    modules = not_by_default(config, footprint, base, simulation)
     if not modules:
         return
     bare = base is not None and not base.config and not base.partial
     nothing = len(modules) == len(footprint.tuned) and not _anything_else(footprint)
+    refused = known and simulation is not None and any(one.error is not None for one in simulation.alone.values())
+    where = listed(modules, word="modules")
     yield Finding(
-        f"`target_modules` is missing, and PEFT takes {listed(modules, word='modules')} by default in no base: "
+        f"`target_modules` is missing, and what PEFT takes instead leaves out {where}, so that the tensors in the file "
+        "are dropped"
+        if known and not refused
+        else f"`target_modules` is missing, and PEFT takes {where} by default in {'this' if known else 'no'} base: "
         "it raises `ValueError`, or drops the tensors in the file",
         at=config.at("target_modules" if "target_modules" in config else "peft_type"),
         help="Set `target_modules` to the modules that the file has tensors for.",
-        severity=Severity.ERROR if bare or nothing else None,
+        severity=Severity.ERROR if bare or nothing or refused else None,
     )
 
 

@@ -47,8 +47,6 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
 """Damage and what PEFT does -> the rules one of which tells it, alone."""
 
 BARE = "the base is a checkpoint without a config: which targets its type has by default is not known"
-BY_DEFAULT = "by default some targets have no tensors, and biases, shared tensors or layers do not fit them either"
-REFUSED = "PEFT refuses what is a target by default, or that there is none, and no rule words it there"
 CLUSTERED = "AdaMSS: how many subspaces there are, and of which size, comes out of clustering the weights"
 FIRST = "X-LoRA: what `hidden_size` is the size of is lost on saving, and the experts are not at hand"
 LAYERWISE = "X-LoRA: how many layers its experts have, which are not at hand, is not known"
@@ -65,17 +63,10 @@ NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("trainabletokens-.*", "drop:.*lm_head.*|field:target_modules", "rows of tied embeddings: one end is enough"),
     ("lora-embedding-dora", "drop:.*_magnitude_vector", "magnitudes of embeddings are not asked for in the simulation"),
     ("lora-attention-rank", "(drop|rename|size-.|transpose):base_model.model.lin1.weight", BARE),
-    (
-        "(adalora|lora|miss)-bias.*|frod-(offload|plain)|tinylora-embedding|lora-replication",
-        "field:target_modules",
-        BY_DEFAULT,
-    ),
-    ("adalora-pruned|lora-bdlora-(both|row)", "field:target_modules", REFUSED),
     (".*-reader", "size-.:.*qa_outputs.*", HEAD),
     ("lora-wav2vec2|oft-conv|boft-conv", "(size-.|transpose):.*", UNSHAPED),
     ("vblora-topk.*", "size-2:.*_indices", "PEFT takes as many as the file has, if weights have as many"),
     ("waveft-proportional", "size-0:.*|field:.*", "frequencies are shared out by the sizes of all targets"),
-    ("adalora-pruned", "field:init_r", "the ranks that are left stand in `rank_pattern`, which hides the initial one"),
     ("frod-.*", "field:(sparse_rate|save_projection)", TWO),
     ("lokr-both", "field:r", TWO),
     ("lora-experts-ranks", "field:target_parameters", TWO),

@@ -219,7 +219,7 @@ def test_nothing_targeted_is_an_error_unless_something_else_is_in_the_file(rest:
     ("renamed", "given", "told"),
     [
         (("_proj", "_projection"), {}, ["FIT103 error"]),
-        (("_proj", "_projection"), {"target_parameters": ["experts.gate_up_proj"]}, []),
+        (("_proj", "_projection"), {"target_parameters": ["experts.gate_up_proj"]}, ["FIT103 error"]),
         (("v_proj", "v_projection"), {}, ["FIT103 warning"]),
         (("v_proj", "k_proj"), {}, []),  # both are targets by default where there are `q_proj`, `k_proj` and `o_proj`
         (None, {}, []),

@@ -65,7 +65,13 @@ def is_only_read(release: tuple[int, int], caller: str | None, name: str) -> boo
 
 def is_listed(kind: str, release: tuple[int, int], name: str | None) -> bool:
     """Whether a class, or a model type, is among those of a kind: the keys of `calls.json`."""
-    return name in _table(release[0])[kind]
+    return name in listed(kind, release)
+
+
+def listed(kind: str, release: tuple[int, int]) -> frozenset[str]:
+    """The classes, or model types, of a kind."""
+    found: frozenset[str] = _table(release[0])[kind]
+    return found
 
 
 @functools.cache

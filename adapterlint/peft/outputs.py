@@ -11,8 +11,10 @@ from operator import itemgetter
 from typing import Any
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.calls import listed
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module
+from adapterlint.peft.several import several_error
 from adapterlint.peft.tuner_layers import TRAITS
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
@@ -40,6 +42,8 @@ class Output:
         "_mixed",
         "_nodes",
         "_only_read",
+        "_release",
+        "_several",
         "_shaded",
         "_shared",
         "_since",
@@ -54,7 +58,8 @@ class Output:
 
     def __init__(self, model: Model, *, disabled: bool = False) -> None:
         self._disabled = disabled and not model.prompt_learning  # a prompt is left out, and nothing else
-        self._since = model.versions.peft
+        self._since, self._release = model.versions.peft, model.release
+        self._several = listed("several", model.versions.transformers)
         self._shared = model.shared
         self._mixed = model.peft_type == "XLORA"
         self._unheard = model.task != "CAUSAL_LM"  # other classes look for no invocation tokens
@@ -107,8 +112,7 @@ class Output:
         base = self._of(layer.base, path)
         if path in self._only_read:
             return base
-        if layer.base.type.endswith("Router") and layer.base.kind is Kind.LINEAR:
-            # It gives more than one tensor: a layer of transformers 5 that is a linear one by its class only.
+        if layer.base.type in self._several:
             error = self._several_error(layer)
             if error is not None:
                 self._fail(error, path)
@@ -186,14 +190,15 @@ class Output:
         return ((path, tuple((key, param.value) for key, param in tuned.params.items())),)
 
     def _several_error(self, layer: Tuner) -> str | None:
-        """The error of a layer whose base gives a tuple: it asks it for a data type, or adds to it."""
-        off = self._disabled or layer.disabled
-        if layer.method == "LORA":
-            return "AttributeError" if layer.active and not off else None
-        if layer.method == "TINYLORA":
-            adds = not off and any(name in layer.adapters for name in layer.active)
-            return "TypeError" if adds else "AttributeError"
-        return UNDECIDED
+        """The error of a layer whose base gives more than one tensor."""
+        if layer.method == "LN_TUNING" or layer.parameter:  # which run a copy, or the base as it is
+            return None
+        if layer.base.kind is not Kind.LINEAR:
+            return UNDECIDED
+        try:
+            return several_error(layer, self._release, off=self._disabled)
+        except KeyError:
+            return UNDECIDED
 
     def _of_shadow(self, layer: Tuner, path: str, base: Expression) -> Expression:
         """The shadow is let in by the first layer that the first adapter has, and out by the last one.

@@ -15,6 +15,7 @@ Read from the sources of `transformers/models/*/modeling_*.py`; classes are sepa
   although they do;
 - `refuses_embeddings`: classes whose `forward` raises `NotImplementedError` if it is given embeddings;
 - `converts`: model types whose checkpoints are converted when they are read (release 5): PEFT converts adapters then;
+- `several`: layers of torch's kinds that give more than one tensor;
 - `tied_modules`: classes whose tied weights are named by their modules, without `.weight` (release 4);
 - `no_tied`: classes that tie weights inside of them, and do not say so themselves (`_tied_weights_keys`);
 - `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them;
@@ -40,6 +41,7 @@ HANDED = ("input_ids", "attention_mask", "inputs_embeds", "labels", "start_posit
 POPPED = ("can_return_tuple", "capture_outputs", "check_model_inputs")  # decorators that take `return_dict` away
 GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq", "MTModel")
 ALWAYS = ("self_attn", "encoder_attn")  # called with keywords alone wherever they are
+LAYERS = ("nn.Linear", "nn.Embedding", "nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
 HEADS = ("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "QUESTION_ANSWERING")
 TEXTS = (*HEADS, "CAUSAL_LM", "SEQ_TO_SEQ_CAUSAL_LM")
 Classes = dict[str, ast.ClassDef]
@@ -189,6 +191,14 @@ def read_only(known: Classes, cls: ast.ClassDef) -> set[str]:
     return (read - used) & dict(modules(known, cls)).keys()
 
 
+def gives_several(known: Classes, cls: ast.ClassDef) -> bool:
+    """Whether a class is derived from one of torch, and gives a tuple."""
+    forward = method(known, cls, "forward")
+    returned = [node.value for node in ast.walk(forward or ast.Pass()) if isinstance(node, ast.Return)]
+    from_torch = any(ast.unparse(base) in LAYERS for base in cls.bases)
+    return from_torch and bool(returned) and all(isinstance(value, ast.Tuple) for value in returned)
+
+
 def parameters(forward: ast.FunctionDef | None) -> set[str]:
     args = forward.args if forward else ast.arguments([], [], None, [], [], None, [])
     rest = {"**"} if args.kwarg else set()
@@ -276,6 +286,7 @@ def learned() -> dict[str, Any]:
         "mute": " ".join(n for n in sorted(models) if not generates(n) and n.endswith(GENERATING)),
         "refuses_embeddings": " ".join(n for n in sorted(heads) if said in ast.unparse(forwards[n] or ast.Pass())),
         "converts": " ".join(converted()),
+        "several": " ".join(n for n in sorted(known) if gives_several(known, known[n])),
         "tied_modules": " ".join(n for n in sorted(models) if any(map(names_module, tied_keys(known, known[n])))),
         "no_tied": " ".join(n for n in sorted(texts) if ties_inside(n)),
         "no_prefix": " ".join(n for n in sorted(heads) if not takes_prefix(n)),

@@ -19,7 +19,6 @@ KNOWN = {
     "rare-0009": VISION,
     "rare-0020": VISION,
     "second-0036": "Whisper asks an embedding for its rows, which LoRA hides, before it finds an argument given twice",
-    "second-0058": "a router of Phi-MoE under a layer that is not told how to take two outputs",
     "rare-0029": "a shadow that is let into the middle of a layer",
     "second-0109": "a pooler, whose output is not what outputs are compared by",
     "second-0112": "POLY up to 0.17, whose base is one level higher for `get_base_model`",

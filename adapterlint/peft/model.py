@@ -170,8 +170,11 @@ class Model:
             return []
         if is_listed("no_tied", self.versions.transformers, self.tree.architecture):
             return []
-        pairs = [(name, group[0]) for group in self.tree.tied for name in group[1:]]
         head, embedding = self.tree.output_embeddings, self.tree.input_embeddings
+        pairs = []
+        for group in self.tree.tied:
+            source = f"{embedding}.weight" if f"{embedding}.weight" in group else group[0]  # the head may come first
+            pairs.extend([(name, source) for name in group if name != source])
         if not pairs and head is not None and embedding is not None:
             pairs = [(f"{head}.weight", f"{embedding}.weight")]
         if self.versions.transformers < (5, 0) or self.versions.peft < (0, 18):

@@ -250,14 +250,13 @@ class Output:
         return self._of(wrapper.copies[wrapper.active[0]], path)
 
     def _of_rows(self, layer: TokenLayer, path: str) -> Expression:
-        base = self._of(layer.base, path)
         if self._disabled or layer.disabled or not layer.active:
-            return base
+            return self._of(layer.base, path)
         error = _row_error(layer)
-        if error is not None:
+        if error is not None:  # before what it wraps is asked
             self._fail(error, path)
-            return base
-        found = list(base)
+            return self._of(layer.base, path)
+        found = list(self._of(layer.base, path))
         for name in layer.active:
             delta = layer.deltas[name].value
             if not (isinstance(delta, tuple) and delta[:1] == ("rows",)) or delta[1] is not None:

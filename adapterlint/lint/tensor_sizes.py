@@ -58,7 +58,7 @@ def wrong_sizes(
         if not one.keys and one.module in incomplete:
             continue
         ranked = rank in one.keys and (everywhere or one.module in modules)
-        sure = one.keys or not decided or (one.turned and _any_keys(one, against))
+        sure = one.keys or not decided or (one.turned and _any_keys(one, against)) or _is_loose(one, config)
         if sure and not ranked and TOKENS not in one.name:
             found.append(one)
     return found
@@ -100,6 +100,16 @@ def _ranked(config: Config, touched: Footprint, base: ModuleTree | None) -> tupl
     """The modules of which it is told that all tensors have another rank, and whether it is the rank of all modules."""
     found = list(wrong_ranks(config, touched, base))
     return frozenset(one.module for one in found), any(len(one.route) == 1 for one in found)
+
+
+def breaks_forward_pass(config: Config, touched: Footprint, base: ModuleTree | None) -> bool:
+    """Whether a tensor is told to be of a size with which PEFT loads it, and a forward pass raises."""
+    return any(_is_loose(one, config) for one in compared(config, touched, base).misshapen)
+
+
+def _is_loose(one: Misshapen, config: Config) -> bool:
+    entry = entry_of(METHODS[config.peft_type], one.name)
+    return entry is not None and bool(entry.loose)
 
 
 def _any_keys(one: Misshapen, against: Compared) -> bool:

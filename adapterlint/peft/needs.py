@@ -122,7 +122,7 @@ def _old(method: Method, form: Form) -> bool:
 def _parameters(kind: Kind | str, form: Form, name: str, dimensions: int) -> list[Parameter]:
     """The parameters of a form that a tensor may be."""
     named = (one for one in form.parameters if one.name == name)
-    return [one for one in named if one.any_shape or one.dimensions(kind) == dimensions]
+    return [one for one in named if one.loose or one.dimensions(kind) == dimensions]
 
 
 _Places = Sequence[tuple[Kind | str, Form]]

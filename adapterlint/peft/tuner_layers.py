@@ -16,7 +16,7 @@ from adapterlint.peft.decompositions import Decomposition, frod
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
-from adapterlint.peft.methods.expected import form_on, ground_on, made_on
+from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, made_on
 from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
 from adapterlint.peft.methods.shapes import AREA, Ground
 from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
@@ -27,8 +27,6 @@ from adapterlint.peft.shadow import shadow
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Auxiliary, Tuned, Tuner
 
-AS_IN_FILE = frozenset({"ADAMSS"})
-"""Types whose parameters are taken to be what the adapter's file has."""
 ELSEWHERE = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
 """Types that put something else into a model than layers around its targets: without a base nothing is known of it."""
 TRAITS = (
@@ -51,12 +49,14 @@ class Recipe:
         neutral: Which of them leave the adapter without effect as they begin.
         traits: Whatever else the output depends on.
         problem: The class of the error that a forward pass gives.
+        loose: Those that PEFT loads whatever their shape.
     """
 
     parameters: tuple[tuple[tuple[str, str], Shape | None, bool], ...]
     neutral: frozenset[tuple[str, str]]
     traits: Hashable
     problem: str | None
+    loose: tuple[Made, ...]
 
 
 Recipes = dict[Hashable, Recipe]
@@ -137,7 +137,7 @@ class Site:
 
 def is_simulated(peft_type: str) -> bool:
     """Whether what a type puts on modules is known, whatever files have."""
-    return bool(METHODS[peft_type].forms or METHODS[peft_type].top) and peft_type not in AS_IN_FILE
+    return bool(METHODS[peft_type].forms or METHODS[peft_type].top)
 
 
 def parameters_at(site: Site) -> Tuned | None:
@@ -227,7 +227,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     noise, start = ("random", site.draw), ("initial",)
     params = {place: Param(shape, noise if is_noise else start) for place, shape, is_noise in recipe.parameters}
     tuned = Tuned(params, recipe.neutral, recipe.traits)
-    tuned.problem = recipe.problem
+    tuned.problem, tuned.loose = recipe.problem, recipe.loose
     if weight is not None and not parameter and site.module.kind in LINEARS:
         _take_apart(site, weight, dict(overrides).get("r", site.config.get("r")))
     return tuned
@@ -303,7 +303,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
             raise Refused(demand.error, text, module=site.key, cause=demand.cause)
         problem = problem or demand.error
     made = tuple(made_on(form.parameters, ground, site.release))
-    if not all(one.certain for one in made):
+    if not all(one.certain for one in made) or any(count_on(one, ground) is None for one in form.parameters):
         raise Undecided
     held = [one for one in made if one.parameter.held]
     return Recipe(
@@ -311,6 +311,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
         frozenset(one.place for one in held if one.begins is Begins.IDLE),
         tuple(str(ground.values.get(key)) for key in TRAITS),
         problem,
+        tuple(one for one in held if one.parameter.loose),
     )
 
 

@@ -16,6 +16,8 @@ from adapterlint.base.tree import Shape
 from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.expected import Made
+from adapterlint.peft.methods.misshapen import contradicted
 from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model, shared_key
 from adapterlint.peft.modules import Module, Param, find, fits, walk
@@ -23,7 +25,7 @@ from adapterlint.peft.moe import convert_tensors
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.tasks import TASKS
-from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole
+from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
 MAGNITUDE = "lora_magnitude_vector"
 _VECTOR = "unilora_theta_d"  # of a whole adapter, though each layer has it in its state dict
@@ -75,6 +77,10 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
         _check_all(model)
     if config.prompt_learning:
         _load_prompt(model, adapter, found)
+    for tuned, loose in _loose(model, adapter, config):
+        shapes = {one.name: found[key][0] for key, one in loose.items() if key in found}
+        wrong = {one.name for one in contradicted(loose.values(), shapes)}
+        tuned.problem = next((one.parameter.loose for one in loose.values() if one.name in wrong), tuned.problem)
     return result
 
 
@@ -254,7 +260,7 @@ def saved_keys(
         return {"prompt_embeddings"}
     ground = Ground(config)
     known = METHODS[config.peft_type].parameters()
-    others = {one.attribute for one in known if one.any_shape or not one.saved.of(ground)} | {MAGNITUDE}
+    others = {one.attribute for one in known if one.remade or not one.saved.of(ground)} | {MAGNITUDE}
     unsaved = tuple(f".{attribute}.{adapter}" for attribute in others)  # what no key of a file has to fill
     keys = [k for k in own if not any(part in k for part in unsaved)]
     shared = {shared_key(name, adapter) for name in model.shared}
@@ -300,12 +306,15 @@ def _resize(model: Model, adapter: str, config: OpenedConfig) -> None:
 
 def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> Loaded:
     state = model.state()
+    loose = {key for _, keys in _loose(model, adapter, config) for key in keys}
     mismatched: dict[str, str] = {}
     overwritten: list[str] = []
     for key, param in state.items():
         if key not in found:
             continue
         shape, origin = found[key]
+        if key in loose:
+            param.shape = shape
         if not fits(shape, param.shape):
             mismatched[key] = _mismatch(key, shape, param)
             continue
@@ -327,6 +336,16 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
     else:
         missing = sorted({loose_key(k, adapter) for k in unfilled} & saved)
     return Loaded(tuple(unexpected), tuple(missing), tuple(overwritten))
+
+
+def _loose(model: Model, adapter: str, config: OpenedConfig) -> Iterator[tuple[Tuned, dict[str, Made]]]:
+    """The parameters that are loaded whatever their shape, under their names in memory."""
+    if not any(one.loose for one in METHODS[config.peft_type].parameters()):
+        return
+    for path, module in walk(model.root, model.prefix):
+        tuned = module.adapters.get(adapter) if isinstance(module, Tuner) else None
+        if tuned is not None and tuned.loose:
+            yield tuned, {f"{path}.{one.place[0]}.{adapter}{one.place[1]}": one for one in tuned.loose}
 
 
 def loose_key(key: str, adapter: str) -> str:

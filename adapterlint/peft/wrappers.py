@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.methods.expected import Made
 from adapterlint.peft.modules import Module, Param, Part, copy_param
 from adapterlint.peft.refused import Refused
 
@@ -20,7 +21,7 @@ class Tuned:
         traits: Whatever else the output depends on: scaling, variant.
     """
 
-    __slots__ = ("guessed", "neutral", "params", "problem", "traits")
+    __slots__ = ("guessed", "loose", "neutral", "params", "problem", "traits")
 
     def __init__(
         self, params: dict[tuple[str, str], Param], neutral: frozenset[tuple[str, str]], traits: Hashable = None
@@ -30,11 +31,12 @@ class Tuned:
         self.traits = traits
         self.problem: str | None = None  # the class of the error that a forward pass gives
         self.guessed = False  # whether the parameters are no more than what the file has
+        self.loose: tuple[Made, ...] = ()  # those that PEFT loads whatever their shape, as they should be
 
     def copy(self, memo: dict[int, Any]) -> Tuned:
         """The same with parameters of its own."""
         new = Tuned({key: copy_param(p, memo) for key, p in self.params.items()}, self.neutral, self.traits)
-        new.problem, new.guessed = self.problem, self.guessed
+        new.problem, new.guessed, new.loose = self.problem, self.guessed, self.loose
         return new
 
 

@@ -20,6 +20,7 @@ from adapterlint import (
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
 from adapterlint.lint.places import entry_at
+from adapterlint.lint.tensor_sizes import breaks_forward_pass
 from adapterlint.peft.fields import token_key
 from adapterlint.peft.simulate import Alone
 
@@ -90,6 +91,8 @@ def _error(
 ) -> tuple[str, str, str] | None:
     """The class of the error, the module in which it is raised, and what the adapter has there."""
     if not lone.loads or lone.forward is None or _is_told(config, footprint, header):
+        return None
+    if breaks_forward_pass(config, footprint, base):
         return None
     ends = next((g for g in base.tied if f"{lone.forward_at}.weight" in g), (f"{lone.forward_at}.weight",))
     if any(end.removesuffix(".weight") in lone.tokens for end in ends):

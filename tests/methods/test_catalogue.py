@@ -48,7 +48,7 @@ def _in_file(key: str, config: OpenedConfig) -> str:
 def _is_remade(key: str, config: OpenedConfig) -> bool:
     """Whether a file has it, though PEFT goes on without it."""
     entries = [one for one in METHODS[config.peft_type].parameters() if f".{one.attribute}." in key]
-    return any(one.any_shape or one.attribute == MAGNITUDE for one in entries)
+    return any(one.remade or one.attribute == MAGNITUDE for one in entries)
 
 
 def _in_files_alone(model: Model, config: OpenedConfig) -> Iterator[tuple[str, Shape]]:
@@ -96,19 +96,18 @@ def is_open(told: Mapping[str, Shape]) -> bool:
 
 
 GROUPS = "input channels of a convolution: those of one group times the groups, which no checkpoint tells"
+CLUSTERS = "how many rows a subspace has comes out of clustering the numbers of the weight"
 OPEN = {
     **dict.fromkeys(("boft-conv", "boft-conv@0.13.2", "hira-layers", "ia3-convolutions", "lora-layers-all"), GROUPS),
     **dict.fromkeys(("lora-layers-bias", "lora-layers-dora", "lora-layers-ranks", "lora-siglip", "lora-vit"), GROUPS),
     **dict.fromkeys(("lora-wav2vec2", "lora-whisper-convolution"), GROUPS),
     **dict.fromkeys(("oft-conv", "oft-conv@0.15.2", "oft-conv@0.17.1"), GROUPS),
     "waveft-proportional": "a budget of all targets that is shared out by the sizes of their weights, and rounded",
-    **dict.fromkeys(("shira-no-init", "shira-plain", "shira-plain@0.17.1", "shira-seed"), "PEFT takes any indices"),
+    **{f"adamss-{variant}": CLUSTERS for variant in ("asa", "dynamic", "no-init", "plain", "ranks")},
 }
 """Adapters of which some sizes are left open."""
-CLUSTERS = "how many subspaces a weight has comes out of clustering its numbers"
 ELSEWHERE = {
     "adalora-pruned": "ranks that pruning left stand in `rank_pattern`; loading cuts the parameters to them",
-    **{f"adamss-{variant}": CLUSTERS for variant in ("asa", "dynamic", "no-init", "plain", "ranks")},
 }
 """Adapters whose tensors are told by something else than config and base."""
 NOT_MADE_ANEW = {"lora-arrow", "lora-corda", "lora-corda-ipm"}

@@ -47,7 +47,6 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
 """Damage and what PEFT does -> the rules one of which tells it, alone."""
 
 BARE = "the base is a checkpoint without a config: which targets its type has by default is not known"
-CLUSTERED = "AdaMSS: how many subspaces there are, and of which size, comes out of clustering the weights"
 FIRST = "X-LoRA: what `hidden_size` is the size of is lost on saving, and the experts are not at hand"
 LAYERWISE = "X-LoRA: how many layers its experts have, which are not at hand, is not known"
 TWO = "two things follow: each is told, since neither tells the other"
@@ -55,11 +54,9 @@ UNSHAPED = "the kind of module, or its kernel, is not known from the base"
 HEAD = "a head that the task adds, of which the base says nothing"
 
 NOT_TOLD: tuple[tuple[str, str, str], ...] = (
-    ("adamss-.*", "(drop|size-.|transpose):.*adamss_.*|field:(num_subspaces|target_modules)", CLUSTERED),
     ("xlora-.*", "field:hidden_size", FIRST),
     ("xlora-layerwise", "size-0:.*", LAYERWISE),
     ("xlora-.*", "field:peft_type", "X-LoRA is loaded by its adapters: without a type there is no error about it"),
-    ("shira-.*", "(size-.|transpose):.*shira_indices", "indices are taken as they are; only the forward pass fails"),
     ("trainabletokens-.*", "drop:.*lm_head.*|field:target_modules", "rows of tied embeddings: one end is enough"),
     ("lora-embedding-dora", "drop:.*_magnitude_vector", "magnitudes of embeddings are not asked for in the simulation"),
     ("lora-attention-rank", "(drop|rename|size-.|transpose):base_model.model.lin1.weight", BARE),

@@ -19,7 +19,7 @@ from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.footprint import Footprint, Parameters
 from adapterlint.peft.matching import Targets, matching_keys
 from adapterlint.peft.methods.catalogue import METHODS
-from adapterlint.peft.methods.expected import Made, form_on, ground_on, made_on
+from adapterlint.peft.methods.expected import MAX_COUNT, Made, count_on, form_on, ground_on, made_on, number_in
 from adapterlint.peft.methods.method import (
     CONV1D,
     CONV2D,
@@ -33,7 +33,7 @@ from adapterlint.peft.methods.method import (
     Parameter,
 )
 from adapterlint.peft.methods.misshapen import Misshapen, channels, contradicted, keys_of
-from adapterlint.peft.methods.shapes import Ground
+from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import are_few, pattern
 from adapterlint.peft.releases import NEWEST
@@ -252,12 +252,16 @@ class _Comparison:
     def _made(self, parameters: tuple[Parameter, ...], ground: Ground, shapes: Iterable[str]) -> list[Made]:
         """What there is, and those of unknown number that the file has."""
         made = list(made_on(parameters, ground, self.release))
-        numbered = [one for one in parameters if (one.count is not None or one.group is not None)]
+        numbered = [one for one in parameters if one.count is not None or one.group is not None]
         names = {one.name for one in made}
+        found: dict[str, Parameter] = {}
         for name in (name for name in shapes if numbered and name not in names):
             entry = next((one for one in numbered if _expression(one.name).fullmatch(name)), None)
-            if entry is not None and (entry.count is None or entry.count.of(ground) is None):
-                made.append(Made(name, None, entry.begins, entry, ground, certain=False))
+            if entry is not None and (entry.count is None or count_on(entry, ground) is None):
+                found[name] = entry
+        certain = _up_to_last(found, parameters)
+        for name, entry in {**found, **certain}.items():
+            made.append(Made(name, None, entry.begins, entry, ground, certain=name in certain))
         return made
 
     def _missing(self, made: Iterable[Made], shapes: Mapping[str, Numbers]) -> Iterator[Missing]:
@@ -265,7 +269,7 @@ class _Comparison:
         for one in made:
             sure = one.certain and one.parameter.saved.of(one.ground) and one.parameter.group is None
             sure = sure and not (self.method.prompt_learning and one.name == "prompt_embeddings")
-            if sure and one.name not in shapes and not _is_optional(one):
+            if sure and one.name not in shapes and not one.parameter.remade:
                 yield Missing("", one.name, one, beside)
 
     def _unexpected(self, shapes: Mapping[str, Numbers], made: list[Made]) -> Iterator[Unexpected]:
@@ -288,8 +292,7 @@ class _Comparison:
         if entry.count is None and entry.group is None:
             return entry in self.method.top or any(one.name == name for one in made)
         grounds = [one.ground for one in made] or [Ground(self.values)]
-        counts = [entry.count.of(ground) for ground in grounds] if entry.count is not None else [None]
-        return any(count is None for count in counts)
+        return entry.count is None or any(count_on(entry, ground) is None for ground in grounds)
 
     def _overrides(self, module: str) -> dict[str, Any]:
         """The values that patterns give to a module."""
@@ -328,12 +331,17 @@ class _Comparison:
 
 # Names under which an older release saved what the catalogue has under another one.
 _COPIED: Mapping[str, frozenset[str]] = {"LORA": frozenset({"lora_magnitude_vector.weight"})}
-_OPTIONAL = frozenset({"shira_indices"})
-"""What PEFT makes again from a seed where a file lacks it."""
 
 
-def _is_optional(one: Made) -> bool:
-    return one.name in _OPTIONAL
+def _up_to_last(found: Mapping[str, Parameter], parameters: Iterable[Parameter]) -> Mapping[str, Parameter]:
+    """Parameters of numbers below one that the file has, where there are as many as of another kind or a size says."""
+    last: dict[Term, int] = {}
+    for name, entry in found.items():
+        if entry.count is not None and entry.count is not UNKNOWN and (number := number_in(name, entry)):
+            at = int(number) if len(number) <= len(str(MAX_COUNT)) else MAX_COUNT
+            last[entry.count] = max(at, last.get(entry.count, 0))
+    counted = [(one, last[one.count]) for one in parameters if one.count is not None and one.count in last]
+    return {one.name.replace("#", str(i)): one for one, n in counted if n < MAX_COUNT for i in range(n + 1)}
 
 
 def entry_of(method: Method, name: str) -> Parameter | None:

@@ -46,9 +46,14 @@ class Made:
         return attribute, self.parameter.inner or self.name[len(attribute) :]
 
     @property
+    def number(self) -> str:
+        """The number in its name, where the entry has a `#`."""
+        return number_in(self.name, self.parameter)
+
+    @property
     def sizes(self) -> Numbers | None:
         """The shape as a `Param` has it."""
-        if self.shape is None or self.parameter.any_shape:
+        if self.shape is None:
             return None
         return tuple(ANY if n is None else n for n in self.shape)
 
@@ -85,6 +90,17 @@ def made_on(parameters: tuple[Parameter, ...], ground: Ground, release: str) -> 
         if one.count is None:
             yield made
             continue
-        count = size_of(one.count, ground)
-        for i in range(min(count or 0, MAX_COUNT)):
+        for i in range(count_on(one, ground) or 0):
             yield replace(made, name=one.name.replace("#", str(i)))
+
+
+def count_on(entry: Parameter, ground: Ground) -> int | None:
+    """How many of a parameter there are; `None` if that is not known, or they are too many to be looked at."""
+    count = size_of(entry.count, ground) if entry.count is not None else 1
+    return count if count is not None and count <= MAX_COUNT else None
+
+
+def number_in(name: str, entry: Parameter) -> str:
+    """The number in a parameter's name where its entry has a `#`; empty if it has none."""
+    parts = zip(name.split("."), entry.name.split("."), strict=False)
+    return next((part for part, wild in parts if wild == "#"), "")

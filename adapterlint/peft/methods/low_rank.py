@@ -32,6 +32,7 @@ from adapterlint.peft.methods.shapes import (
     Shape,
     Term,
     divides,
+    each,
     either,
     given,
     key,
@@ -308,7 +309,13 @@ GLORA = Method(  # W + W A + B beside b + b D + E + W C, where the module has a 
     has_bias=True,
 )
 
-ADAMSS = Method(  # how many subspaces a weight has, and of which size, comes out of clustering it
+# The rows of a weight, its bias a column of it, are clustered: of which size the subspaces are, comes out of that.
+_COLUMNS = either(BIASED, IN + 1, IN)
+_SPANNED = least(key("r"), OUT, _COLUMNS)  # what is loaded in any size does not show the rank
+_SUBSPACES = least(key("num_subspaces"), OUT)
+_RANK = each("rank of the subspace")  # at most `subspace_rank`, and the size
+
+ADAMSS = Method(
     name="ADAMSS",
     since="0.19",
     prefix="adamss_",
@@ -316,12 +323,12 @@ ADAMSS = Method(  # how many subspaces a weight has, and of which size, comes ou
         Form(
             on=(LINEAR,),
             parameters=(
-                Parameter("adamss_A.#", (UNKNOWN, R), count=UNKNOWN),
-                Parameter("adamss_B.#", (UNKNOWN, UNKNOWN), count=UNKNOWN, begins=IDLE),
-                # Loaded in any size, which a forward pass stumbles over: it does not show the rank.
-                Parameter("adamss_newB", (key("r"), either(BIASED, IN + 1, IN)), begins=FIXED),
+                Parameter("adamss_A.#", (_RANK, _SPANNED), count=_SUBSPACES, loose="RuntimeError"),
+                Parameter("adamss_B.#", (UNKNOWN, _RANK), count=_SUBSPACES, begins=IDLE, loose="RuntimeError"),
+                Parameter("adamss_newB", (_SPANNED, _COLUMNS), begins=FIXED, loose="KeyError"),
             ),
         ),
     ),
     refuses={"0.19": "TypeError"},
+    containers="adamss_A: adamss_B: adamss_newB=",
 )

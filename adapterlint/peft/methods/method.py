@@ -78,7 +78,8 @@ class Parameter:
         until: Last release with it.
         count: How many of them there are, for a name with `#`; 1 or 0 of another one.
         group: Of what stands at the top for each group of targets: the name of a target's group, for a name with `*`.
-        any_shape: Whether PEFT takes what is in the file, whatever its shape.
+        loose: What a forward pass raises if the file has another shape, where PEFT loads whatever there is.
+        remade: Whether PEFT makes it again where a file lacks it, so that none is missing.
         held: Whether it is in the model too, and not in files alone.
         inner: What follows the adapter's name in the model, where a file has nothing.
     """
@@ -93,7 +94,8 @@ class Parameter:
     until: str | None = None
     count: Term | None = None
     group: Callable[[str], str] | None = None
-    any_shape: bool = False
+    loose: str = ""
+    remade: bool = False
     held: bool = True
     inner: str = ""
 

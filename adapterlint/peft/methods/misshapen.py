@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.peft.methods.expected import Made
 from adapterlint.peft.methods.method import Parameter
-from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, Ground, Term, size_of
+from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,10 @@ def contradicted(
         kernel: How many dimensions a convolution's kernel has.
         infer: Whether sizes of the module that are not known are those that its tensors show.
     """
-    wanted = [(one, shapes[one.name]) for one in made if one.name in shapes and not one.parameter.any_shape]
-    axes = [(one, shape, _axes(one, kernel)) for one, shape in wanted]
-    single: dict[Term, int] = {}
-    agreed: dict[Term, int] = {}  # by several
-    for size in (IN, OUT):
-        seen = [
-            actual
-            for one, shape, terms in axes
-            if len(terms) == len(shape)
-            for actual, term in zip(shape, terms, strict=True)
-            if term is size and size.of(one.ground) is None
-        ]
-        if seen and infer:
-            single[size] = Counter(seen).most_common(1)[0][0]
-        if len(seen) > 1 and infer:
-            agreed[size] = single[size]
+    axes = [(one, shapes[one.name], _axes(one, kernel)) for one in made if one.name in shapes]
+    seen = _seen(axes) if infer else {}
+    single = {size: Counter(sizes).most_common(1)[0][0] for size, sizes in seen.items()}
+    agreed = {size: single[size] for size, sizes in seen.items() if len(sizes) > 1}
     found: dict[str, list[list[Misshapen]]] = {}  # of parameters of one name it is not known which one there is
     for one, shape, terms in axes:
         found.setdefault(one.name, []).append(list(_differences(one, shape, terms, agreed, single)))
@@ -69,26 +57,53 @@ def contradicted(
         yield from min(alternatives, key=len)
 
 
+_Axes = tuple[Made, Numbers, Sequence[Term | int | None]]
+_Size = tuple[Term, str]  # a size that is not known, and the number of the parameters that it is the size of
+
+
+def _seen(axes: Sequence[_Axes]) -> dict[_Size, list[int]]:
+    """What the tensors show of sizes that are not known; first, which counts in a tie, those that are right."""
+
+    def is_doubtful(at: _Axes) -> tuple[bool, bool]:
+        one, shape, terms = at
+        return not one.certain, any(_differences(one, shape, terms, {}, {}))
+
+    found: dict[_Size, list[int]] = {}
+    for one, shape, terms in sorted(axes, key=is_doubtful):
+        if len(terms) == len(shape):
+            for actual, term in zip(shape, terms, strict=True):
+                if isinstance(term, Term) and term is not UNKNOWN and _size(term, one.ground) is None:
+                    found.setdefault(_key(term, one), []).append(actual)
+    return found
+
+
+def _key(term: Term, one: Made) -> _Size:
+    return term, one.number if term.numbered else ""
+
+
 def _differences(
     one: Made,
     shape: Numbers,
     terms: Sequence[Term | int | None],
-    agreed: Mapping[Term, int],
-    single: Mapping[Term, int],
+    agreed: Mapping[_Size, int],
+    single: Mapping[_Size, int],
 ) -> Iterator[Misshapen]:
     if 0 in shape:
         return  # a tensor without elements is wrong by itself
     ground = replace(
         one.ground,
-        inputs=one.ground.inputs or single.get(IN),
-        outputs=one.ground.outputs or single.get(OUT),
+        inputs=one.ground.inputs or single.get((IN, "")),
+        outputs=one.ground.outputs or single.get((OUT, "")),
     )
     full: list[int | None] = []
     for term in terms:
-        if term in (IN, OUT) and isinstance(term, Term):  # one tensor does not contradict itself
-            full.append(agreed.get(term) if _size(term, one.ground) is None else _size(term, ground))
+        if not isinstance(term, Term):
+            full.append(term)
+        elif term in (IN, OUT) and _size(term, one.ground) is None:  # one tensor does not contradict itself
+            full.append(agreed.get((term, "")))
         else:
-            full.append(_size(term, ground) if isinstance(term, Term) else term)
+            size = _size(term, ground)
+            full.append(agreed.get(_key(term, one)) if size is None else size)
     if len(full) != len(shape):
         yield Misshapen("", one.name, -1, len(shape), len(full), "", tuple(sorted(keys_of(one.parameter))))
         return

@@ -54,6 +54,7 @@ class Term:
         choice: Of one term or another: the condition, the term if it holds, the term if it does not.
         simple: Whether it is no more than a value or a size, so that it needs no brackets.
         ranks: How many times the rank it is, unless sizes of the target make it smaller; 0 if it is something else.
+        numbered: Whether it is another one for each number in the names of parameters.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Term:
     choice: tuple[Term, Term, Term] | None = None
     simple: bool = True
     ranks: int = 0
+    numbered: bool = False
 
     def __str__(self) -> str:
         return self.text
@@ -205,6 +207,11 @@ AREA = function("product", math.prod, KERNEL)
 """How many elements a kernel has; 1 if there is none."""
 UNKNOWN = Term("unknown", lambda ground: None)
 """A size that neither the config nor the target decides: only training, or the numbers in a weight, do."""
+
+
+def each(name: str) -> Term:
+    """A size that is not known either, but the same in all parameters with the same number in their names."""
+    return Term(name, lambda ground: None, numbered=True)
 
 
 def says(name: str, *values: Any) -> Term:

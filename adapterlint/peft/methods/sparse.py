@@ -115,6 +115,8 @@ C3A = Method(
     containers="c3a_kernel",
 )
 
+_BUDGET = R * (IN + OUT)  # as many as LoRA has
+
 SHIRA = Method(
     name="SHIRA",
     since="0.17",
@@ -123,12 +125,12 @@ SHIRA = Method(
         Form(
             on=(LINEAR,),
             parameters=(
-                Parameter("shira_weight", (R * (IN + OUT),), begins=IDLE),
-                Parameter("shira_indices", (2, R * (IN + OUT)), any_shape=True),  # PEFT takes them out by itself
+                Parameter("shira_weight", (_BUDGET,), begins=IDLE),
+                Parameter("shira_indices", (2, _BUDGET), loose="RuntimeError", remade=True),
             ),
             demands=(
                 Demand(
-                    R * (IN + OUT) <= IN * OUT,
+                    _BUDGET <= IN * OUT,
                     text="The set rank {r} results in more shira params than the total number of params in the base "
                     "layer and this is not allowed.",
                 ),

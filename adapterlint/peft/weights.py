@@ -294,7 +294,8 @@ def _resize(model: Model, adapter: str, config: OpenedConfig) -> None:
         if tuned is None or rank is None:
             raise Undecided
         have = next((p.shape[0] for (attribute, _), p in tuned.params.items() if attribute == "lora_E" and p.shape), 0)
-        if have and have != len(kept) and all(isinstance(k, bool) for k in kept):
+        known = have and not model.tree.partial  # there the ranks are those of the file, which are left already
+        if known and have != len(kept) and all(isinstance(k, bool) for k in kept):
             text = f"The shape of the mask [{len(kept)}] at index 0 does not match the shape of the indexed tensor"
             raise Refused("IndexError", f"{text} [{have}, 1] at index 0", cause="config")
         for (attribute, _), param in tuned.params.items():

@@ -57,11 +57,13 @@ def _add_tokens(model: Model, adapter: str, config: OpenedConfig, wrapping: Wrap
             wrapping.tokens([name], indices)
     if not model.tied:
         return
-    module = model.embedding
-    if not isinstance(module, TokenWrapper) or mismatch:
-        return
-    names = model.tied_modules()
-    if not names:
+    names, module = model.tied_modules(), model.embedding
+    if model.refuses_embedding and (names or model.versions.peft >= (0, 19)):
+        text = (
+            f"`get_input_embeddings` not auto‑handled for {model.tree.architecture}; please override in the subclass."
+        )
+        raise Refused("NotImplementedError", text, cause="tied")
+    if not isinstance(module, TokenWrapper) or mismatch or not names:
         return
     # Tied partners become active at once: `activate_adapter` is not handed on (utils/other.py).
     partner = Wrapping(model.root, wrapping.prefix, adapter, activate=True, versions=model.versions)

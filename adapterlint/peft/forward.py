@@ -76,7 +76,7 @@ def prompt_error(model: Model) -> str | None:
         return _prefix_error(model, config)
     if _is(model, "refuses_embeddings"):
         return "NotImplementedError"
-    embedding = model.embedding
+    embedding = model.prompt_embedding
     weight = weight_of(embedding) if embedding is not None else None
     width, dim = weight.shape[1] if weight is not None and weight.shape else None, config.get("token_dim")
     return "RuntimeError" if width is not None and width != dim else None

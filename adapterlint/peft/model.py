@@ -128,6 +128,24 @@ class Model:
         return find(self.root, path) if path is not None else None
 
     @property
+    def refuses_embedding(self) -> bool:
+        """Whether `get_input_embeddings` of the base is known to raise: a class with none that it finds."""
+        tree = self.tree
+        return tree.complete and not tree.partial and tree.architecture is not None and tree.input_embeddings is None
+
+    @property
+    def prompt_embedding(self) -> Module | None:
+        """What gives embeddings beside those of a prompt: else what has as many rows as there are tokens.
+
+        `PeftModel._setup_prompt_encoder`.
+        """
+        rows = self.tree.config.get("vocab_size")
+        if self.embedding is not None or not self.refuses_embedding or not isinstance(rows, int):
+            return self.embedding
+        with_rows = (m for _, m in walk(self.root) if any(p.shape and p.shape[0] == rows for p in m.params.values()))
+        return next(with_rows, None)
+
+    @property
     def embedding_name(self) -> str | None:
         """The path that this has now: inside of a copy, if a module around it is saved whole."""
         path, module = self.tree.input_embeddings, self.embedding

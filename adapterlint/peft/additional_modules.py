@@ -59,10 +59,8 @@ def _add_tokens(model: Model, adapter: str, config: OpenedConfig, wrapping: Wrap
         return
     names, module = model.tied_modules(), model.embedding
     if model.refuses_embedding and (names or model.versions.peft >= (0, 19)):
-        text = (
-            f"`get_input_embeddings` not auto‑handled for {model.tree.architecture}; please override in the subclass."
-        )
-        raise Refused("NotImplementedError", text, cause="tied")
+        text = f"`get_input_embeddings` not auto\u2011handled for {model.tree.architecture};"
+        raise Refused("NotImplementedError", f"{text} please override in the subclass.", cause="tied")
     if not isinstance(module, TokenWrapper) or mismatch or not names:
         return
     # Tied partners become active at once: `activate_adapter` is not handed on (utils/other.py).

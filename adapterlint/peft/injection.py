@@ -19,19 +19,25 @@ from adapterlint.peft.decompositions import share_decomposition
 from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
-from adapterlint.peft.modules import Module, Transposed, find, walk
+from adapterlint.peft.modules import Module, Part, Transposed, find, walk
 from adapterlint.peft.moe import convert_config
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import pattern
-from adapterlint.peft.preparation import check_config, check_tied, expand_targets, prepare_targets, targets_of
+from adapterlint.peft.preparation import (
+    check_bias,
+    check_config,
+    check_mamba,
+    check_tied,
+    expand_targets,
+    prepare_targets,
+    targets_of,
+)
 from adapterlint.peft.projections import registered_projections, share_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
 from adapterlint.peft.shadow import make_shadow
 from adapterlint.peft.tuner_layers import Site, parameters_at, recipes_of, unsupported
-from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuner, Whole, attributes_of, unwrapped
-
-_MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
+from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuned, Tuner, Whole, attributes_of, unwrapped
 
 
 class Injection:
@@ -87,7 +93,7 @@ class Injection:
             self.model.bounds = wrapped[0], wrapped[-1]
         self._warn_about_patterns()
         set_adapters(self.model, self.model.active)
-        self._check_bias()
+        check_bias(self.model)
         if since >= (0, 16):
             add_auxiliaries(self.model, self.adapter, self.config)
 
@@ -176,7 +182,7 @@ class Injection:
         """`_create_and_replace`."""
         check_name(self.adapter)
         parent, target, name = self._submodules(path)
-        self._check_mamba(name)
+        check_mamba(self.model, self.config, name)
         if parameter and self.config.peft_type == "ADALORA":
             text = "AdaLoraModel._create_and_replace() got an unexpected keyword argument 'parameter_name'"
             raise Refused("TypeError", text, cause="target-parameters")
@@ -225,8 +231,20 @@ class Injection:
         if module.kind is Kind.ATTENTION and not (parameter or partial):
             tune_along(self.model, self.adapter, site, tuned)
         layer.adapters[self.adapter] = tuned
+        if self.config.peft_type == "LN_TUNING":
+            self._hold_copy(layer, module, tuned)
         if layer is not target:
             self.model.root.put(parent, name, layer)
+
+    def _hold_copy(self, layer: Tuner, module: Module, tuned: Tuned) -> None:
+        """LN tuning copies a module with the wrappers in it, which are switched like all others."""
+        if not any(isinstance(inner, Auxiliary) for _, inner in walk(module)):
+            return
+        copy, held = module.copy({}), layer.children.setdefault(self._attributes[0][0], Part("ModuleDict"))
+        held.children[self.adapter] = copy
+        for path, inner in walk(copy, duplicates=True):
+            for name in inner.params:
+                inner.params[name] = tuned.params[self._attributes[0][0], f".{path}.{name}"]
 
     def _check_parameters(self) -> None:
         """Before 0.20 one adapter of a model may target parameters."""
@@ -277,18 +295,6 @@ class Injection:
         layer = TokenLayer(target, self.adapter)
         update_rows(layer, self.adapter, indices, tied=False, path=path, versions=self.versions)
         self.model.root.put(parent, name, layer)
-
-    def _check_mamba(self, name: str) -> None:
-        types = _MAMBA if self.versions.peft >= (0, 20) else _MAMBA - {"nemotron_h"}
-        methods = ("LORA", "ADALORA", "XLORA", "RANDLORA")
-        if self.versions.peft < (0, 16) or self.config.peft_type not in methods:
-            return
-        if name in ("out_proj", "conv1d") and self.model.tree.model_type in types:
-            text = (
-                f"[PEFT:{self.config.peft_type}] Module '{name}' is incompatible with Mamba-based models "
-                f"(model_type='{self.model.tree.model_type}'). Incompatible modules: out_proj, conv1d. "
-            )
-            raise Refused("ValueError", text, cause="target-unsupported")
 
     def _inject_parameters(self) -> bool:
         """`_inject_parameters`: LoRA of single parameters."""
@@ -367,16 +373,6 @@ class Injection:
         if self.config.get("exclude_modules") and not self._excluded:
             shown = self.config.get("exclude_modules")
             self.model.warnings.append(f"You have passed exclude_modules={shown} but no modules were excluded.")
-
-    def _check_bias(self) -> None:
-        """`_mark_only_adapters_as_trainable` knows three kinds of bias."""
-        for name in self.model.active:
-            config = self.model.configs.get(name)
-            bias = config.get("bias", "none") if config is not None else "none"
-            own = f"{(config.peft_type if config else '').lower()}_only"
-            known = bias in ("none", "all", None, own, "lora_only")
-            if not known and not (self.versions.peft >= (0, 18) and isinstance(bias, str) and bias.endswith("_only")):
-                raise Refused("NotImplementedError", f"Requested bias: {bias}, is not implemented.", cause="config")
 
 
 @dataclass(frozen=True, slots=True)

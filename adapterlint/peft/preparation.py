@@ -195,3 +195,31 @@ def _without_tied(entries: list[str], tied: list[str]) -> list[str]:
         if match is not None:
             left.remove(match)
     return left
+
+
+def check_mamba(model: Model, config: OpenedConfig, name: str) -> None:
+    """`_check_lora_target_modules_mamba`: modules whose weight the kernels of Mamba take."""
+    types = _MAMBA if model.versions.peft >= (0, 20) else _MAMBA - {"nemotron_h"}
+    methods = ("LORA", "ADALORA", "XLORA", "RANDLORA")
+    if model.versions.peft < (0, 16) or config.peft_type not in methods:
+        return
+    if name in ("out_proj", "conv1d") and model.tree.model_type in types:
+        text = (
+            f"[PEFT:{config.peft_type}] Module '{name}' is incompatible with Mamba-based models "
+            f"(model_type='{model.tree.model_type}'). Incompatible modules: out_proj, conv1d. "
+        )
+        raise Refused("ValueError", text, cause="target-unsupported")
+
+
+def check_bias(model: Model) -> None:
+    """`_mark_only_adapters_as_trainable` knows three kinds of bias."""
+    for name in model.active:
+        config = model.configs.get(name)
+        bias = config.get("bias", "none") if config is not None else "none"
+        own = f"{(config.peft_type if config else '').lower()}_only"
+        known = bias in ("none", "all", None, own, "lora_only")
+        if not known and not (model.versions.peft >= (0, 18) and isinstance(bias, str) and bias.endswith("_only")):
+            raise Refused("NotImplementedError", f"Requested bias: {bias}, is not implemented.", cause="config")
+
+
+_MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})

@@ -80,7 +80,7 @@ def test_the_rule_that_is_shown_loads_and_finds(run: Run, write: Write, tmp_path
 
 def test_every_command_that_is_shown_is_understood(run: Run) -> None:
     run("demo", "--keep", ".")
-    for line in SHELL[2].splitlines():
+    for line in "".join(SHELL[2:]).splitlines():
         line = line.replace("adapters/de", "adapters/healthy")
         words = line.partition("#")[0].replace("a/ b/ --activate a,b", "adapters --activate head-de,head-fr").split()
         assert run(*words[1:]).exit_code in (0, 1), line

@@ -18,7 +18,7 @@ from adapterlint.lint.run import Run
 from adapterlint.sources.memory import MemoryFolder
 
 Shape = tuple[str, tuple[int, ...]]  # data type, dimensions
-BASE = "acme/tiny-llama"
+BASE, FLEET = "acme/tiny-llama", "demo"
 
 
 class _Drop:

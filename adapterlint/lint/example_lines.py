@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from adapterlint.lint.example import GOOD_CONFIG, GOOD_TENSORS, HIDDEN, VOCABULARY, Example, FleetPatch, Patch, as_patch
+from adapterlint.lint.example import (
+    FLEET,
+    GOOD_CONFIG,
+    GOOD_TENSORS,
+    HIDDEN,
+    VOCABULARY,
+    Example,
+    FleetPatch,
+    Patch,
+    as_patch,
+)
 from adapterlint.lint.run import Run
 from adapterlint.words import counted, shortened
 
@@ -18,6 +28,8 @@ def example_lines(example: Example) -> Iterator[str]:
         for name, patch in example.members.items():
             yield f"{name}:"
             yield from (f"    {line}" for line in example_lines(as_patch(patch)))
+        if example.declared:
+            yield f"declared in the settings as the fleet {FLEET}"
         if example.ordered:
             yield f"loaded in this order: {', '.join(example.members)}"
         yield from (f"activated together: {', '.join(names)}" for names in example.activate)

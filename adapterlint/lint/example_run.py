@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapterlint.lint.engine import Engine, Found
-from adapterlint.lint.example import BASE, Example, FleetPatch, Patch, base_of
+from adapterlint.lint.example import BASE, FLEET, Example, FleetPatch, Patch, base_of
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.rule import Rule, RuleError
 from adapterlint.lint.run import Run
@@ -41,4 +41,4 @@ def _fleet_of(patch: FleetPatch) -> Fleet:
         members.append(Member(name, adapter, adapter.config, touched))
     names = {m.name for m in members}
     unknown = tuple(n for s in patch.activate for n in s if n not in names)
-    return Fleet("demo" if patch.declared else None, BASE, tuple(members), patch.activate, unknown, patch.ordered)
+    return Fleet(FLEET if patch.declared else None, BASE, tuple(members), patch.activate, unknown, patch.ordered)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -45,4 +47,4 @@ class MemoryFolder:
         try:
             return self.files[name]
         except KeyError:
-            raise SourceError("No such file", place=inside(self.path, name)) from None
+            raise SourceError(os.strerror(errno.ENOENT), place=inside(self.path, name)) from None

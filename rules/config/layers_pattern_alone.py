@@ -24,8 +24,8 @@ def layers_pattern_alone(config: Config) -> Iterator[Finding]:
     """`layers_pattern` stands without `layers_to_transform`.
 
     `layers_pattern` only names the list of layers that the numbers in `layers_to_transform` count. Since 0.14
-    reading the config ends in `ValueError: When \\`layers_pattern\\` is specified, \\`layers_to_transform\\` must
-    also be specified.`; from 0.14 to 0.20 that holds for `layers_to_transform` of `0` and `[]` too.
+    reading the config ends in ``ValueError: When `layers_pattern` is specified, `layers_to_transform` must
+    also be specified.``; from 0.14 to 0.20 that holds for `layers_to_transform` of `0` and `[]` too.
 
     Add the numbers of the layers, or set `layers_pattern` to `null`.
     """

@@ -29,7 +29,7 @@ def layers_with_target_string(config: Config) -> Iterator[Finding]:
     """`layers_to_transform` or `layers_pattern` stands beside a `target_modules` that is a string.
 
     Layers are only counted for a list of target names. For LoRA and a dozen other methods reading the config ends
-    in `ValueError: \\`layers_to_transform\\` cannot be used when \\`target_modules\\` is a str.`, even for an empty
+    in ``ValueError: `layers_to_transform` cannot be used when `target_modules` is a str.``, even for an empty
     list and for `"all-linear"`; the remaining methods ignore the layers and tune all of them, which is reported as
     advice.
 

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from adapterlint.lint.engine import Engine
-from adapterlint.lint.example import Example, FleetPatch, Patch, base_of
-from adapterlint.lint.fleet import Fleet, Member
+from adapterlint.lint.example import Example, Patch
+from adapterlint.lint.example_run import run_example
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.page import page
 from adapterlint.lint.rule import Rule
-from adapterlint.lint.run import Run
-from adapterlint.peft.footprint import footprint_of
 
 RULES = load_rules()
 
 
-def fleet_of(patch: FleetPatch) -> Fleet:
-    members = []
-    for name, adapter in patch.adapters().items():
-        touched = footprint_of(adapter)
-        assert adapter.config is not None
-        assert touched is not None
-        members.append(Member(name, adapter, adapter.config, touched))
-    names = {m.name for m in members}
-    unknown = tuple(n for s in patch.activate for n in s if n not in names)
-    name = "demo" if patch.declared else None
-    return Fleet(name, "acme/tiny-llama", tuple(members), patch.activate, unknown, patch.ordered)
-
-
 def findings(example: Example) -> set[str]:
     """Names of all rules that find something, on the adapters of an example and on their fleet."""
-    engine = Engine(RULES, example.peft if isinstance(example, Patch) else ())
-    if isinstance(example, Run):
-        return {one.rule.name for one in engine.check_run(example)}
-    adapters = example.adapters().values() if isinstance(example, FleetPatch) else [example.adapter()]
-    base = base_of(example)
-    found = [one for a in adapters for one in engine.check_adapter(a, footprint_of(a), base)]
-    if isinstance(example, FleetPatch):
-        found += engine.check_fleet(fleet_of(example), base)
-    assert not engine.crashes
-    return {one.rule.name for one in found}
+    return {one.rule.name for one in run_example(example, RULES)}
 
 
 BAD = [pytest.param(r, e, id=f"{r.name}-{i}") for r in RULES for i, e in enumerate(r.bad)]

@@ -16,12 +16,13 @@ from adapterlint.report.context import Context
 from adapterlint.report.formats import FORMATS
 from adapterlint.report.model import Report, ReportedFinding, Summary
 from adapterlint.severity import Severity
+from adapterlint.words import printable
 from conftest import Run, Write
-from consumers import CONSUMERS
+from consumers import CONSUMERS, github, gitlab
 
 TOKEN = "hf_" + "a1B2" * 8
 OTHERS = ("ghp_" + "a1B2" * 9, "sk-" + "a1B2" * 10, "AKIA" + "A1B2" * 4)
-EVIL = f"\x1b[31m\x9b1m\r\n\x07\u202e\u2066::error::x ##[error]y %0A <img src=x onerror=alert(1)> | `]( {TOKEN}"
+EVIL = f"\x7f\x1b[31m\x9b1m\r\n\x07\u202e\u2066::error::x ##[error]y %0A <img src=x onerror=alert(1)> | `]( {TOKEN}"
 
 
 def planted(write: Write) -> Path:
@@ -116,6 +117,11 @@ def test_whatever_a_rule_says_every_reader_takes_it(found: list[ReportedFinding]
         text = form(report, context)
         assert not {c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")}, name
         CONSUMERS[name](text)
+    said = [printable(finding.message) for finding in found]
+    assert [command.data.split("\n")[0] for command in github(FORMATS["github"](report, context))] == said
+    described = [entry["description"] for entry in gitlab(FORMATS["gitlab"](report, context))]
+    assert all(text.startswith(message) for text, message in zip(described, said, strict=True))
+    assert all(map(str.isprintable, described))
 
 
 def test_several_formats_at_once(run: Run) -> None:

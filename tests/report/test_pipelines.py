@@ -104,11 +104,14 @@ def test_a_result_is_the_same_when_its_line_moves_and_others_are_mended(reposito
     assert len(results(run, "adapters")) == 2
 
 
-def test_two_adapters_of_one_name_are_two_results(write: Write, run: Run) -> None:
-    write("a/de", {"r": 4})
-    write("b/de", {"r": 4})
-    prints = {one["partialFingerprints"]["primaryLocationLineHash"] for one in results(run, ".")}
-    assert len(prints) == 2
+def test_adapters_of_one_name_are_results_of_their_own(write: Write, run: Run) -> None:
+    for folder in ("a/de", "b/de"):
+        write(folder, {"r": 4})
+    first, second = (one["partialFingerprints"]["primaryLocationLineHash"] for one in results(run, "."))
+    assert first != second
+    write("a/de", {"r": 8})
+    (left,) = results(run, ".")
+    assert left["partialFingerprints"]["primaryLocationLineHash"] == second
 
 
 def test_sarif_carries_the_page_of_every_rule(run: Run, repository: Path) -> None:

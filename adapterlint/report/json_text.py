@@ -10,8 +10,8 @@ from adapterlint.report.model import Report
 
 
 def dumped(value: Any, *, indent: int | None = 2) -> str:
-    """A value as JSON in ASCII, with the one control character escaped that JSON leaves as it is."""
-    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f") + "\n"
+    """A value as JSON in ASCII."""
+    return json.dumps(value, indent=indent) + "\n"
 
 
 def json_report(report: Report) -> str:

@@ -14,6 +14,7 @@ from adapterlint.formats import Format
 from adapterlint.lint.baseline_use import Use
 from adapterlint.lint.bases import Bases
 from adapterlint.lint.engine import Engine
+from adapterlint.lint.evidence import Evidence
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.select import select
@@ -67,10 +68,11 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A report, and what the baseline was for it, if there is one."""
+    """A report, what the baseline was for it, if there is one, and what there was to go by."""
 
     report: Report
     use: Use | None
+    evidence: Evidence
 
 
 def run(
@@ -90,7 +92,8 @@ def run(
     """
     if isinstance(activate, str) or any(isinstance(names, str) for names in activate) or isinstance(order, str):
         raise AdapterlintError("Sets of names are lists: `activate=[['de', 'fr']]`, `order=['de', 'fr']`")
-    chosen = select(load_rules(settings.rule_dirs), settings)
+    rules = load_rules(settings.rule_dirs)
+    chosen = select(rules, settings)
     engine = Engine(chosen.rules, settings.peft)
     around, listed = _listed(among), _listed(paths)
     found = discover(listed, exclude=settings.exclude, among=around)
@@ -124,7 +127,9 @@ def run(
         problems=tuple(map(draw_problem, (*found.problems, *fleets.problems, *bases.problems))),
         summary=_summary([a for a, _ in adapters], findings, tally.suppressed),
     )
-    return Outcome(report, use)
+    went_by = (engine.releases, engine.simulated, engine.evidence, engine.fleets)
+    evidence = Evidence(rules, chosen.rules, engine.rules, *went_by)
+    return Outcome(report, use, evidence)
 
 
 def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

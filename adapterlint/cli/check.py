@@ -22,6 +22,7 @@ from adapterlint.cli.common import (
     names,
     outputs,
     report_context,
+    say,
     say_of_later,
     settings,
     write,
@@ -69,6 +70,9 @@ def check(
         bool, typer.Option("--statistics", help="How often each rule found something, in the place of the findings.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but findings.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what there was to go by, and which rules did not run, and why.")
+    ] = False,
     baseline: Annotated[
         str | None, typer.Option(metavar="FILE", help="Set aside the findings that are in this file.")
     ] = None,
@@ -98,7 +102,7 @@ def check(
 
     wanted = outputs([*(output or ()), "statistics"] if statistics else output, tuple(FORMATS))
     painted = colored(color)
-    effective = settings(
+    loaded = settings(
         {
             "base": base,
             "peft": names(peft),
@@ -113,10 +117,10 @@ def check(
         },
         config,
         isolated,
-    ).settings
+    )
     if not quiet:
-        say_of_later(effective.peft)
-    effective, rewrite = plan_of(effective, write_baseline, prune=prune_baseline, show_all=no_ignores)
+        say_of_later(loaded.settings.peft)
+    effective, rewrite = plan_of(loaded.settings, write_baseline, prune=prune_baseline, show_all=no_ignores)
     outcome = run(
         paths or ["."],
         activate=parsed_sets(activate or ()),
@@ -127,6 +131,8 @@ def check(
     )
     report = outcome.report
     save(outcome, effective, rewrite, quiet=quiet)
+    for line in (f"settings: {loaded.file or 'of no file'}", *outcome.evidence.told()) if verbose else ():
+        say(line)
     context = replace(report_context(effective), numbers=not quiet)
     for name, path in wanted:
         write(FORMATS[name](report, replace(context, color=painted and path is None)), path)

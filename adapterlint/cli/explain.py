@@ -76,7 +76,13 @@ def _checked(
 
     chosen = {"base": base, "peft": peft, "select": rules}
     plain = settings(chosen, config, isolated).settings
-    nothing: dict[str, object] = {"extend_select": (), "ignore": (), "extend_ignore": (), "per_file_ignores": {}}
+    nothing: dict[str, object] = {
+        "extend_select": (),
+        "ignore": (),
+        "extend_ignore": (),
+        "per_file_ignores": {},
+        "baseline": None,
+    }
     report = check(paths, settings=plain.model_copy(update=nothing))
     for problem in report.problems:
         say(f"{problem.place}: {problem.message}")

@@ -56,6 +56,8 @@ class Engine:
 
     Attributes:
         crashes: The rules that raised, and where.
+        releases: The patches of PEFT that stand for these releases.
+        simulated: Those of them that are simulated.
         evidence: Folder of an adapter -> the inputs that there were for rules about it.
         fleets: For each fleet the folders of its members, and whether there was a base.
     """
@@ -67,13 +69,13 @@ class Engine:
     fleets: list[tuple[frozenset[str], bool]] = field(default_factory=list, init=False)
     _cases: dict[tuple[str, frozenset[str]], tuple[Rule, ...]] = field(default_factory=dict)
     _answers: dict[str, bool] = field(default_factory=dict)
-    _releases: tuple[str, ...] = field(init=False)
-    _simulated: tuple[str, ...] = field(init=False)
+    releases: tuple[str, ...] = field(init=False)
+    simulated: tuple[str, ...] = field(init=False)
     _lone: dict[object, Alone] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._releases = tuple(newest_patch(r) for r in self.peft) or (NEWEST,)
-        self._simulated = tuple(r for r in self._releases if in_range(r, FIRST_SIMULATED, None))
+        self.releases = tuple(newest_patch(r) for r in self.peft) or (NEWEST,)
+        self.simulated = tuple(r for r in self.releases if in_range(r, FIRST_SIMULATED, None))
         self.rules = tuple(r for r in self.rules if r.peft is None or self._concerns(r.peft))
 
     def check_adapter(self, adapter: Adapter, touched: Footprint | None, base: Base | None = None) -> list[Found]:
@@ -111,7 +113,7 @@ class Engine:
             trees = self._trees(base, [(member.config, member.footprint) for member in fleet.members])
         else:
             partial = partial_base(member.footprint for member in fleet.members)
-            trees = dict.fromkeys(self._simulated, partial)
+            trees = dict.fromkeys(self.simulated, partial)
         inputs = {
             "fleet": fleet,
             "base": list(trees.values())[-1] if base is not None and trees else None,
@@ -128,8 +130,8 @@ class Engine:
 
     def _trees(self, base: Base, loaded: Sequence[Loaded]) -> dict[str, ModuleTree]:
         """Release -> the base in the class that adapters are loaded into; nothing for a base that says nothing."""
-        chosen = {release: tree_for(base, loaded, release) for release in set(map(usual_transformers, self._simulated))}
-        trees = {r: chosen[usual_transformers(r)] for r in self._simulated}
+        chosen = {release: tree_for(base, loaded, release) for release in set(map(usual_transformers, self.simulated))}
+        trees = {r: chosen[usual_transformers(r)] for r in self.simulated}
         return {release: tree for release, tree in trees.items() if len(tree.nodes) > 1}
 
     def _alone(self, adapter: Adapter, trees: Mapping[str, ModuleTree]) -> AdapterSimulation:
@@ -172,7 +174,7 @@ class Engine:
         return answer
 
     def _concerns(self, releases: SpecifierSet) -> bool:
-        return any(releases.contains(r, prereleases=True) for r in self._releases)
+        return any(releases.contains(r, prereleases=True) for r in self.releases)
 
 
 def _present(inputs: Mapping[str, Any]) -> frozenset[str]:

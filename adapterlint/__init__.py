@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from adapterlint.lint.example import DROP, FleetPatch, Patch
     from adapterlint.lint.fleet import Fleet, Member
     from adapterlint.lint.rule import Finding, rule
+    from adapterlint.lint.rule_tests import rule_faults
     from adapterlint.lint.run import Run
     from adapterlint.lint.simulated import AdapterSimulation, Cause, FleetSimulation
     from adapterlint.peft.footprint import Footprint
@@ -58,6 +59,7 @@ _HOMES = {
     "load_adapter": "adapterlint.adapter",
     "load_base": "adapterlint.base",
     "rule": "adapterlint.lint.rule",
+    "rule_faults": "adapterlint.lint.rule_tests",
     "shown": "adapterlint.words",
     "simulate": "adapterlint.simulation",
     "DROP": "adapterlint.lint.example",
@@ -97,6 +99,7 @@ __all__ = [  # noqa: RUF022 (those that people look for first)
     "counted",
     "listed",
     "rule",
+    "rule_faults",
     "shown",
 ]
 

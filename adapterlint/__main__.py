@@ -18,4 +18,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the working folder may hold what is inspected, and a module of any name
     main()

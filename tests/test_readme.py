@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterlint import rule_faults
 from adapterlint.lint.loader import load_rules
 from adapterlint.lint.select import select
 from adapterlint.settings import load_settings
@@ -74,6 +75,7 @@ def test_the_rule_that_is_shown_loads_and_finds(run: Run, write: Write, tmp_path
     programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (tmp_path / "lint").mkdir()
     (tmp_path / "lint" / "house_rank.py").write_text(programs[1])
+    assert rule_faults("lint") == []
     write("de", {"r": 32})
     assert "warning[CFG901] rank 32 is above 16" in run("check", "de", "--rule-dir", "lint").stdout
 
@@ -99,3 +101,11 @@ def test_the_baseline_is_used_as_it_is_shown(run: Run) -> None:
     ]
     assert [run(*words).exit_code for words in commands] == [0, 0, 0]
     assert run("check", ".", "--no-ignores").exit_code == 1
+
+
+def test_a_rule_is_written_and_tested_as_it_is_shown(run: Run) -> None:
+    commands = [
+        line.partition("#")[0].split()[1:] for block in SHELL for line in block.splitlines() if " rule " in line
+    ]
+    assert ["rule", "test", "--rule-dir", "lint"] in commands
+    assert {run(*words).exit_code for words in commands} == {0}

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapterlint import __version__
-from adapterlint.cli import check, compat, config, demo, explain, plan, rules, show, simulate
+from adapterlint.cli import check, compat, config, demo, explain, own_rules, plan, rules, show, simulate
 
 app = typer.Typer(
     name="adapterlint",
@@ -23,10 +23,11 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(check.check, show.show, compat.compat, simulate.simulate, plan.plan),
-    *(explain.explain, rules.rules, rules.rule, config.config, demo.demo),
+    *(explain.explain, rules.rules, config.config, demo.demo),
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(own_rules.app, name="rule")
 
 
 def _version(wanted: bool) -> None:

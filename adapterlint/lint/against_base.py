@@ -94,6 +94,12 @@ def has_all_weights(base: ModuleTree) -> bool:
     return is_known(base) or not (base.config or base.partial)
 
 
+def is_like_base(touched: Footprint, base: ModuleTree) -> bool:
+    """Whether all tuned modules stand in a checkpoint without a config, so that its paths are those of the model."""
+    bare = not (base.config or base.partial)
+    return bare and bool(touched.tuned) and all(module in base.nodes for module in touched.tuned)
+
+
 def is_suggested(base: ModuleTree) -> bool:
     """Whether the base's config names another class than the one that adapters are taken to be loaded into."""
     own = base.config.get("architectures")

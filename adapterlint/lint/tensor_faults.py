@@ -25,6 +25,7 @@ from adapterlint.peft.strays import strays
 from adapterlint.words import suggestion
 
 RAISES = {
+    "frod_V": "ValueError",  # of all groups together
     "vera_A": "ValueError",
     "pvera_A": "ValueError",
     "vblora_logits_A_topk_weights": "KeyError",

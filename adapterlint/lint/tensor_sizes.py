@@ -74,8 +74,9 @@ def explained(config: Config, touched: Footprint, base: ModuleTree | None) -> Ca
     if everywhere and rank is not None:
         keys[""] = {rank}
     for one in against.misshapen:
-        if one.keys and not one.turned and one.text in one.keys:
-            keys.setdefault(one.module, set()).update(one.keys)
+        blamed = one.keys if one.text in one.keys else [key for key in one.keys if key not in config]
+        if not one.turned:
+            keys.setdefault(one.module, set()).update(blamed)
     told = {key for of in keys.values() for key in of}
 
     def tells(module: str, name: str) -> bool:

@@ -18,7 +18,7 @@ from adapterlint import (
     rule,
     shown,
 )
-from adapterlint.lint.against_base import is_known, is_suggested, is_sure, refusals
+from adapterlint.lint.against_base import is_known, is_like_base, is_suggested, is_sure, refusals
 from adapterlint.lint.example import HIDDEN
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.matching import names_module, saved_as, whole_modules
@@ -54,11 +54,14 @@ def module_to_save_incomplete(
     trained can be written longer (`model.norm`); one that was not trained can be taken out. It is a warning where the
     base's config names a class without the head, and only the task type asks for one that has it.
     """
-    if not is_known(base):
+    bare = is_like_base(footprint, base)
+    if not (is_known(base) or bare):
         return
     for refusal in refusals(simulation, "module-not-in-file"):
         module = refusal.error.module
-        if not is_sure(base, module) or _is_told(config, footprint, header, module):
+        if not (is_sure(base, module) or (bare and module in base.nodes)) or _is_told(
+            config, footprint, header, module
+        ):
             continue
         entry, saved = _entry(config, module), config.get("modules_to_save")
         lacking = _lacking(config, header, base) or [module]

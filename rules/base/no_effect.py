@@ -21,6 +21,7 @@ from adapterlint.lint.against_base import is_known, outcomes, unfilled
 from adapterlint.lint.example import DROP
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.tensor_faults import faults
+from adapterlint.lint.tensor_sizes import has_wrong_values
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
 
@@ -74,6 +75,8 @@ def _is_idle(lone: Alone) -> bool | None:
 
 def _is_untold(config: Config, footprint: Footprint, header: WeightsHeader, base: ModuleTree) -> bool:
     """Whether no other rule tells why."""
+    if has_wrong_values(config, footprint, base):
+        return False
     if footprint.untargeted or any(module not in base.nodes for module in footprint.tuned):
         return False
     if strays(header.tensors, config.peft_type) or any(t.rows is None for t in footprint.trainable_tokens.values()):

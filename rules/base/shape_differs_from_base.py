@@ -82,7 +82,8 @@ def shape_differs_from_base(
 
     Mostly the vocabulary was resized for the training, and the base was not resized again: PEFT never does that by
     itself (`AutoPeftModel` does, where a tokenizer lies beside the adapter). Or a classifier has another number of
-    labels, which is advice where the base's config names no labels. The help has the line that repairs it. Where the
+    labels, which is advice where the base's config names no labels (`qa_outputs` has always two). The help has the line
+    that repairs it. Where the
     width of layers differs, the adapter was trained on another base. A rank is the matter of `rank-mismatch`.
     """
     tells, places = explained(config, footprint, base), {name: place for place, name in footprint.names.items()}
@@ -135,6 +136,11 @@ def _cause(one: _Misfit, base: ModuleTree) -> str:
     return "width"
 
 
+def _is_of_answers(one: _Misfit) -> bool:
+    """Whether it is of the head that answers questions, which says where an answer begins and where it ends."""
+    return one.model[0] == len(("start", "end")) and "qa_outputs" in one.module.split(".")
+
+
 def _parents(module: str) -> Iterator[str]:
     parts = module.split(".")
     return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
@@ -161,7 +167,7 @@ def _finding(
     elif cause == "labels":
         what = f"{name} is for {one.file[0]:,} labels, but the base has {one.model[0]:,}"
         remedy = f"Load the base with `from_pretrained(..., num_labels={one.file[0]})`."
-        if not {"id2label", "num_labels"} & base.config.keys():
+        if not {"id2label", "num_labels"} & base.config.keys() and not _is_of_answers(one):
             severity = Severity.INFO
     elif cause == "turned":
         what = f"{name} is transposed: it has the shape {_by(one.file)}, the base's module asks for {_by(one.model)}"

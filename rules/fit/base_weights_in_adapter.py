@@ -73,6 +73,7 @@ def base_weights_in_adapter(
         told = {name for one in lone for name in dropped_by(one)}
         refused = " ".join(one.error.text for one in lone if one.error is not None)
         names = [name for name in names if name not in told and f" {name}:" not in refused]
+        names = [name for name in names if not _is_no_parameter(name, base)]
         if config.get("ensure_weight_tying") is True:  # what is tied to a whole module is saved whole
             tied = {f"{_PREFIX}{parameter}" for group in base.tied for parameter in group}
             names = [name for name in names if name not in tied]
@@ -91,6 +92,13 @@ def base_weights_in_adapter(
             help=_REMEDY[severity],
             severity=severity,
         )
+
+
+def _is_no_parameter(name: str, base: ModuleTree) -> bool:
+    """Whether a module of the base is surely without a parameter of the name."""
+    module, _, parameter = name.removeprefix(_PREFIX).rpartition(".")
+    node = base.nodes.get(module)
+    return node is not None and node.certain and bool(node.parameters) and parameter not in node.parameters
 
 
 _REMEDY = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule
-from adapterlint.lint.against_base import is_known
+from adapterlint.lint.against_base import is_known, is_like_base
 from adapterlint.lint.example import HIDDEN, VOCABULARY
 from adapterlint.peft.matching import saved_as, whole_modules
 from adapterlint.peft.tasks import IMPLICIT
@@ -41,6 +41,8 @@ def module_to_save_without_tensors(config: Config, footprint: Footprint, base: M
     # Token rows of such a module are the matter of another rule.
     brought = (*_brought(footprint), *footprint.trainable_tokens)
     missing = [e for e in entries if not any(owner.endswith(e) for owner in brought)]
+    if base is not None and is_like_base(footprint, base):  # the same
+        missing = [e for e in missing if not any(path.endswith(e) for path in base.nodes)]
     if not missing:
         return
     owners = {owner for module in footprint.tuned if (owner := saved_as(module, missing)) is not None}

@@ -55,7 +55,10 @@ MAX_PARAMETERS = 64  # names of targeted parameters; real configs have two or th
 
 
 def _is_idle(key: str, config: Config, footprint: Footprint) -> bool:
-    # A target without tensors is excluded, or the matter of another rule.
+    # A target without tensors is excluded, or the matter of another rule; so are tensors of a parameter that is none.
+    owner = key.rpartition(".")[0]
+    if owner and any(pattern_matches(owner, module) is not False for module in footprint.untargeted):
+        return False
     targets = (f"_.{entry}" for entry in config.strings("target_modules"))
     parameters = {parameter.rpartition(".")[2] for parameter in config.strings("target_parameters")}
     inside = (f"{module}.{parameter}" for parameter in parameters for module in footprint.tuned)

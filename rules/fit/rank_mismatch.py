@@ -51,6 +51,7 @@ def rank_mismatch(
     groups: dict[tuple[tuple[str, ...], int, int | None, Fate], list[str]] = {}
     lone = simulation.alone.values() if simulation is not None else ()
     refused = any(one.error is not None and one.error.cause == "size-mismatch" for one in lone)
+    idle = any(one.loads and one.forward is None and not one.expression for one in lone)
     for one in wrong_ranks(config, footprint, base):
         if _is_cut(one, config, footprint):
             continue
@@ -78,7 +79,7 @@ def rank_mismatch(
             help=f"Set the rank of these modules to {shown(actual)}."
             if fate is not Fate.NO_MULTIPLE and actual
             else None,
-            severity=Severity.WARNING if fate is Fate.DROPPED and not refused else None,
+            severity=Severity.WARNING if fate is Fate.DROPPED and not (refused or idle) else None,
         )
 
 

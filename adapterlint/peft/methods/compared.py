@@ -32,7 +32,16 @@ from adapterlint.peft.methods.method import (
     Method,
     Parameter,
 )
-from adapterlint.peft.methods.misshapen import Misshapen, channels, contradicted, keys_of
+from adapterlint.peft.methods.misshapen import (
+    Misshapen,
+    best_of,
+    by_setting,
+    channels,
+    contradicted,
+    grouped,
+    keys_of,
+    unsized,
+)
 from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import are_few, pattern
@@ -137,12 +146,15 @@ class _Comparison:
             for inner in _levels(parameters):
                 own = {n.removeprefix(inner): t.shape for n, t in parameters.items() if _level(n) == inner}
                 found = self._alike(module, own, bool(inner))
+                settings = {key for one in found[1] for key in one.keys}
                 missing += (replace(m, module=module, name=inner + m.name, beside=inner + m.beside) for m in found[0])
                 unexpected += (
                     replace(u, module=module, name=inner + u.name, near=inner + u.near if u.near else None)
                     for u in found[1]
                 )
-                misshapen += (replace(m, module=module, name=inner + m.name) for m in found[2])
+                misshapen += (
+                    replace(m, module=module, name=inner + m.name) for m in by_setting(settings, found[2], found[3])
+                )
                 depends |= {(module, inner + name): keys for name, keys in found[3].items()}
         if self.copies and self.tree is not None:
             misshapen += self._unlike()
@@ -151,6 +163,7 @@ class _Comparison:
             made = self._made(self.method.top, Ground(self.values), shapes)
             beside = next((name for parameters in self.touched.tuned.values() for name in parameters), "")
             missing += (m if m.beside else replace(m, beside=beside) for m in self._missing(made, shapes))
+            missing += self._without_groups(beside)
             unexpected += self._unexpected(shapes, made)
             misshapen += contradicted(made, shapes, infer=False)
             depends |= {("", one.name): keys_of(one.parameter) for one in made}
@@ -159,6 +172,14 @@ class _Comparison:
     def _in_modules(self) -> bool:
         """Whether what stands at the top of other files stands in every module."""
         return any(one.name in self.touched.shapes for one in self.method.top)
+
+    def _without_groups(self, beside: str) -> Iterator[Missing]:
+        """What a group of targets has together, where the file has nothing like that."""
+        ground = Ground(self.values)
+        grouped = next((one for one in self.method.top if one.group is not None), None)
+        if grouped is not None and not self.touched.shared and grouped.saved.of(ground):
+            name = grouped.name.partition(".")[0]
+            yield Missing("", name, Made(name, None, grouped.begins, grouped, ground), beside)
 
     def _unlike(self) -> Iterator[Misshapen]:
         """Copies of modules that have other shapes than these."""
@@ -234,6 +255,8 @@ class _Comparison:
             if weight is not None and kernel:
                 ground = replace(ground, channels=channels(form.parameters, shapes, ground))
             made = self._made(form.parameters, ground, shapes)
+            if weight is not None and kernel and ground.channels is None and unsized(made, shapes):
+                made = best_of((self._made(form.parameters, one, shapes) for one in grouped(ground)), shapes, kernel)
             every += made
             explained = sum(any(one.name == name for one in made) for name in shapes)
             bad = contradicted(made, shapes, kernel)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.peft.methods.expected import Made
 from adapterlint.peft.methods.method import Parameter
 from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
+
+
+MAX_GROUPS = 64  # of a convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ def contradicted(
     found: dict[str, list[list[Misshapen]]] = {}  # of parameters of one name it is not known which one there is
     for one, shape, terms in axes:
         found.setdefault(one.name, []).append(list(_differences(one, shape, terms, agreed, single)))
+    for one, other in _longer(axes):
+        found[one.name] = [[*min(found[one.name], key=len), other]]
     for alternatives in found.values():
         yield from min(alternatives, key=len)
 
@@ -121,6 +126,25 @@ def _differences(
         yield Misshapen("", one.name, axis, actual, expected, "" if term is None else str(term), keys, turned)
 
 
+def _longer(axes: Iterable[tuple[Made, Numbers, Sequence[Term | int | None]]]) -> Iterator[tuple[Made, Misshapen]]:
+    """Of two tensors that PEFT makes one of, as long as the file has them: the first, if it is too long for the second.
+
+    VB-LoRA saves places, and numbers for all of them but the last.
+    """
+    pairs: dict[str, list[tuple[Made, int, int, Term]]] = {}
+    for one, shape, terms in axes:
+        term = terms[-1] if terms and len(terms) == len(shape) else None
+        size = _size(term, one.ground) if isinstance(term, Term) else None
+        if not one.parameter.held and isinstance(term, Term) and size is not None:
+            pairs.setdefault(one.name.rpartition("_")[0], []).append((one, shape[-1], size, term))
+    for pair in pairs.values():
+        if len(pair) == 2 and pair[0][1] - pair[0][2] > pair[1][1] - pair[1][2]:
+            (one, actual, size, term), (_, other, shorter, _) = pair
+            axis, keys = len(one.parameter.shape) - 1, tuple(sorted(term.keys))
+            text = f"{pair[1][0].name} + {size - shorter}"
+            yield one, Misshapen("", one.name, axis, actual, other + size - shorter, text, keys)
+
+
 def keys_of(entry: Parameter | None) -> frozenset[str]:
     """The keys of the config that the shape of a parameter depends on."""
     terms = entry.shape if entry is not None else ()
@@ -158,6 +182,32 @@ def channels(parameters: Iterable[Parameter], shapes: Mapping[str, Numbers], gro
             if term is CHANNELS and ground.inputs and axis < len(shape) and shape[axis] % ground.inputs == 0:
                 return shape[axis]
     return None
+
+
+def unsized(made: Iterable[Made], shapes: Mapping[str, Numbers]) -> bool:
+    """Whether a tensor of the file is of no known size."""
+    return any(one.name in shapes and one.shape is not None and None in one.shape for one in made)
+
+
+def grouped(ground: Ground) -> Iterator[Ground]:
+    """What a convolution may be: of any number of groups that its output channels allow."""
+    for groups in range(1, MAX_GROUPS + 1):
+        if ground.inputs and (ground.outputs or 0) % groups == 0:
+            yield replace(ground, channels=ground.inputs * groups)
+
+
+def best_of(found: Iterable[list[Made]], shapes: Mapping[str, Numbers], kernel: int) -> list[Made]:
+    """What contradicts the file least."""
+    return min(found, key=lambda made: len(list(contradicted(made, shapes, kernel))), default=[])
+
+
+def by_setting(
+    settings: Set[str], misshapen: Iterable[Misshapen], depends: Mapping[str, frozenset[str]]
+) -> Iterator[Misshapen]:
+    """The sizes that are wrong in a module; settings that are not given, and have tensors, are blamed for their sizes."""
+    for one in misshapen:
+        blamed = tuple(sorted(settings & depends.get(one.name, frozenset())))
+        yield replace(one, keys=blamed, turned=False) if blamed else one
 
 
 def _size(term: Term, ground: Ground) -> int | None:

@@ -174,7 +174,7 @@ def _tells_layers_apart(values: Mapping[str, Any]) -> bool:
     """Whether a config may mean some layers and not others, but for its regular expressions."""
     if any(values.get(key) is not None for key in _LAYERS) or isinstance(values.get("modules_to_save"), str):
         return True
-    if str(values.get("peft_type")) in _COUNTING:
+    if str(values.get("peft_type")) in _COUNTING or values.get("proportional_parameters"):
         return True
     return not all(_PLAIN.fullmatch(name) for key in _NAMES for name in _strings(key, values.get(key)))
 

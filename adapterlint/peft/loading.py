@@ -18,6 +18,7 @@ from adapterlint.peft.constructors import refusals
 from adapterlint.peft.decompositions import decompose
 from adapterlint.peft.early import check_prompt
 from adapterlint.peft.experts import mix_experts
+from adapterlint.peft.frequencies import share_frequencies
 from adapterlint.peft.injection import Injection
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import made_on
@@ -195,6 +196,8 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
         prepare_shadow(model, config)
     if config.peft_type == "FROD" and len(model.configs) == 1 and not model.tree.partial:
         decompose(model, name, config)
+    if config.peft_type == "WAVEFT" and config.get("proportional_parameters") and not model.tree.partial:
+        share_frequencies(model, config)
     make_top(model, name, config)
     # Which biases are trained is looked at for active adapters; how factors are filled, where there are factors.
     late = None

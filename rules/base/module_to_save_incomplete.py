@@ -59,9 +59,8 @@ def module_to_save_incomplete(
         return
     for refusal in refusals(simulation, "module-not-in-file"):
         module = refusal.error.module
-        if not (is_sure(base, module) or (bare and module in base.nodes)) or _is_told(
-            config, footprint, header, module
-        ):
+        there = is_sure(base, module) or (bare and module in base.nodes)
+        if not there or _is_told(config, footprint, header, module):
             continue
         entry, saved = _entry(config, module), config.get("modules_to_save")
         lacking = _lacking(config, header, base) or [module]

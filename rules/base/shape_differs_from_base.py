@@ -91,7 +91,8 @@ def shape_differs_from_base(
     wrong = {footprint.names.get((m.module, m.name)) for m in compared(config, footprint, base).misshapen}
     bare = has_all_weights(base)
     # What modules share is of the sizes of all of them, and these are others.
-    others = METHODS[config.peft_type].top and not_by_default(config, footprint, base, simulation)
+    shared = METHODS[config.peft_type].top or config.get("proportional_parameters")
+    others = shared and not_by_default(config, footprint, base, simulation)
     ours = {"", *footprint.tuned} if others else set[str]()
     for refusal in refusals(simulation, "size-mismatch"):
         sure = is_sure(base, refusal.error.module)

@@ -100,14 +100,15 @@ def _by_default(
         return
     bare = base is not None and not base.config and not base.partial
     nothing = len(modules) == len(footprint.tuned) and not _anything_else(footprint)
-    refused = known and simulation is not None and any(one.error is not None for one in simulation.alone.values())
+    lone = simulation.alone.values() if known and simulation is not None else ()
+    refused = next((one.error.type for one in lone if one.error is not None), None)
     where = listed(modules, word="modules")
+    told = f"what PEFT takes instead leaves out {where}" if known else f"PEFT takes {where} by default in no base"
+    raised = "it raises `ValueError`, or drops the tensors in the file"
+    if known:
+        raised = f"it raises {shown(refused)}" if refused else "the tensors in the file are dropped"
     yield Finding(
-        f"`target_modules` is missing, and what PEFT takes instead leaves out {where}, so that the tensors in the file "
-        "are dropped"
-        if known and not refused
-        else f"`target_modules` is missing, and PEFT takes {where} by default in {'this' if known else 'no'} base: "
-        "it raises `ValueError`, or drops the tensors in the file",
+        f"`target_modules` is missing, and {told}: {raised}",
         at=config.at("target_modules" if "target_modules" in config else "peft_type"),
         help="Set `target_modules` to the modules that the file has tensors for.",
         severity=Severity.ERROR if bare or nothing or refused else None,

@@ -46,12 +46,9 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
 }
 """Damage and what PEFT does -> the rules one of which tells it, alone."""
 
-BARE = "the base is a checkpoint without a config: which targets its type has by default is not known"
 FIRST = "X-LoRA: what `hidden_size` is the size of is lost on saving, and the experts are not at hand"
 LAYERWISE = "X-LoRA: how many layers its experts have, which are not at hand, is not known"
-TWO = "two things follow: each is told, since neither tells the other"
-UNSHAPED = "the kind of module, or its kernel, is not known from the base"
-HEAD = "a head that the task adds, of which the base says nothing"
+BLOCKS = "factors in blocks look like another rank in one module, and like another width in the next: each is told"
 
 NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("xlora-.*", "field:hidden_size", FIRST),
@@ -59,16 +56,7 @@ NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("xlora-.*", "field:peft_type", "X-LoRA is loaded by its adapters: without a type there is no error about it"),
     ("trainabletokens-.*", "drop:.*lm_head.*|field:target_modules", "rows of tied embeddings: one end is enough"),
     ("lora-embedding-dora", "drop:.*_magnitude_vector", "magnitudes of embeddings are not asked for in the simulation"),
-    ("lora-attention-rank", "(drop|rename|size-.|transpose):base_model.model.lin1.weight", BARE),
-    (".*-reader", "size-.:.*qa_outputs.*", HEAD),
-    ("lora-wav2vec2|oft-conv|boft-conv", "(size-.|transpose):.*", UNSHAPED),
-    ("vblora-topk.*", "size-2:.*_indices", "PEFT takes as many as the file has, if weights have as many"),
-    ("waveft-proportional", "size-0:.*|field:.*", "frequencies are shared out by the sizes of all targets"),
-    ("frod-.*", "field:(sparse_rate|save_projection)", TWO),
-    ("lokr-both", "field:r", TWO),
-    ("lora-experts-ranks", "field:target_parameters", TWO),
-    ("loha-effective|lora-bdlora-both", "field:use_.*", TWO),
-    ("lora-tied-whole", "rename:.*lm_head.weight", TWO),
+    ("lora-bdlora-both", "field:use_bdlora", BLOCKS),
 )
 """Adapters and damages (regular expressions) that are not told by one rule, and why."""
 

@@ -11,7 +11,6 @@ from adapterlint.peft.methods.expected import Made
 from adapterlint.peft.methods.method import Parameter
 from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
 
-
 MAX_GROUPS = 64  # of a convolution
 
 
@@ -204,7 +203,7 @@ def best_of(found: Iterable[list[Made]], shapes: Mapping[str, Numbers], kernel: 
 def by_setting(
     settings: Set[str], misshapen: Iterable[Misshapen], depends: Mapping[str, frozenset[str]]
 ) -> Iterator[Misshapen]:
-    """The sizes that are wrong in a module; settings that are not given, and have tensors, are blamed for their sizes."""
+    """The sizes that are wrong in a module; settings that are not given, and have tensors, are blamed for theirs."""
     for one in misshapen:
         blamed = tuple(sorted(settings & depends.get(one.name, frozenset())))
         yield replace(one, keys=blamed, turned=False) if blamed else one

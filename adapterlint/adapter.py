@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from typing import Any
 
 from adapterlint.files.byte_reader import ByteReader
 from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, JsonText, Span, parse_json, pointer
 from adapterlint.files.lfs_pointer import LfsPointer, parse_lfs_pointer
-from adapterlint.files.model_card import MAX_FRONT_MATTER_BYTES, Card, read_card
+from adapterlint.files.model_card import MAX_FRONT_MATTER_BYTES, Card, card_of, read_card
 from adapterlint.files.safetensors_header import HeaderError, HeaderProblem, Tensor, read_header
 from adapterlint.files.torch_globals import foreign
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
@@ -227,6 +227,15 @@ def load_adapter(where: str | PathLike[str] | Source, *, weights: str | None = N
     return Adapter(source.path, source.name, source, files, config, header, card, parts.unreadable, experts)
 
 
+def with_whole_card(adapter: Adapter) -> Adapter:
+    """The adapter with its card read, where no more of it was known than its front matter: its lines tell a place."""
+    try:
+        raw = adapter.source.read(CARD, MAX_FRONT_MATTER_BYTES)
+    except SourceError:
+        return adapter
+    return replace(adapter, card=read_card(raw))
+
+
 def _experts(config: Config) -> dict[str, Adapter]:
     """The adapters that an X-LoRA adapter mixes, as far as its paths lead to some, from the working directory on."""
     if config.peft_type != "XLORA":
@@ -286,6 +295,8 @@ class _Parts:
         return None
 
     def card(self) -> Card | None:
+        if self.source.front_matter is not None:
+            return card_of(self.source.front_matter)
         try:
             return read_card(self.source.read(CARD, MAX_FRONT_MATTER_BYTES))
         except SourceError as error:

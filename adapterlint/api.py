@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adapterlint import __version__
-from adapterlint.adapter import Adapter, load_adapter
+from adapterlint.adapter import Adapter, load_adapter, with_whole_card
 from adapterlint.caches import one_run
 from adapterlint.errors import AdapterlintError
-from adapterlint.formats import Format
+from adapterlint.formats import CARD, Format
 from adapterlint.lint.baseline_use import Use
 from adapterlint.lint.bases import Bases
-from adapterlint.lint.engine import Engine
+from adapterlint.lint.engine import Engine, Found
 from adapterlint.lint.evidence import Evidence
 from adapterlint.lint.grouping import form_fleets, left_out
 from adapterlint.lint.loader import load_rules
@@ -24,6 +24,7 @@ from adapterlint.report.model import Report, ReportedFinding, Summary
 from adapterlint.settings import Settings, overridden
 from adapterlint.severity import Severity
 from adapterlint.sources.discovery import discover
+from adapterlint.sources.hub import NONE, Network
 from adapterlint.tally import Rewrite, Tally
 
 
@@ -37,6 +38,7 @@ def check(
     among: Iterable[str | os.PathLike[str]] = (),
     baseline: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
+    network: Network = NONE,
 ) -> Report:
     """Check adapters.
 
@@ -48,6 +50,7 @@ def check(
         order: Adapter names in the order in which they are loaded.
         among: Folders with other adapters, which count in fleets: told is what concerns an adapter of `paths`.
         baseline: File with findings that are set aside, as `adapterlint check --write-baseline` makes it.
+        network: What may be asked for on the Hub, besides the paths that are there.
         settings: Everything else. No file is read for them; `adapterlint.settings.load_settings` does that.
 
     Returns:
@@ -63,7 +66,7 @@ def check(
         name: None if value is None else os.fspath(value) for name, value in (("base", base), ("baseline", baseline))
     }
     settings = overridden(settings or Settings(), peft=peft, **given)
-    return run(paths, activate=activate, order=order, among=among, settings=settings).report
+    return run(paths, activate=activate, order=order, among=among, settings=settings, network=network).report
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def run(
     among: Iterable[str | os.PathLike[str]] = (),
     settings: Settings,
     rewrite: Rewrite | None = None,
+    network: Network = NONE,
 ) -> Outcome:
     """Check adapters; `check` says how.
 
@@ -96,9 +100,9 @@ def run(
     chosen = select(rules, settings)
     engine = Engine(chosen.rules, settings.peft)
     around, listed = _listed(among), _listed(paths)
-    found = discover(listed, exclude=settings.exclude, among=around)
+    found = discover(listed, exclude=settings.exclude, among=around, network=network)
     tally = Tally(chosen, settings, rewrite)
-    bases = Bases(settings.base, [fleet.base for fleet in settings.fleet if fleet.base])
+    bases = Bases(settings.base, [fleet.base for fleet in settings.fleet if fleet.base], network)
     with one_run():
         read = ((load_adapter(place.source, weights=place.weights), place.asked) for place in found.candidates)
         everyone = [(adapter, footprint_of(adapter), mine) for adapter, mine in read if adapter is not None]
@@ -112,7 +116,10 @@ def run(
         declared = {m.path: fleet.base for fleet in fleets.fleets if fleet.name in named for m in fleet.members}
         for adapter, touched in adapters:
             base_model = bases.of(adapter, declared.get(adapter.path))
-            tally.add(engine.check_adapter(adapter, touched, base_model), (adapter.path,))
+            rows = engine.check_adapter(adapter, touched, base_model)
+            if adapter.source.front_matter is not None and any(map(_is_about_card, rows)):
+                rows = engine.check_adapter(with_whole_card(adapter), touched, base_model)
+            tally.add(rows, (adapter.path,))
         for fleet in fleets.fleets:
             if asked.isdisjoint(member.path for member in fleet.members):
                 continue
@@ -134,6 +141,10 @@ def run(
 
 def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
     return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+
+
+def _is_about_card(found: Found) -> bool:
+    return found.finding.at.file.endswith(f"/{CARD}")
 
 
 def _summary(adapters: Sequence[Adapter], findings: Sequence[ReportedFinding], suppressed: int) -> Summary:

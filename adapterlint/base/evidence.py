@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,18 +15,13 @@ from adapterlint.files.byte_reader import ByteReader
 from adapterlint.files.json_text import MAX_JSON_BYTES, JsonError, JsonText, Span, parse_json
 from adapterlint.files.safetensors_header import HeaderError, read_header
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
-from adapterlint.formats import MODEL_CONFIG
+from adapterlint.formats import BASE_FILES, MODEL_CONFIG, shards_of
 from adapterlint.sources import Source, SourceError, inside
 from adapterlint.words import counted, listed, shown
 
 MAX_SHARDS = 2_000
 MAX_TENSORS = 500_000
 MAX_INDEX_BYTES = 64 * 1024 * 1024
-# Where transformers looks, in its order: one file, or shards with an index. A bare header stands for its file.
-WEIGHTS = (
-    ("model.safetensors", "model.safetensors.index.json"),
-    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
-)
 _SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors(\.header)?|bin)")
 
 
@@ -72,16 +67,22 @@ class _Reader:
         return Evidence(config, tensors, tuple(self.problems), self.pickled)
 
     def weights(self, names: Iterable[str]) -> dict[str, Shape | None] | None:
-        for file, index in WEIGHTS:
+        for file, index in BASE_FILES:  # a bare header stands for its file
             single = _there(file, names)
             if single is not None and (found := self.tensors(single)) is not None:
                 return found
+            if index in names and self.source.far and (shards := shards_of(names)):
+                return self.together(shards)  # an index more would be a request more, and says nothing more
             if index in names and (found := self.shards(index, names)) is not None:
                 return found
         shards = [n for n in names if _SHARD.fullmatch(n)]
         if not shards:
             return None
         self.note(shards[0], "no-index", "There are shards, but no index that lists them")
+        return self.together(shards)
+
+    def together(self, shards: Sequence[str]) -> dict[str, Shape | None]:
+        """The tensors of shards as their headers list them."""
         parts = [self.tensors(n) for n in shards[:MAX_SHARDS]]
         return {name: shape for part in parts if part for name, shape in part.items()}
 

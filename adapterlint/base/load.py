@@ -11,15 +11,16 @@ from typing import Any
 
 from adapterlint.adapter import Unreadable
 from adapterlint.base import table
-from adapterlint.base.evidence import WEIGHTS, Evidence, read_evidence
+from adapterlint.base.evidence import Evidence, read_evidence
 from adapterlint.base.grow import Grower, TooManyModules
 from adapterlint.base.guess import tree_of_tensors
 from adapterlint.base.parts import Scope, Values, parts_of, renames_of
 from adapterlint.base.renames import renamed
 from adapterlint.base.tree import ModuleTree, Shape
 from adapterlint.caches import kept
-from adapterlint.formats import MODEL_CONFIG
+from adapterlint.formats import BASE_FILES, MODEL_CONFIG
 from adapterlint.sources import Source
+from adapterlint.sources.hub import is_hub
 from adapterlint.sources.local import LocalFolder
 
 NEWEST = table.RELEASES[0]
@@ -150,7 +151,8 @@ def find_base(name: str, *, folder: str) -> str | None:
     """
     if not name.strip() or "\0" in name:
         return None
-    for path in (os.path.join(folder, name), name):
+    # An adapter on the Hub names no folder of this machine, whatever it says.
+    for path in () if is_hub(folder) else (os.path.join(folder, name), name):
         found = snapshot(path) or path
         if os.path.isdir(found) and LocalFolder(found).entries().keys() & {MODEL_CONFIG, *_WEIGHTS}:
             return found
@@ -159,7 +161,7 @@ def find_base(name: str, *, folder: str) -> str | None:
     return snapshot(os.path.join(_hub_cache(), "models--" + name.replace("/", "--")))
 
 
-_WEIGHTS = tuple(name for pair in WEIGHTS for name in pair)
+_WEIGHTS = tuple(name for pair in BASE_FILES for name in pair)
 
 
 def _hub_cache() -> str:

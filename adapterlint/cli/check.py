@@ -19,8 +19,10 @@ from adapterlint.cli.common import (
     RuleDirs,
     colored,
     fail,
+    lines,
     names,
     outputs,
+    progress,
     report_context,
     say,
     say_of_later,
@@ -85,6 +87,16 @@ def check(
     no_ignores: Annotated[
         bool, typer.Option("--no-ignores", help="Report what the settings and the baseline set aside, too.")
     ] = False,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--inputs", metavar="FILE", help="File with one path a line; - is stdin.")
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the Hub for the base models that adapters name.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask the Hub for nothing; use what is kept.")] = False,
+    allow_unreachable: Annotated[
+        bool, typer.Option("--allow-unreachable", help="Do not exit with 2 for what cannot be had from the Hub.")
+    ] = False,
     allow_empty: Annotated[bool, typer.Option(help="Exit with 0 if there is no adapter.")] = False,
     rule_dirs: RuleDirs = None,
     config: ConfigFile = None,
@@ -99,6 +111,7 @@ def check(
     from adapterlint.cli.aside import plan_of, save
     from adapterlint.report.formats import FORMATS
     from adapterlint.settings import parsed_sets
+    from adapterlint.sources.hub import Network
 
     wanted = outputs([*(output or ()), "statistics"] if statistics else output, tuple(FORMATS))
     painted = colored(color)
@@ -120,15 +133,20 @@ def check(
     )
     if not quiet:
         say_of_later(loaded.settings.peft)
+    if online and offline:
+        fail("--online and --offline exclude each other")
+    listed = [*(paths or ()), *(line for file in inputs or () for line in lines(file))]
     effective, rewrite = plan_of(loaded.settings, write_baseline, prune=prune_baseline, show_all=no_ignores)
-    outcome = run(
-        paths or ["."],
-        activate=parsed_sets(activate or ()),
-        order=names(order),
-        among=among or (),
-        settings=effective,
-        rewrite=rewrite,
-    )
+    with progress() as told:
+        outcome = run(
+            listed or ([] if inputs else ["."]),
+            activate=parsed_sets(activate or ()),
+            order=names(order),
+            among=among or (),
+            settings=effective,
+            rewrite=rewrite,
+            network=Network(bases=online, offline=offline, progress=None if quiet else told),
+        )
     report = outcome.report
     save(outcome, effective, rewrite, quiet=quiet)
     for line in (f"settings: {loaded.file or 'of no file'}", *outcome.evidence.told()) if verbose else ():
@@ -136,12 +154,13 @@ def check(
     context = replace(report_context(effective), numbers=not quiet)
     for name, path in wanted:
         write(FORMATS[name](report, replace(context, color=painted and path is None)), path)
-    _exit(report, effective.fail_on, allow_empty)
+    _exit(report, effective.fail_on, allow_empty, allow_unreachable)
 
 
-def _exit(report: Report, fail_on: Severity, allow_empty: bool) -> None:
+def _exit(report: Report, fail_on: Severity, allow_empty: bool, allow_unreachable: bool) -> None:
     worst = report.worst()
-    if any(p.fatal for p in report.problems) or any(f.code == "LNT101" for f in report.findings):
+    fatal = any(p.fatal and not (p.unreachable and allow_unreachable) for p in report.problems)
+    if fatal or any(f.code == "LNT101" for f in report.findings):
         raise typer.Exit(FAILURE)
     if worst is not None and worst.rank <= fail_on.rank:
         raise typer.Exit(FINDINGS)

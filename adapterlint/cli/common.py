@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -88,6 +89,53 @@ def settings(overrides: Mapping[str, Any], config: str | None, isolated: bool) -
 def names(values: Sequence[str] | None) -> tuple[str, ...]:
     """`--select CFG,FIT --select FLT101` as names."""
     return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
+def lines(file: str) -> list[str]:
+    """The lines of a file of inputs that say something; what follows a `#` and a blank does not."""
+    from adapterlint.words import shown
+
+    try:
+        with open(0 if file == "-" else file, encoding="utf-8") as stream:
+            text = stream.read(MAX_INPUTS_CHARS)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this is no text"
+        fail(f"--inputs {shown(file)}: {reason}")
+    found = (re.split(r"(?:^|\s)#", line)[0].strip() for line in text.splitlines())
+    return [line for line in found if line]
+
+
+MAX_INPUTS_CHARS = 10_000_000
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal while more than a few repositories are fetched; nothing is shown elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    bars: list[Any] = []
+
+    def told(done: int, of: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        if of <= FEW:
+            return
+        if not bars:
+            bars.append(Progress(console=Console(stderr=True), transient=True))
+            bars[0].start()
+            bars[0].add_task("repositories", total=of)
+        bars[0].update(0, completed=done)
+
+    try:
+        yield told
+    finally:
+        for bar in bars:
+            bar.stop()
+
+
+FEW = 3  # repositories, which are there before a bar could be read
 
 
 def colored(when: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from adapterlint.words import printable, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import yaml
 
@@ -74,9 +74,19 @@ def read_card(raw: bytes) -> Card:
         data, base_model_line = _load(match["yaml"], first_line)
     except _Unreadable as error:
         return Card(problem=str(error), invalid=error.invalid)
+    return card_of(data, base_model_line)
+
+
+def card_of(data: Mapping[str, Any], base_model_line: int | None = None) -> Card:
+    """A card whose front matter is known.
+
+    Args:
+        data: The front matter by its top-level names.
+        base_model_line: Line of the file on which `base_model` stands, if that is known.
+    """
     library = data.get("library_name")
     return Card(
-        data=data,
+        data=dict(data),
         base_models=_names(data.get("base_model")),
         base_model_line=base_model_line,
         library_name=library if isinstance(library, str) else None,

@@ -9,6 +9,8 @@ from adapterlint.adapter import Adapter, Unreadable
 from adapterlint.base import Base, find_base, read_base
 from adapterlint.errors import AdapterlintError, PartlyKnown
 from adapterlint.lint.fleet import Fleet
+from adapterlint.sources import SourceError
+from adapterlint.sources.hub import NONE, Network, is_hub
 from adapterlint.words import counted
 
 
@@ -18,13 +20,15 @@ class Bases:
     Args:
         given: The base of all adapters, if one is given: a folder, or a name that may be in the Hub's cache.
         declared: Other bases that the settings name.
+        network: What may be asked for; a base given as `hf://owner/name` always may.
 
     Attributes:
         problems: What could not be read, once for each base. What is no `PartlyKnown` was asked for.
     """
 
-    def __init__(self, given: str | None = None, declared: Iterable[str] = ()) -> None:
+    def __init__(self, given: str | None = None, declared: Iterable[str] = (), network: Network = NONE) -> None:
         self.given = given
+        self.network = network
         self.problems: list[AdapterlintError] = []
         self._asked = {name for name in (given, *declared) if name is not None}
         self._read: dict[str, Base | None] = {}
@@ -49,6 +53,8 @@ class Bases:
         """The base that an adapter's folder calls so."""
         asked = name in self._asked
         found = find_base(name, folder=folder) or (name if asked and os.path.isdir(name) else None)
+        if found is None and (is_hub(name) or self.network.bases):
+            return self._far(name, asked)
         if found is None:
             if asked and name not in self._absent:
                 self._absent.add(name)
@@ -60,6 +66,20 @@ class Bases:
             self._read[key] = None if base.is_empty else base
             self.problems += _problems(base, asked=asked)
         return self._read[key]
+
+    def _far(self, name: str, asked: bool) -> Base | None:
+        """A base on the Hub."""
+        if name not in self._read:
+            try:
+                base = read_base(self.network.base(name))
+            except SourceError as error:
+                kind = type(error) if asked else PartlyKnown
+                self.problems.append(kind(f"{error.message}, so that nothing is checked against it", place=name))
+                self._read[name] = None
+            else:
+                self._read[name] = None if base.is_empty else base
+                self.problems += _problems(base, asked=asked)
+        return self._read[name]
 
 
 def _absent(name: str) -> AdapterlintError:

@@ -14,6 +14,7 @@ from adapterlint.peft.footprint import Footprint
 from adapterlint.place import Place
 from adapterlint.report.model import Location, Problem, ReportedAdapter, ReportedFinding, ReportedFootprint
 from adapterlint.severity import Severity
+from adapterlint.sources import Unreachable
 from adapterlint.words import masked, redacted, shortened
 
 MAX_FRAME = 1000  # characters of a source line that are kept before and after the place
@@ -101,7 +102,12 @@ def _fingerprint(code: str, place: Place, message: str) -> str:
 def draw_problem(error: AdapterlintError) -> Problem:
     """Something that could not be judged as it is reported."""
     message = _clean(error.message, MAX_MESSAGE)
-    return Problem(place=_clean(error.place or ""), message=message, fatal=not isinstance(error, PartlyKnown))
+    return Problem(
+        place=_clean(error.place or ""),
+        message=message,
+        fatal=not isinstance(error, PartlyKnown),
+        unreachable=isinstance(error, Unreachable),
+    )
 
 
 def draw_adapters(
@@ -133,6 +139,7 @@ def _draw_adapter(adapter: Adapter, footprint: ReportedFootprint | None, fleet: 
         base_model=_clean(config.base_model) if config and config.base_model else None,
         fleet=_clean(fleet) if fleet else None,
         footprint=footprint,
+        commit=adapter.source.commit,
     )
 
 

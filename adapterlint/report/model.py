@@ -92,6 +92,7 @@ class ReportedAdapter(_Model):
         base_model: As the config has it.
         fleet: The declared fleet it belongs to, or the base that it shares with others.
         footprint: What it touches; null if its config or weights could not be read.
+        commit: The commit that was judged, of a repository on the Hub.
     """
 
     name: str
@@ -101,6 +102,7 @@ class ReportedAdapter(_Model):
     base_model: str | None
     fleet: str | None
     footprint: ReportedFootprint | None
+    commit: str | None = None
 
 
 class Problem(_Model):
@@ -110,11 +112,13 @@ class Problem(_Model):
         place: What it is about.
         message: One sentence without a full stop.
         fatal: Whether it was asked for, so that the exit status is 2; what a run can do without is only told.
+        unreachable: Whether it is on the Hub and could not be had.
     """
 
     place: str
     message: str
     fatal: bool = True
+    unreachable: bool = False
 
 
 class Summary(_Model):

@@ -9,6 +9,7 @@ from adapterlint.report.paint import Paint
 from adapterlint.severity import Severity
 from adapterlint.words import counted, printable, shortened
 
+MAX_COMMITS = 20  # that are listed
 MAX_FRAME = 100  # characters of a source line that are shown
 
 _STYLES = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
@@ -26,8 +27,22 @@ def text(report: Report, *, color: bool = False, numbers: bool = True) -> str:
             lines += [paint(_BOLD, _heading(finding)), ""]
         lines += [*_finding(finding, paint), ""]
     lines += [f"{paint(_BOLD, status(p))}: {_place(p.place)}{printable(p.message)}" for p in report.problems]
-    lines += [summary_line(report)] if numbers else []
+    if numbers:
+        lines += [*(paint(_DIM, line) for line in commits(report)), summary_line(report)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def commits(report: Report) -> Iterator[str]:
+    """The commits that were judged, of repositories on the Hub."""
+    judged = {f"{repository(one.path)} at {one.commit}": None for one in report.adapters if one.commit}
+    yield from (printable(f"judged: {one}") for one in list(judged)[:MAX_COMMITS])
+    if len(judged) > MAX_COMMITS:
+        yield f"judged: {counted(len(judged) - MAX_COMMITS, 'more repository', 'more repositories')}"
+
+
+def repository(path: str) -> str:
+    """The repository that a path on the Hub is in."""
+    return "/".join(path.split("/")[:4])
 
 
 def status(problem: Problem) -> str:

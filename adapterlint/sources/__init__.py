@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapterlint.errors import AdapterlintError
 from adapterlint.files.byte_reader import ByteReader
@@ -13,6 +13,10 @@ from adapterlint.files.byte_reader import ByteReader
 
 class SourceError(AdapterlintError):
     """A file of a source could not be read."""
+
+
+class Unreachable(SourceError):
+    """Something on the Hub could not be had, so that it cannot be judged."""
 
 
 def inside(folder: str, name: str) -> str:
@@ -44,6 +48,18 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """Last component of the folder's real path: the adapter's name if nothing else names it."""
+
+    @property
+    def far(self) -> bool:
+        """Whether every file costs a request, so that none is read that says nothing more."""
+
+    @property
+    def commit(self) -> str | None:
+        """The commit whose files these are, of a repository on the Hub."""
+
+    @property
+    def front_matter(self) -> Mapping[str, Any] | None:
+        """What is known of the model card without reading it; `None` if it has to be read."""
 
     def entries(self) -> Mapping[str, Entry]:
         """The folder's files (not its sub-folders) by name, in order of name."""

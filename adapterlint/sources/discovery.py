@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from adapterlint.errors import AdapterlintError
-from adapterlint.formats import CARD, FOREIGN_FILES, SAFETENSORS, WEIGHTS, is_telling
+from adapterlint.formats import CARD, is_telling, weights_of
 from adapterlint.globs import matches
-from adapterlint.sources import inside
+from adapterlint.sources import Source, inside
+from adapterlint.sources.hub import NONE, Network, is_hub
 from adapterlint.sources.local import MAX_ENTRIES, LocalFolder, is_file, list_files
+
+if TYPE_CHECKING:
+    from adapterlint.sources.hub.fetch import Fetched
 
 MAX_FOLDERS = 200_000  # folders walked in one run
 MAX_DEPTH = 64  # folders below an argument
@@ -31,7 +36,7 @@ class Candidate:
         asked: Whether it is to be judged; the others are there for the fleets that those belong to.
     """
 
-    source: LocalFolder
+    source: Source
     weights: str | None = None
     asked: bool = True
 
@@ -49,24 +54,29 @@ class Discovery:
     problems: tuple[AdapterlintError, ...]
 
 
-def discover(paths: Sequence[str], *, exclude: tuple[str, ...] = (), among: Sequence[str] = ()) -> Discovery:
+def discover(
+    paths: Sequence[str], *, exclude: tuple[str, ...] = (), among: Sequence[str] = (), network: Network = NONE
+) -> Discovery:
     """Walk folders and files, in the order given.
 
     Args:
-        paths: Folders (walked down), adapter folders, or single files of an adapter.
+        paths: Folders (walked down), adapter folders, or single files of an adapter; or what is meant for the Hub,
+            which is asked for all of it before anything is read.
         exclude: Glob patterns of paths that are left out.
         among: Where else adapters are that are not asked for themselves. They are walked first, so that adapters come
             in one order whichever of them are asked for. `paths` may then name files of adapters that are gone: they
             are what changed since somebody looked.
+        network: What may be asked for.
     """
-    walk = _Walk(exclude, gone=bool(among))
+    far = network.fetch([path for path in (*paths, *among) if is_hub(path)])
+    walk = _Walk(exclude, far, gone=bool(among))
     asked = [candidate for path in paths for candidate in walk.argument(path)]
     if not among:
         return Discovery(tuple(asked), tuple(walk.problems))
     mine: dict[str, list[Candidate]] = {}
     for candidate in asked:
         mine.setdefault(os.path.realpath(candidate.source.path), []).append(candidate)
-    around = _Walk(exclude)
+    around = _Walk(exclude, far)
     candidates: list[Candidate] = []
     for other in [candidate for path in among for candidate in around.argument(path)]:
         candidates += mine.pop(os.path.realpath(other.source.path), [replace(other, asked=False)])
@@ -77,16 +87,31 @@ def discover(paths: Sequence[str], *, exclude: tuple[str, ...] = (), among: Sequ
 class _Walk:
     """The state of one discovery: what has been seen, so that each folder counts once and loops of links end."""
 
-    def __init__(self, exclude: tuple[str, ...], *, gone: bool = False) -> None:
+    def __init__(self, exclude: tuple[str, ...], far: Mapping[str, Fetched], *, gone: bool = False) -> None:
         self.exclude = exclude
+        self.far = far
         self.gone = gone
         self.walked: set[tuple[int, int]] = set()
         self.found: set[tuple[int, int, str | None]] = set()
+        self.fetched_before: set[tuple[str, str, str | None]] = set()
         self.problems: list[AdapterlintError] = []
         self.root = ""
         self.full = False
 
+    def fetched(self, found: Fetched) -> Iterator[Candidate]:
+        """The folders of an input on the Hub, each commit of each once."""
+        self.problems += found.problems
+        for source, weights in found.folders:
+            key = (source.path, source.commit, weights)
+            skipped = SKIPPED.intersection(source.folder.split("/")) or self.excluded(source.path)
+            if key not in self.fetched_before and not skipped:
+                self.fetched_before.add(key)
+                yield Candidate(source, weights)
+
     def argument(self, path: str) -> Iterator[Candidate]:
+        if path in self.far:
+            yield from self.fetched(self.far[path])
+            return
         path = os.path.normpath(path)
         try:
             if os.path.isdir(path):
@@ -106,8 +131,7 @@ class _Walk:
         folder, name = os.path.split(path)
         folder = folder or "."
         if is_telling(name) or name == CARD:
-            own = name.endswith(SAFETENSORS) and name not in WEIGHTS and name not in FOREIGN_FILES
-            yield from self.once(Candidate(LocalFolder(folder), name if own else None), folder)
+            yield from self.once(Candidate(LocalFolder(folder), weights_of(name)), folder)
 
     def folder(self, path: str, depth: int) -> Iterator[Candidate]:
         identity = self.identity(path)

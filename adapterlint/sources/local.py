@@ -48,6 +48,10 @@ class LocalFolder:
         names: The names of its files, if they have been listed already.
     """
 
+    far = False
+    commit = None
+    front_matter = None
+
     def __init__(self, path: str, names: Mapping[str, bool] | None = None) -> None:
         self.path = path
         self._names = names  # file name -> is it a link

@@ -20,6 +20,10 @@ class MemoryFolder:
         links: Where files that are links really lie, by file name.
     """
 
+    far = False
+    commit = None
+    front_matter = None
+
     def __init__(self, path: str, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> None:
         self.path = path
         self.files = dict(files)

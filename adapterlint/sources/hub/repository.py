@@ -32,7 +32,9 @@ class Hub:
     @classmethod
     def of_user(cls, *, offline: bool = False) -> Hub:
         """The Hub that `HF_ENDPOINT` names, with the user's cache."""
-        return cls(Store.of_user(client.endpoint()), offline)
+        from huggingface_hub import is_offline_mode
+
+        return cls(Store.of_user(client.endpoint()), offline or is_offline_mode())
 
     def repository(self, reference: Reference, info: Info | None = None) -> Repository:
         """A repository at the commit that its revision is now.

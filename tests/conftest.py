@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from adapterlint.cli import app
 from adapterlint.lint.example import Patch, as_patch
+from hub_fixtures import edge, home, origin, server, traffic  # noqa: F401  fixtures
 from repositories import Repository
 
 Write = Callable[..., Path]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hub_server import HubServer
-from hub_traffic import Traffic, adapter, safetensors
 
 from adapterlint import check
 from adapterlint.base import read_base
 from adapterlint.sources.hub import Network
+from hub_server import HubServer
+from hub_traffic import Traffic, adapter, safetensors
 
 Run = Callable[..., Any]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import HubServer
-from hub_traffic import Traffic, adapter
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from adapterlint.sources.hub import client
+from hub_server import HubServer
+from hub_traffic import Traffic, adapter
 
 Run = Callable[..., Any]
 

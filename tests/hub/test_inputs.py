@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import HubServer
-from hub_traffic import adapter
 
 from adapterlint import check
 from adapterlint.lint.example import Patch
+from hub_server import HubServer
+from hub_traffic import adapter
 
 Run = Callable[..., Any]
 BAD = Patch(config={"r": 0})

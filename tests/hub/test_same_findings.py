@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import HubServer
-from hub_traffic import adapter
 
 from adapterlint import check
 from adapterlint.lint.example import Patch
 from adapterlint.lint.loader import load_rules
+from hub_server import HubServer
+from hub_traffic import adapter
 
 PATCHES: dict[str, Patch | dict[str, Any]] = {
     "whole": {},

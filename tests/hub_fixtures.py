@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub
 import pytest
+
 from hub_server import HubServer, running
 from hub_traffic import Traffic
-from huggingface_hub.utils._http import default_client_factory
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +33,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def traffic(home: Path) -> Iterator[Traffic]:
     """Counts what the client of `huggingface_hub` sends and gets."""
+    import huggingface_hub
+    from huggingface_hub.utils._http import default_client_factory
+
     counting = Traffic()
     huggingface_hub.set_client_factory(counting.client)
     yield counting

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from huggingface_hub.utils._http import default_client_factory
 
 from adapterlint.lint.example import Patch, as_patch
 
@@ -28,6 +27,8 @@ class Traffic:
     authorized: list[str] = field(default_factory=list)  # hosts that got a token
 
     def client(self) -> httpx2.Client:
+        from huggingface_hub.utils._http import default_client_factory
+
         client = default_client_factory()
         client.event_hooks["request"].append(self._sent)
         client.event_hooks["response"].append(self._answered)

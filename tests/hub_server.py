@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-from olah.utils.cache_utils import write_cache_request
 
 START_SECONDS = 60
 
@@ -68,6 +67,8 @@ class HubServer:
 
     def publish(self, repo: str, *refs: str) -> None:
         """Have ORIGIN keep what a repository is at revisions; without it, it knows none by its name alone."""
+        from olah.utils.cache_utils import write_cache_request
+
         for ref in refs:
             answer = httpx2.get(f"{self.origin}/api/models/{repo}/revision/{ref}")
             if answer.status_code != 200:  # ORIGIN knows branches, tags and commits

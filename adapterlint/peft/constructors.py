@@ -23,7 +23,7 @@ from adapterlint.peft.fields import defaults_of, fields_of, former_defaults_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.releases import RELEASES, in_range
 
-Place = Literal["config", "injection"]
+Place = Literal["config", "injection", "factors", "layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Refusal:
         since: First release line that refuses this type for it; `"0.10"` means 0.10 or older.
         until: Last one; `None` if the newest still does.
         where: `"config"` if reading `adapter_config.json` raises already, `"injection"` if building the layers does
-            (which says nothing of configs that are only read).
+            (which says nothing of configs that are only read), `"factors"` if filling the two factors of LoRA does,
+            `"layer"` if building those that nearly every adapter has does, and the catalogue says which they are.
     """
 
     pointer: str

@@ -11,9 +11,6 @@ PISSA_NITER = "pissa_niter"  # PiSSA with a randomised decomposition, another on
 _RANDOMISED = re.compile(r"pissa_niter_\d+")
 _ON_LOADING = frozenset({"pissa", PISSA_NITER, "olora", "loftq"})
 
-_FROM_WEIGHT = ("pissa", "corda")
-_OF_WEIGHT = frozenset({"loftq", "orthogonal", LORA_GA})
-
 
 def mutating_init(value: Any) -> str | None:
     """The kind of an `init_lora_weights` that changed the base in training.
@@ -28,13 +25,6 @@ def mutating_init(value: Any) -> str | None:
         return None
     kind = PISSA_NITER if _RANDOMISED.fullmatch(value) else "olora" if value.lower() == "olora" else value
     return kind if kind in _ON_LOADING or kind == LORA_GA else None
-
-
-def asks_for_weight(value: Any) -> bool:
-    """Whether a layer asks the module that it wraps for its weight, with this `init_lora_weights`."""
-    if not isinstance(value, str):
-        return False
-    return value.startswith(_FROM_WEIGHT) or value.lower() in ("olora", "mica") or value in _OF_WEIGHT
 
 
 def changes_base_on_loading(value: Any) -> bool:

@@ -36,7 +36,7 @@ from adapterlint.peft.projections import registered_projections, share_projectio
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
 from adapterlint.peft.shadow import make_shadow
-from adapterlint.peft.tuner_layers import Site, parameters_at, recipes_of, unsupported
+from adapterlint.peft.tuner_layers import Site, has_factors, parameters_at, recipes_of, unsupported
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuned, Tuner, Whole, attributes_of, unwrapped
 
 
@@ -47,7 +47,7 @@ class Injection:
         model: The model; whatever was done before something is refused, stays done.
         adapter: The adapter's name.
         config: Its config, which is changed as PEFT changes it.
-        late: What is raised once a layer has the two factors of LoRA.
+        late: What is raised at the first layer that has the two factors of LoRA.
     """
 
     def __init__(self, model: Model, adapter: str, config: OpenedConfig, late: Refused | None = None) -> None:
@@ -218,13 +218,13 @@ class Injection:
         )
         if self.model.shared:
             share_projections(self.model, self.adapter, site)
+        if self._late is not None and has_factors(site):
+            raise self._late
         tuned = parameters_at(site)
         if tuned is None:
             return
         if self.versions.peft < (0, 15):
             tuned = early_parameters(site, tuned)
-        if self._late is not None and ("lora_A", ".weight") in tuned.params:
-            raise self._late
         tuned.params |= registered_projections(self.model, self.adapter, self.config)
         if path in self._tied_targets:
             self._tie_parameters(tuned)

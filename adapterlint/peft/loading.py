@@ -199,14 +199,15 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
     if config.peft_type == "WAVEFT" and config.get("proportional_parameters") and not model.tree.partial:
         share_frequencies(model, config)
     make_top(model, name, config)
-    # Which biases are trained is looked at for active adapters; how factors are filled, where there are factors.
     late = None
     for refusal in refusals(config.peft_type, config, release=model.release):
-        if refusal.where == "injection" and (refusal.pointer != "/bias" or model.active == [name]):
-            error = Refused(refusal.error, refusal.text, cause="config")
-            if refusal.pointer != "/init_lora_weights":
-                raise error
+        error = Refused(refusal.error, refusal.text, cause="config")
+        if refusal.where == "factors":
             late = late or error
+        elif refusal.pointer == "/bias" and model.active != [name]:
+            continue  # which biases are trained is looked at for active adapters
+        elif refusal.where == "injection" or (refusal.where == "layer" and model.tree.partial):
+            raise error
     Injection(model, name, config, late).run()
     if config.peft_type == "TRAINABLE_TOKENS":
         tie_token_layers(model, name)

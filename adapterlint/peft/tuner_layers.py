@@ -169,6 +169,13 @@ def parameters_at(site: Site) -> Tuned | None:
     return _copied(site, form.copies) if form.copies else _made(site, method, form)
 
 
+def has_factors(site: Site) -> bool:
+    """Whether LoRA has its two factors there, which embeddings have in another form."""
+    if site.partial:
+        return ("lora_A", ".weight") in site.in_file
+    return bool(site.layer.parameter) or site.module.kind in (*LINEARS, *CONVOLUTIONS, Kind.ATTENTION)
+
+
 _OWN: Mapping[str, Callable[[Site], Tuned]] = {"FROD": frod, "SHADOW": shadow}  # what they have depends on more
 
 

@@ -467,7 +467,7 @@ def test_config_that_loads_is_not_refused(peft_type: str) -> None:
         ("LORA", {"eva_config": {"rho": 0.5}}, "/eva_config/rho", "config"),
         ("LORA", {"lora_bias": True, "use_dora": True}, "/lora_bias", "config"),
         ("LORA", {"bias": "lora"}, "/bias", "injection"),
-        ("LORA", {"init_lora_weights": "orthogonal", "r": 5}, "/r", "injection"),
+        ("LORA", {"init_lora_weights": "orthogonal", "r": 5}, "/r", "factors"),
         ("LORA", {"init_lora_weights": "mica", "alora_invocation_tokens": [1]}, "/init_lora_weights", "injection"),
         ("LORA", {"use_dora": True, "alora_invocation_tokens": [1]}, "/use_dora", "injection"),
         ("LORA", {"target_parameters": ["a.b"], "lora_dropout": 0.1}, "/lora_dropout", "injection"),

@@ -1,0 +1,137 @@
+"""What LoRA's options, and ways to begin, demand of the modules that an adapter tunes.
+
+Since 0.20 every kind of layer lists the options that it takes, one at a time (`lora_variants` in
+`tuners/lora/layer.py`), and refuses others. Before that most are passed over where they do not apply. Combinations that
+no kind takes are refused by the config alone (`refusals.json`).
+"""
+
+from __future__ import annotations
+
+from adapterlint.peft.inits import changes_base_on_loading
+from adapterlint.peft.methods.method import OLDEST, Demand
+from adapterlint.peft.methods.shapes import (
+    IN,
+    OUT,
+    R,
+    Term,
+    divides,
+    given,
+    key,
+    least,
+    listed,
+    not_null,
+    same,
+    says,
+    says_what,
+)
+
+DORA = given("use_dora")
+BLOCKS = key("use_bdlora.nblocks")
+IN_BLOCKS_A, IN_BLOCKS_B = listed("use_bdlora.target_modules_bd_a"), listed("use_bdlora.target_modules_bd_b")
+_ALORA, _ARROW, _BDLORA = given("alora_invocation_tokens"), given("arrow_config"), not_null("use_bdlora")
+_KASA, _MONTECLORA, _VELORA = not_null("kasa_config"), not_null("monteclora_config"), not_null("velora_config")
+
+# PiSSA, OLoRA and LoftQ take the factors from the weight, which has no more ranks than its smaller side; OLoRA does not
+# turn the weight of a GPT-2 Conv1D before, so that neither factor fits it (`olora_init`).
+DECOMPOSED = says_what("init_lora_weights", "takes the weight apart", changes_base_on_loading)
+TURNED = says_what("init_lora_weights", "is olora", lambda init: str(init).lower() == "olora")
+_MICA = says("init_lora_weights", "mica")
+
+
+def _without(
+    option: Term, text: str, error: str = "ValueError", *, since: str = OLDEST, until: str | None = None
+) -> Demand:
+    return Demand(~option, error, text, since=since, until=until, cause="config")
+
+
+def _unlisted(*options: Term) -> tuple[Demand, ...]:
+    """Options that a kind of layer does not list."""
+    return tuple(_without(one, "Invalid or unsupported variant combination", since="0.20") for one in options)
+
+
+_NO_EXPERTS = (  # what Arrow mixes is put together before any adapter is loaded from a file
+    _without(_ARROW, "'dict' object has no attribute 'top_k'", "AttributeError", since="0.18", until="0.20"),
+    _without(_ARROW, "'NoneType' object has no attribute 'copy'", "AttributeError", since="0.21"),
+)
+_INTO_BLOCKS = (
+    Demand(
+        IN_BLOCKS_A | IN_BLOCKS_B,
+        text="Target matches neither A nor B block-diagonal patterns.",
+        when=_BDLORA & key("use_bdlora.match_strict"),
+        cause="config",
+    ),
+    *(
+        Demand(divides(BLOCKS, one), text="not divisible by the number of blocks", when=_BDLORA & half)
+        for half, sizes in ((IN_BLOCKS_A, (IN, R)), (IN_BLOCKS_B, (R, OUT)))
+        for one in sizes
+    ),
+)
+
+ON_LINEAR = (
+    *_NO_EXPERTS,
+    Demand(
+        least(IN, OUT) > R,
+        text="KaSA requires `r` ({r}) to be smaller than min(in_features, out_features) so that at least one singular "
+        "component of the base weight is preserved after truncation.",
+        when=_KASA,
+        cause="kasa",
+    ),
+    *_INTO_BLOCKS,
+)
+ON_GPT2 = (
+    *_NO_EXPERTS,
+    _without(
+        _KASA,
+        "KaSA does not support `fan_in_fan_out=True` layers (e.g. Conv1D). Please target nn.Linear layers.",
+        since="0.21",
+    ),
+    _INTO_BLOCKS[0],
+    _without(_BDLORA & (IN_BLOCKS_A | IN_BLOCKS_B), "'Conv1D' object has no attribute 'in_features'", "AttributeError"),
+    Demand(~TURNED | same(IN, OUT), "RuntimeError", in_forward=True),
+)
+ON_EMBEDDING = (
+    _without(DORA, "Embedding does not support DoRA yet, please set it to False", until="0.12"),
+    Demand(~given("lora_bias"), text="lora_bias=True is not supported for Embedding."),
+    *_unlisted(_ALORA, _ARROW, _BDLORA, _KASA, _MONTECLORA, _VELORA),
+)
+
+
+def _is_unknown_to_convolutions(init: object) -> bool:
+    return isinstance(init, str) and init.lower() != "gaussian" and init not in ("", "loftq", "lora_ga")
+
+
+_UNKNOWN_INIT = "Unknown initialization init_lora_weights={init_lora_weights!r}"
+ON_CONVOLUTION = (
+    _without(_ALORA, "aLoRA does not support adapting conv layers.", since="0.18", until="0.18"),
+    _without(_VELORA, "VeLoRA does not support adapting conv layers.", since="0.20"),
+    *_unlisted(_ALORA, _ARROW, _BDLORA, _KASA, _MICA, _MONTECLORA),
+    _without(says_what("init_lora_weights", "is unknown to convolutions", _is_unknown_to_convolutions), _UNKNOWN_INIT),
+    _without(says("init_lora_weights", "lora_ga"), _UNKNOWN_INIT, until="0.18"),
+)
+_NO_WEIGHT = "'MultiheadAttention' object has no attribute 'weight'"
+ON_ATTENTION = (
+    _without(DORA, "MultiheadAttention does not support DoRA (yet), please set use_dora to False"),
+    _without(_VELORA, "MultiheadAttention does not support VeLoRA, please set `velora_config=None`.", since="0.20"),
+    _without(_KASA, "MultiheadAttention does not support KaSA, please set `kasa_config=None`.", since="0.21"),
+    _without(
+        _ALORA,
+        "MultiheadAttention does not support aLoRA (yet), please set use_alora to False",
+        since="0.18",
+        until="0.18",
+    ),
+    *_NO_EXPERTS,
+    *_unlisted(_ALORA, _BDLORA, _MICA, _MONTECLORA),
+    _without(DECOMPOSED, _NO_WEIGHT, "AttributeError"),
+    _without(says("init_lora_weights", "orthogonal"), _NO_WEIGHT, "AttributeError", since="0.16"),
+    _without(says("init_lora_weights", "lora_ga"), _NO_WEIGHT, "AttributeError", since="0.19"),
+    _without(  # it is not told its name
+        _BDLORA & key("use_bdlora.match_strict"),
+        "Target  matches neither A nor B block-diagonal patterns.",
+        since="0.19",
+        until="0.19",
+    ),
+)
+ON_PARAMETER = tuple(
+    Demand(~given(key), text=f"lora.ParamWrapper does not work with {key}.", cause="target-parameters")
+    for key in ("lora_dropout", "fan_in_fan_out", "lora_bias", "use_dora", "velora_config", "kasa_config")
+)

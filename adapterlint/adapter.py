@@ -152,6 +152,7 @@ class Unreadable:
             `HeaderError` and `PickleError`.
         message: One sentence without a full stop.
         imports: What a broken pickle imports that loading a state dict does not need.
+        gone: Whether it is a link without a target, which is as good as no file.
     """
 
     file: str
@@ -161,6 +162,7 @@ class Unreadable:
     document: JsonText | None = None
     lfs: LfsPointer | None = None
     imports: tuple[str, ...] = ()
+    gone: bool = False
 
     @property
     def place(self) -> Place:
@@ -291,7 +293,7 @@ class _Parts:
         except PickleError as error:
             self.fail("weights", file, error.kind, error.message, head, imports=foreign(error.imports))
         except SourceError as error:
-            self.fail("weights", file, "io", error.message)
+            self.fail("weights", file, "io", error.message, gone=isinstance(error.__cause__, FileNotFoundError))
         return None
 
     def card(self) -> Card | None:
@@ -314,11 +316,12 @@ class _Parts:
         span: Span | None = None,
         document: JsonText | None = None,
         imports: tuple[str, ...] = (),
+        gone: bool = False,
     ) -> None:
         lfs = parse_lfs_pointer(raw[:MAX_POINTER_BYTES])
         if lfs is not None:
             kind, span = "lfs-pointer", None
-        self.unreadable[part] = Unreadable(file, kind, message, span, document, lfs, imports)
+        self.unreadable[part] = Unreadable(file, kind, message, span, document, lfs, imports, gone)
 
 
 def _safetensors(file: str, reader: ByteReader) -> WeightsHeader:

@@ -11,7 +11,7 @@ import pytest
 
 import adapterlint
 from adapterlint import AdapterlintError, ModuleTree, Patch
-from adapterlint.lint.example import base_of, with_tokens
+from adapterlint.lint.example import DROP, base_of, with_tokens
 from conftest import Write
 
 HEAD = "base_model.model.lm_head"
@@ -28,6 +28,14 @@ def base() -> ModuleTree:
 def simulate(patches: Mapping[str, Patch], **given: Any) -> adapterlint.Simulation:
     adapters = [patch.adapter(f"adapters/{name}") for name, patch in patches.items()]
     return adapterlint.simulate(adapters, names=list(patches), **given)
+
+
+def test_weights_behind_a_link_to_nothing_are_as_good_as_none(write: Write, tmp_path: Path, base: ModuleTree) -> None:
+    folder = write("de", Patch(files={"adapter_model.safetensors": DROP}))
+    (folder / "adapter_model.safetensors").symlink_to(tmp_path / "gone.safetensors")
+    (step,) = adapterlint.simulate([folder], base=base).steps
+    assert step.error is not None
+    assert (step.error.type, step.error.text) == ("ValueError", f"Can't find weights for {folder}")
 
 
 def test_two_heads_load_but_cannot_be_active_together(base: ModuleTree) -> None:

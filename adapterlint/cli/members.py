@@ -68,8 +68,8 @@ def checked(known: Mapping[str, Adapter], names: Sequence[str], option: str) -> 
 
 def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Versions]:
     """The releases to simulate, and the same as numbers."""
-    from adapterlint.peft.releases import NEWEST, is_release, line_of, newest_patch, numbers
-    from adapterlint.peft.versions import SIMULATED, TRANSFORMERS, Versions, usual_transformers
+    from adapterlint.peft.releases import NEWEST, is_release, line_of, newest_patch
+    from adapterlint.peft.versions import KNOWN, SIMULATED, TRANSFORMERS, Versions, is_known_beside, usual_transformers
     from adapterlint.words import shown
 
     chosen = peft or NEWEST
@@ -77,9 +77,10 @@ def releases(peft: str | None, transformers: str | None) -> tuple[str, str, Vers
         fail(f"--peft: {shown(chosen)} is no release; write it like 0.18 or {NEWEST}")
     if transformers:
         formed = is_release(transformers) or is_release(f"{transformers}.0")  # a major number may stand alone
-        if not formed or numbers(transformers) < (4, 0):
-            told = f"{shown(transformers)} is no release that PEFT runs on; write it like 4.56 or {TRANSFORMERS}"
-            fail(f"--transformers: {told}")
+        if not formed:
+            fail(f"--transformers: {shown(transformers)} is no release; write it like 4.56 or {TRANSFORMERS}")
+        if not is_known_beside(transformers):
+            fail(f"--transformers: {shown(transformers)} is not known, only releases {KNOWN[0]} to {KNOWN[-1]} are")
     if line_of(chosen) not in SIMULATED:
         fail(f"--peft: {shown(chosen)} is not simulated, only releases {SIMULATED[0]} to {SIMULATED[-1]} are")
     say_of_later([chosen])

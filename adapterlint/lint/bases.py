@@ -11,7 +11,7 @@ from adapterlint.errors import AdapterlintError, PartlyKnown
 from adapterlint.lint.fleet import Fleet
 from adapterlint.sources import SourceError
 from adapterlint.sources.hub import NONE, Network, is_hub
-from adapterlint.words import counted
+from adapterlint.words import counted, shown
 
 
 class Bases:
@@ -88,6 +88,9 @@ def _absent(name: str) -> AdapterlintError:
     if slash and owner not in ("", ".", "..", "~") and name.count("/") == 1 and not os.path.isdir(owner):
         message = "The base model is neither a folder nor in the Hub's cache, so nothing is checked against it"
         return PartlyKnown(message, place=name)
+    if os.path.isfile(name):
+        folder = os.path.dirname(name) or "."
+        return AdapterlintError(f"A base model is a folder, not a file: name {shown(folder)}", place=name)
     return AdapterlintError("There is no base model: neither a folder nor a model in the Hub's cache", place=name)
 
 

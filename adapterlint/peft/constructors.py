@@ -50,10 +50,6 @@ class Refusal:
     until: str | None = None
     where: Place = "config"
 
-    def holds_in(self, release: str) -> bool:
-        """Whether PEFT `release` (`"0.18"` or `"0.18.1"`) refuses."""
-        return in_range(release, self.since, self.until)
-
 
 def refusals(peft_type: str, values: Mapping[str, Any], *, release: str | None = None) -> Iterator[Refusal]:
     """Every refusal that a config runs into, in the order in which PEFT would come across them.

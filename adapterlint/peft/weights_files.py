@@ -38,9 +38,10 @@ def tensors_in(adapter: Adapter) -> Mapping[str, Shape]:
     if adapter.header is not None:
         return {name: tensor.shape for name, tensor in adapter.header.tensors.items()}
     broken = adapter.unreadable.get("weights")
-    if broken is not None:
-        raise Refused("SafetensorError", broken.message, cause="weights")
-    raise Refused("ValueError", f"Can't find weights for {adapter.path}", cause="weights")
+    if broken is None or broken.gone:
+        raise Refused("ValueError", f"Can't find weights for {adapter.path}", cause="weights")
+    error = "OSError" if broken.kind == "io" else "SafetensorError"
+    raise Refused(error, broken.message, cause="weights")
 
 
 def parameters_in(adapter: Adapter, config: OpenedConfig) -> dict[str, dict[tuple[str, str], Shape]]:

@@ -112,6 +112,9 @@ class _Walk:
         if path in self.far:
             yield from self.fetched(self.far[path])
             return
+        if not path:  # what a variable that is not set leaves; not the folder one stands in
+            self.problems.append(AdapterlintError("An empty path names no file or folder"))
+            return
         path = os.path.normpath(path)
         try:
             if os.path.isdir(path):

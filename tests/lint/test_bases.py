@@ -75,6 +75,7 @@ def test_a_base_that_nothing_can_be_read_of_is_said_and_the_adapter_is_checked_w
         ("empty", True, "neither `config.json` nor weights"),
         ("nowhere", True, "neither a folder nor a model in the Hub's cache"),
         ("./nowhere", True, "neither a folder nor a model in the Hub's cache"),
+        ("de/adapter_config.json", True, "is a folder, not a file: name `de`"),
         ("models/lama", True, "neither a folder nor a model in the Hub's cache"),
         ("acme/tiny-llama", False, "so nothing is checked against it"),
     ],

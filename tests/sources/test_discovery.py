@@ -131,6 +131,13 @@ def test_a_path_that_does_not_exist_is_told_and_the_rest_goes_on(write: Write) -
     assert report.summary.adapters == 1
 
 
+def test_an_empty_path_is_told_and_is_not_the_folder_one_stands_in(write: Write) -> None:
+    write("de")
+    report = check([""])
+    assert [p.message for p in report.problems] == ["An empty path names no file or folder"]
+    assert report.summary.adapters == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_folder_is_told(write: Write, tmp_path: Path) -> None:
     folder = write("closed/de").parent

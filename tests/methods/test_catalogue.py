@@ -102,7 +102,6 @@ OPEN = {
     **dict.fromkeys(("lora-layers-bias", "lora-layers-dora", "lora-layers-ranks", "lora-siglip", "lora-vit"), GROUPS),
     **dict.fromkeys(("lora-wav2vec2", "lora-whisper-convolution"), GROUPS),
     **dict.fromkeys(("oft-conv", "oft-conv@0.15.2", "oft-conv@0.17.1"), GROUPS),
-    "waveft-proportional": "a budget of all targets that is shared out by the sizes of their weights, and rounded",
     **{f"adamss-{variant}": CLUSTERS for variant in ("asa", "dynamic", "no-init", "plain", "ranks")},
 }
 """Adapters of which some sizes are left open."""

@@ -11,6 +11,7 @@ from typing import Any
 from adapterlint.base.tree import Kind
 from adapterlint.peft.calls import is_listed, refuses
 from adapterlint.peft.loading import WIDTH
+from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.model import Model
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.outputs import UNDECIDED, Output
@@ -33,7 +34,7 @@ def keyword_error(model: Model) -> str | None:
     if not refused:
         return None
     # With a prompt of embeddings PEFT asks for indices before it calls the base; speech has none.
-    asks = model.prompt_learning and model.peft_type != "PREFIX_TUNING" and "input_ids" in refused
+    asks = model.prompt_learning and not _method(model).keys_and_values and "input_ids" in refused
     return "ValueError" if asks else "TypeError"
 
 
@@ -72,7 +73,7 @@ def prompt_error(model: Model) -> str | None:
     config = model.configs.get(model.current)
     if config is None or not config.prompt_learning:
         return None
-    if model.peft_type == "PREFIX_TUNING":
+    if _method(model).keys_and_values:
         return _prefix_error(model, config)
     if _is(model, "refuses_embeddings"):
         return "NotImplementedError"
@@ -91,7 +92,20 @@ def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
         return "RuntimeError"
     two = config.get("num_transformer_submodules") == 2
     old = model.versions.peft < ((0, 18) if two else (0, 14)) and model.versions.transformers >= (4, 56)
-    return "AttributeError" if old else None
+    if old:
+        return "AttributeError"
+    return None if _has_size_of_heads(config, model.tree.config) else "RuntimeError"
+
+
+def _method(model: Model) -> Method:
+    return METHODS[model.peft_type or ""]
+
+
+def _has_size_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:
+    """Whether keys of the prefix are of the size of the base's, where that is not the width by the number of heads."""
+    size, heads, dim = base.get("d_kv"), config.get("num_attention_heads"), config.get("token_dim")
+    known = all(isinstance(one, int) and one > 0 for one in (size, heads, dim))
+    return not known or dim // heads == size
 
 
 def _is(model: Model, kind: str) -> bool:

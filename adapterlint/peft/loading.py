@@ -235,7 +235,7 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
         config["num_virtual_tokens"] = len(ids or ())
     if config.get("num_virtual_tokens") is None:
         raise Refused("TypeError", "unsupported operand type(s) for *: 'NoneType' and 'int'", cause="config")
-    if kind in ("PREFIX_TUNING", "CARTRIDGE"):
+    if METHODS[kind].keys_and_values:
         _fit_heads(config, base, heads_are_told=model.versions.peft >= (0, 18))
     check_name(name)
     made = made_on(METHODS[kind].top, Ground(config), model.release)

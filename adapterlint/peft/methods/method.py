@@ -204,6 +204,7 @@ class Method:
         weighs: Whether it has `add_weighted_adapter`.
         hot_swaps: Whether `hotswap_adapter` takes it.
         prompt_learning: `PeftConfig.is_prompt_learning`: no modules are injected, virtual tokens are.
+        keys_and_values: Whether the prompt is a prefix of keys and values of attention, not of embeddings.
         has_modules_to_save: The config class has `modules_to_save` (prompt learning: since 0.17).
         has_bias: The config class has `bias`, which says which biases of the base are trained and saved; everything
             else is read as `"none"` (`BaseTuner._mark_only_adapters_as_trainable`).
@@ -235,6 +236,7 @@ class Method:
     weighs: bool = False
     hot_swaps: bool = False
     prompt_learning: bool = False
+    keys_and_values: bool = False
     has_modules_to_save: bool = True
     has_bias: bool = False
     containers: str = ""

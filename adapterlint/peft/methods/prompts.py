@@ -16,7 +16,7 @@ _TOKENS = Parameter("prompt_embeddings", (_ALL_VIRTUAL, _DIM))
 _CACHE = Parameter("prompt_embeddings", (_VIRTUAL, key("num_layers") * 2 * _DIM))
 
 
-def _prompt(name: str, *top: Parameter, since: str = "0.10") -> Method:
+def _prompt(name: str, *top: Parameter, since: str = "0.10", keys_and_values: bool = False) -> Method:
     return Method(
         name=name,
         since=since,
@@ -25,6 +25,7 @@ def _prompt(name: str, *top: Parameter, since: str = "0.10") -> Method:
         refusal=_ONE_PROMPT,
         merges=False,
         prompt_learning=True,
+        keys_and_values=keys_and_values,
     )
 
 
@@ -32,8 +33,8 @@ PROMPT_TUNING = _prompt("PROMPT_TUNING", _TOKENS)
 P_TUNING = _prompt("P_TUNING", _TOKENS)
 _OF_CONTEXT = Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM))
 CPT = _prompt("CPT", _OF_CONTEXT, since="0.14")
-PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE)
-CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19")
+PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE, keys_and_values=True)
+CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19", keys_and_values=True)
 MULTITASK_PROMPT_TUNING = _prompt(
     "MULTITASK_PROMPT_TUNING",
     _TOKENS,

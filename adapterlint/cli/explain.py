@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapterlint.cli.common import FINDINGS, NOTHING, OK, ConfigFile, Isolated, fail, names, say, settings, write
+from adapterlint.cli.common import (
+    FAILURE,
+    FINDINGS,
+    NOTHING,
+    OK,
+    ConfigFile,
+    Isolated,
+    fail,
+    names,
+    say,
+    settings,
+    write,
+)
 
 if TYPE_CHECKING:
     from adapterlint.report.model import Report
@@ -31,7 +42,8 @@ def explain(
 ) -> None:
     """Say what an error of PEFT, vLLM, llama.cpp or others means, and whether its cause is in adapters.
 
-    Exit status: 0 recognised, 1 and the cause is in PATHS, 2 something could not be done, 3 nothing recognised.
+    Exit status: 0 recognised, 1 and the cause is in PATHS, 2 something could not be done, 3 nothing
+    recognised, or no adapter found.
     """
     from adapterlint.explain.recognise import recognised
     from adapterlint.explain.told import causes, told
@@ -43,7 +55,12 @@ def explain(
     rules = tuple(dict.fromkeys(rule for known in found for rule in known.rules))
     report = _checked(paths, rules, base, names(peft), config, isolated) if paths and rules else None
     write(told(found, {rule.name: rule.code for rule in load_rules()}, report), None)
-    raise typer.Exit(FINDINGS if report is not None and any(causes(known, report) for known in found) else OK)
+    if report is None:
+        raise typer.Exit(OK)
+    if any(problem.fatal for problem in report.problems):
+        raise typer.Exit(FAILURE)
+    absent = OK if report.summary.adapters else NOTHING
+    raise typer.Exit(FINDINGS if any(causes(known, report) for known in found) else absent)
 
 
 def _read(path: str | None) -> str:
@@ -86,6 +103,4 @@ def _checked(
     report = check(paths, settings=plain.model_copy(update=nothing))
     for problem in report.problems:
         say(f"{problem.place}: {problem.message}")
-    if not report.summary.adapters:
-        fail(f"no PEFT adapter found in {' and '.join(map(os.fspath, paths))}", NOTHING)
     return report

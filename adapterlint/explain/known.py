@@ -179,6 +179,27 @@ KNOWN: tuple[Known, ...] = (
         "Layers of the vision tower are tuned, and vLLM leaves them out: the answers are not those of the training",
         "Merge the adapter, or train the language model only",
     ),
+    # SGLang
+    Known(
+        "SGLang",
+        ("LoRA serving currently doesn't support adapters that add tokens to the vocabulary",),
+        "Token files beside the adapter add tokens to the vocabulary, which SGLang does not serve; they often were "
+        "only copied, and add none",
+        "Take `added_tokens.json` out of the folder if its tokens are in the base's vocabulary, else merge the adapter",
+    ),
+    Known(
+        "SGLang",
+        ("LoRA serving currently doesn't support DoRA adapters",),
+        "The adapter is a DoRA, which SGLang does not serve",
+        "Merge it into the base, or train with `use_dora=false`; `adapterlint show` tells the method",
+        ("dora-mismatch",),
+    ),
+    Known(
+        "SGLang",
+        ("is incompatible with the current LoRA memory pool",),
+        "The rank of the adapter, or a module that it tunes, is beyond what the server was started with",
+        "Start it with `--max-lora-rank` and `--lora-target-modules` of all adapters; `adapterlint show` lists both",
+    ),
     # Tied embeddings
     Known(
         "PEFT",
@@ -203,10 +224,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "PEFT 0.18 and later",
-        (
-            "Only one adapter can be set at a time for ModulesToSaveWrapper",
-            "Only one adapter can be set at a time for …, got",
-        ),
+        ("Only one adapter can be set at a time for ModulesToSaveWrapper",),
         "Several of the activated adapters bring the same whole module, of which one copy can be active",
         "Activate one of them at a time; `adapterlint plan` gives the largest sets that work",
         ("auxiliary-overlap", "token-overlap", "token-rows-disjoint", "module-against-tokens"),

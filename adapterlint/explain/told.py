@@ -40,7 +40,8 @@ def _paragraph(known: Known, codes: Mapping[str, str], report: Report | None) ->
 
 def _there(findings: Sequence[ReportedFinding], report: Report) -> Iterator[str]:
     if not findings:
-        yield f"  there: no cause found in {counted(report.summary.adapters, 'adapter')}"
+        looked = counted(report.summary.adapters, "adapter") if report.summary.adapters else ""
+        yield f"  there: no cause found in {looked}" if looked else "  there: no PEFT adapter found"
     for finding in findings[:MAX_TOLD]:
         yield f"  there: {where(finding)}: {finding.severity.value}[{finding.code}] {printable(finding.message)}"
     if len(findings) > MAX_TOLD:

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from conftest import Run, Write
 
 RANK = (
@@ -68,12 +66,18 @@ def test_a_text_can_be_a_file(run: Run, tmp_path: Path) -> None:
     assert missing.stderr == "adapterlint: nowhere.txt: No such file or directory\n"
 
 
-@pytest.mark.parametrize(("place", "status"), [("nowhere", 3), ("empty", 3)])
-def test_a_place_without_adapters_is_told(place: str, status: int, tmp_path: Path) -> None:
+def test_a_place_without_adapters_is_told_beside_the_meaning(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    result = pasted(RANK, place, cwd=tmp_path)
-    assert result.returncode == status
-    assert result.stderr.splitlines()[-1] == f"adapterlint: no PEFT adapter found in {place}"
+    result = pasted("ValueError: Can't find 'adapter_config.json' at 'empty'", "empty", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "missing-config (FIL102)" in result.stdout
+    assert result.stdout.splitlines()[-1] == "  there: no PEFT adapter found"
+
+
+def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
+    result = pasted(RANK, "nowhere", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == "adapterlint: nowhere: There is no such file or folder\n"
 
 
 def test_nothing_of_the_text_comes_out_again(tmp_path: Path) -> None:

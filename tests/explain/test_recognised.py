@@ -125,6 +125,10 @@ TEXTS = {
     "ValueError: base_model.model.x.q_proj.lora_magnitude_vector is unsupported LoRA weight": "dora-mismatch",
     "ValueError: vLLM does not yet support DoRA.": "dora-mismatch",
     "the result matched neither the base model nor the fine-tune": "dora-mismatch",
+    "ValueError: Failed to load de because LoRA serving currently doesn't support adapters that add tokens to the "
+    "vocabulary": "",
+    "ValueError: Failed to load de because LoRA serving currently doesn't support DoRA adapters": "dora-mismatch",
+    "LoRA adapter de with rank 64 is incompatible with the current LoRA memory pool configuration. Please ensure": "",
     # Safety
     "ValueError: The auto mapping wants to import 'chronos.chronos2.model' which is not in the import allowlist.": (
         "config-imports-code"
@@ -186,6 +190,12 @@ def test_a_log_without_errors_says_nothing() -> None:
     assert recognised(calm * 100) == []
     assert recognised("") == []
     assert recognised("Traceback (most recent call last):\nValueError: something else\n") == []
+
+
+def test_the_line_of_code_that_raises_is_not_taken_for_another_error() -> None:
+    code = 'msg = f"Only one adapter can be set at a time for {self}, got {len(adapter_names_in_module)}"'
+    said = "ValueError: Only one adapter can be set at a time for TrainableTokensWrapper(\n  (token_adapter)\n), got 2"
+    assert [known.rules[0] for known in recognised(f"{code}\n{said}")] == ["token-overlap"]
 
 
 def test_several_errors_are_each_told_once() -> None:

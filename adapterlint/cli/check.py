@@ -149,7 +149,7 @@ def check(
         )
     report = outcome.report
     save(outcome, effective, rewrite, quiet=quiet)
-    for line in (f"settings: {loaded.file or 'of no file'}", *outcome.evidence.told()) if verbose else ():
+    for line in (f"settings: {loaded.file or 'no file'}", *outcome.evidence.told()) if verbose else ():
         say(line)
     context = replace(report_context(effective), numbers=not quiet)
     for name, path in wanted:

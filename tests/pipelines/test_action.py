@@ -104,6 +104,13 @@ def test_what_stands_in_an_input_is_never_run(name: str, runner: Runner) -> None
     assert not list(runner.repository.folder.glob("**/hacked"))
 
 
+def test_a_path_on_the_hub_is_asked_for_there(runner: Runner) -> None:
+    job = runner(paths="hf://nobody/nothing", args="--offline")
+    assert job.status == 2
+    assert "hf://nobody/nothing" in job.log
+    assert "no such file" not in job.log.lower()
+
+
 def test_a_path_like_an_option_is_a_path(runner: Runner) -> None:
     job = runner(paths="--version")
     assert job.status == 2

@@ -63,6 +63,17 @@ def is_only_read(release: tuple[int, int], caller: str | None, name: str) -> boo
     return caller in _table(release[0])["read"].get(name, ())
 
 
+def measures(release: tuple[int, int], caller: str | None, name: str) -> bool:
+    """Whether a class calls one of its embeddings with something that has the shape of indices, and is none.
+
+    Args:
+        release: Of transformers.
+        caller: The class of the module that has it, if that is known.
+        name: The module's own name.
+    """
+    return caller in _table(release[0])["measures"].get(name, ())
+
+
 def is_listed(kind: str, release: tuple[int, int], name: str | None) -> bool:
     """Whether a class, or a model type, is among those of a kind: the keys of `calls.json`."""
     return name in listed(kind, release)
@@ -82,7 +93,7 @@ def _table(major: int) -> Mapping[str, Any]:
     table = every["4" if major < 5 else "5"]
     nested = {
         kind: {name: frozenset(classes.split()) for name, classes in table.pop(kind).items()}
-        for kind in ("flat", "keywords", "read", "refuses")
+        for kind in ("flat", "keywords", "measures", "read", "refuses")
     }
     lists = {kind: frozenset(classes.split()) for kind, classes in table.items()}
     return MappingProxyType({**nested, **lists})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree, Shape
-from adapterlint.peft.calls import generates, is_listed, refuses
-from adapterlint.peft.modules import Module, Param, Root, build, copy_param, find, only_read, walk
+from adapterlint.peft.calls import generates, is_listed, is_only_read, measures, refuses
+from adapterlint.peft.modules import Module, Param, Root, build, copy_param, find, walk, where
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, Tuner
@@ -67,7 +67,8 @@ class Model:
         self.loads = 0
         self._outline: tuple[int, list[tuple[str, Param]], list[tuple[str, Module]]] | None = None
         self.uncalled = _uncalled(tree)
-        self.only_read = only_read(tree, versions.transformers)
+        self.only_read = where(is_only_read, tree, versions.transformers)
+        self.measuring = where(measures, tree, versions.transformers)
         # Of the adapter that is being loaded: module -> (attribute, rest of the name) -> shape.
         self.in_file: Mapping[str, Mapping[tuple[str, str], Shape]] = {}
 

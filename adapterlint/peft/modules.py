@@ -6,15 +6,15 @@ of the same values; `None` is the value of a parameter as the base has it in thi
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
 from adapterlint.caches import kept
-from adapterlint.peft.calls import by_keywords, is_only_read
+from adapterlint.peft.calls import by_keywords
 
 Value = Hashable
-
+Places = frozenset[str]  # paths of modules
 
 ANY = -1
 
@@ -181,7 +181,7 @@ def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
         one = Param(next((shapes[name] for name in group if shapes.get(name)), None))
         shared |= dict.fromkeys(group, one)
     modules: dict[str, Module] = {}
-    keywords_only = _called_by_keywords(tree, transformers)
+    keywords_only = where(by_keywords, tree, transformers)
     for path, node in tree.nodes.items():
         alias = tree.aliases.get(path)
         if alias is not None and alias in modules:
@@ -204,23 +204,17 @@ def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
     return root if isinstance(root, Root) else Root(Kind.CONTAINER, "Model")
 
 
-@kept(32)
-def _called_by_keywords(tree: ModuleTree, transformers: tuple[int, int]) -> frozenset[str]:
-    """The modules of a base that are called with keyword arguments alone."""
-    return frozenset(path for path, caller, own in _callers(tree) if by_keywords(transformers, caller, own))
-
-
-@kept(32)
-def only_read(tree: ModuleTree, transformers: tuple[int, int]) -> frozenset[str]:
-    """The modules of a base whose weight is taken, and that are never called."""
-    return frozenset(path for path, caller, own in _callers(tree) if is_only_read(transformers, caller, own))
-
-
-def _callers(tree: ModuleTree) -> Iterator[tuple[str, str | None, str]]:
-    """The path of each module, the class of what has it, and its name there."""
+@kept(96)
+def where(
+    said: Callable[[tuple[int, int], str | None, str], bool], tree: ModuleTree, transformers: tuple[int, int]
+) -> Places:
+    """The modules of a base of which something is said, by the release of transformers, their caller and their name."""
+    found = set()
     for path in tree.nodes:
         above, _, own = path.rpartition(".")
-        yield path, tree.nodes[above].type if above else tree.architecture, own
+        if said(transformers, tree.nodes[above].type if above else tree.architecture, own):
+            found.add(path)
+    return frozenset(found)
 
 
 def walk(root: Module, prefix: str = "", *, duplicates: bool = False) -> Walk:

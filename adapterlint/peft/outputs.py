@@ -39,6 +39,7 @@ class Output:
         "_bounds",
         "_disabled",
         "_maybe",
+        "_measuring",
         "_mixed",
         "_nodes",
         "_only_read",
@@ -64,7 +65,7 @@ class Output:
         self._mixed = model.peft_type == "XLORA"
         self._unheard = model.task != "CAUSAL_LM"  # other classes look for no invocation tokens
         self._nodes = model.tree.nodes
-        self._only_read = model.only_read
+        self._only_read, self._measuring = model.only_read, model.measuring
         self._beside = model.beside
         self._bounds = model.bounds
         self._shaded = False
@@ -134,6 +135,8 @@ class Output:
             if tuned is None or (self._unheard and layer.method == "LORA" and _is_invoked(tuned)):
                 continue
             problem = tuned.problem or self._misfit(name, tuned)
+            if path in self._measuring and layer.method in _LOOKING_UP:
+                problem = "RuntimeError"
             if problem is not None:
                 self._fail(problem, path)
             shared = tuple(of[name].value for of in self._shared.values() if name in of)
@@ -252,7 +255,7 @@ class Output:
     def _of_rows(self, layer: TokenLayer, path: str) -> Expression:
         if self._disabled or layer.disabled or not layer.active:
             return self._of(layer.base, path)
-        error = _row_error(layer)
+        error = _row_error(layer) or ("RuntimeError" if path in self._measuring else None)
         if error is not None:  # before what it wraps is asked
             self._fail(error, path)
             return self._of(layer.base, path)
@@ -298,6 +301,7 @@ UNDECIDED = "undecided"  # whether a forward pass runs
 SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
 # Class -> its modules that it hands all tokens of a batch in one row.
 _FLATTENED = {"OPTDecoderLayer": ("fc1", "fc2")}
+_LOOKING_UP = ("LORA", "HIRA", "TINYLORA")  # layers of embeddings that look indices up themselves
 _ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other factor does not matter
 
 

@@ -8,6 +8,7 @@ Read from the sources of `transformers/models/*/modeling_*.py`; classes are sepa
 - `keywords`: name of a module -> classes that call `self.<name>(...)`, never with a positional argument;
 - `flat`: name of a module -> classes that call it with rows of all texts one after the other, or with what stands for
   relative positions, and not with a row for each text;
+- `measures`: name of a module -> classes that call it with a part of embeddings, whose shape alone it asks for;
 - `read`: name of a module -> classes that take weights out of it and never call it, so that what PEFT puts around it
   does not run;
 - `refuses`: keyword that PEFT hands to models -> classes that have no parameter for it, nor any that takes the rest;
@@ -191,6 +192,13 @@ def read_only(known: Classes, cls: ast.ClassDef) -> set[str]:
     return (read - used) & dict(modules(known, cls)).keys()
 
 
+def measured(forward: ast.FunctionDef | None) -> set[str]:
+    """Attributes that are called with a part of `inputs_embeds`."""
+    called = [node for node in ast.walk(forward or ast.Pass()) if isinstance(node, ast.Call) and len(node.args) == 1]
+    parts = [node for node in called if isinstance(node.args[0], ast.Subscript)]
+    return {own(n.func) or "" for n in parts if ast.unparse(n.args[0]).startswith("inputs_embeds[")} - {""}
+
+
 def gives_several(known: Classes, cls: ast.ClassDef) -> bool:
     """Whether a class is derived from one of torch, and gives a tuple."""
     forward = method(known, cls, "forward")
@@ -229,6 +237,10 @@ def learned() -> dict[str, Any]:
     for name, cls in sorted(known.items()):
         for attribute in sorted(read_only(known, cls)):
             read.setdefault(attribute, []).append(name)
+    measuring: dict[str, list[str]] = {}
+    for name, cls in sorted(known.items()):
+        for attribute in sorted(measured(forwards[name]) & dict(modules(known, cls)).keys()):
+            measuring.setdefault(attribute, []).append(name)
     base_models = set(auto.MODEL_MAPPING_NAMES["clip_text_model"].split())  # and its like
     base_models |= {name for name in taken if name.endswith("TextModel") and "input_ids" in taken[name]}
     texts = (of_task(*TEXTS) | base_models) & known.keys()
@@ -280,6 +292,7 @@ def learned() -> dict[str, Any]:
     return {
         "keywords": {attribute: " ".join(names) for attribute, names in sorted(keywords.items())},
         "flat": {attribute: " ".join(names) for attribute, names in sorted(flat.items())},
+        "measures": {attribute: " ".join(names) for attribute, names in sorted(measuring.items())},
         "read": {attribute: " ".join(names) for attribute, names in sorted(read.items())},
         "refuses": {k: " ".join(n for n in sorted(asked) if k in refused(n)) for k in HANDED},
         "generates": " ".join(n for n in sorted(models) if generates(n) and not n.endswith(GENERATING)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapterlint.peft.calls import generates, is_only_read, refuses
+from adapterlint.peft.calls import generates, is_only_read, measures, refuses
 
 OLD, NEW = (4, 56), (5, 23)
 
@@ -44,3 +44,9 @@ def test_modules_whose_weight_is_taken_without_calling_them(release: tuple[int, 
     assert is_only_read(release, "DebertaV2Encoder", "rel_embeddings")
     assert not is_only_read(release, "T5DenseActDense", "wo")  # which is asked for its data type, and called
     assert is_only_read(release, "MambaMixer", "dt_proj") is (release == NEW)
+
+
+def test_embeddings_that_get_no_indices() -> None:
+    assert measures(NEW, "BartEncoder", "embed_positions")
+    assert not measures(NEW, "BartDecoder", "embed_positions")
+    assert not measures(OLD, "BartEncoder", "embed_positions")

@@ -124,7 +124,7 @@ _EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(w1|w2|w3|gate_proj|up_proj|down_pr
 
 
 def convert_tensors(
-    model: Model, config: OpenedConfig, tensors: Mapping[str, Shape]
+    model: Model, adapter: str, config: OpenedConfig, tensors: Mapping[str, Shape]
 ) -> dict[str, tuple[Shape, tuple[str, ...]]]:
     """`convert_peft_adapter_state_dict_for_transformers`: the tensors of unfused experts become one of all experts.
 
@@ -138,7 +138,7 @@ def convert_tensors(
     if config.peft_type != "LORA" or model.versions.transformers < (5, 0) or model.versions.peft < (0, 19):
         return plain
     if is_listed("converts", model.versions.transformers, model.tree.model_type):
-        plain = {_renamed(name, model.tree.renames): value for name, value in plain.items()}
+        plain = {_without(adapter, _renamed(name, model.tree.renames)): value for name, value in plain.items()}
     if model.tree.model_type not in FAMILIES and model.tree.model_type != "qwen2_moe":
         return plain
     rename = FAMILIES.get(model.tree.model_type or "") == "mixtral"
@@ -169,6 +169,14 @@ def convert_tensors(
             tuple(name for _, name in members.values()),
         )
     return found
+
+
+def _without(adapter: str, name: str) -> str:
+    """A tensor of LoRA without the adapter's name, which PEFT puts into some and takes out of all afterwards."""
+    head, _, last = name.rpartition(".")
+    if _LORA not in name or last == adapter:
+        return head if _LORA in name else name
+    return f"{head.removesuffix(f'.{adapter}')}.{last}"
 
 
 def _renamed(name: str, renames: tuple[Any, ...]) -> str:

@@ -59,7 +59,7 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
     Raises:
         Refused: One is missing without which PEFT does not go on, or shapes differ; what fits is loaded then.
     """
-    found = convert_tensors(model, config, tensors)
+    found = convert_tensors(model, adapter, config, tensors)
     _rename_auxiliary(model, adapter, found)
     if model.broken:
         raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")

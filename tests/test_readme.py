@@ -104,8 +104,7 @@ def test_the_baseline_is_used_as_it_is_shown(run: Run) -> None:
 
 
 def test_a_rule_is_written_and_tested_as_it_is_shown(run: Run) -> None:
-    commands = [
-        line.partition("#")[0].split()[1:] for block in SHELL for line in block.splitlines() if " rule " in line
-    ]
+    lines = [line.partition("#")[0].split()[1:] for block in SHELL for line in block.splitlines()]
+    commands = [words for words in lines if words[:1] == ["rule"]]
     assert ["rule", "test", "--rule-dir", "lint"] in commands
     assert {run(*words).exit_code for words in commands} == {0}

@@ -159,6 +159,22 @@ def test_neither_secrets_nor_control_characters_are_written(run: Run, write: Wri
     assert "nothing found" in again.stdout
 
 
+@pytest.mark.parametrize("form", ["text", "concise", "json", "sarif", "github", "markdown"])
+def test_what_a_baseline_or_a_reason_plants_is_not_printed(form: str, run: Run, write: Write, tmp_path: Path) -> None:
+    write("de")
+    planted = f"\x1b[31m\x07\u202e{TOKEN}"
+    entry = {"file": f"de/{planted}", "code": "CFG104", "rule": planted, "pointer": planted, "about": "0"}
+    (tmp_path / "b.jsonl").write_text(f'{{"adapterlint-baseline": 1}}\n{json.dumps(entry)}\n')
+    reason = json.dumps(planted)  # as TOML has it
+    settings(tmp_path, f'"de" = {{ rules = ["CFG104"], reason = {reason} }}')
+    result = run("check", ".", "--baseline", "b.jsonl", "-o", form)
+    assert result.exit_code == 0
+    assert "stale-baseline-entry" in result.stdout or "LNT201" in result.stdout
+    for stream in (result.stdout, result.stderr):
+        assert TOKEN not in stream
+        assert all(line.isprintable() for line in stream.splitlines())
+
+
 def test_links_to_one_store_keep_their_own_entries(run: Run, write: Write, tmp_path: Path) -> None:
     write("store/de", {"r": 4})
     (tmp_path / "repo").mkdir()

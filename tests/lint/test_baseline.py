@@ -48,7 +48,7 @@ Repository = dict[str, str]  # folder of an adapter -> what is wrong with it; ""
 folders = st.sampled_from([f"{top}/{name}" for top in ("prod", "lab/new", "lab/old") for name in ("de", "fr", "it")])
 alone = st.dictionaries(folders, st.sampled_from(["", *PROBLEMS]), min_size=1, max_size=6)
 together = st.dictionaries(folders, st.sampled_from(["", *PROBLEMS, *TOGETHER]), min_size=2, max_size=6)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=20, deadline=None)
 
 
 def put(folder: str, problem: str) -> None:
@@ -173,6 +173,17 @@ def test_an_entry_holds_for_one_finding_and_not_for_the_same_in_a_copy() -> None
         found, stale, aside = read(ALONE)
         assert [f.file for f in found] == ["fr/adapter_config.json"]
         assert (stale, aside) == ([], 1)
+
+
+def test_a_line_that_a_merge_left_twice_is_stale_and_pruned() -> None:
+    with inside({"de": "rank"}):
+        write_baseline()
+        text = Path("baseline.jsonl").read_text()
+        Path("baseline.jsonl").write_text(text + text.splitlines(keepends=True)[1])
+        outcome = run(".", settings=Settings(baseline="baseline.jsonl"), rewrite="prune")
+        assert outcome.use is not None
+        assert len(outcome.use.stale) == 1
+        assert written(outcome.use.pruned()) == text
 
 
 def test_of_two_adapters_with_the_same_problem_the_one_that_was_mended_is_told() -> None:

@@ -38,6 +38,7 @@ class Output:
         "_beside",
         "_bounds",
         "_disabled",
+        "_grouped",
         "_maybe",
         "_measuring",
         "_mixed",
@@ -61,6 +62,7 @@ class Output:
         self._disabled = disabled and not model.prompt_learning  # a prompt is left out, and nothing else
         self._since, self._release = model.versions.peft, model.release
         self._several = listed("several", model.versions.transformers)
+        self._grouped = listed("grouped", model.versions.transformers)
         self._shared = model.shared
         self._mixed = model.peft_type == "XLORA"
         self._unheard = model.task != "CAUSAL_LM"  # other classes look for no invocation tokens
@@ -113,6 +115,10 @@ class Output:
         base = self._of(layer.base, path)
         if path in self._only_read:
             return base
+        if layer.base.type in self._grouped:
+            error = self._grouped_error(layer)
+            if error is not None:
+                self._fail(error, path)
         if layer.base.type in self._several:
             error = self._several_error(layer)
             if error is not None:
@@ -191,6 +197,13 @@ class Output:
         if is_idle(tuned):
             return ()
         return ((path, tuple((key, param.value) for key, param in tuned.params.items())),)
+
+    def _grouped_error(self, layer: Tuner) -> str | None:
+        """The error of a layer whose base gives each group its part of the output, where PEFT computes all of it."""
+        off = self._disabled or layer.disabled or not any(name in layer.adapters for name in layer.active)
+        if off or layer.method == "LN_TUNING" or layer.feedforward:  # which run a copy, or change the input alone
+            return None
+        return "ValueError" if layer.method == "GRALORA" else "RuntimeError"
 
     def _several_error(self, layer: Tuner) -> str | None:
         """The error of a layer whose base gives more than one tensor."""

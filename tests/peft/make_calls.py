@@ -19,6 +19,10 @@ Read from the sources of `transformers/models/*/modeling_*.py`; classes are sepa
 - `several`: layers of torch's kinds that give more than one tensor;
 - `tied_modules`: classes whose tied weights are named by their modules, without `.weight` (release 4);
 - `no_tied`: classes that tie weights inside of them, and do not say so themselves (`_tied_weights_keys`);
+- `states`: classes that keep something else than keys and values, and raise `ValueError` for a cache of these alone;
+- `grouped`: layers of torch's kinds that use a block of their weight for each group of the input;
+- `positions`: classes that count positions off the attention mask, and have no more of them than tokens (release 4);
+- `no_past`: classes of those that generate that take no keys and values;
 - `no_prefix`: classifiers that take no keys and values of a prefix, nor does the model inside of them;
 - `prefix`: classifiers without a decoder of their own that take them themselves, or have a model inside that does if
   they classify each token (a whole text is classified by what some of these models do not give to PEFT).
@@ -45,6 +49,9 @@ ALWAYS = ("self_attn", "encoder_attn")  # called with keywords alone wherever th
 LAYERS = ("nn.Linear", "nn.Embedding", "nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
 HEADS = ("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "QUESTION_ANSWERING")
 TEXTS = (*HEADS, "CAUSAL_LM", "SEQ_TO_SEQ_CAUSAL_LM")
+COUNTS = "get_rope_index"
+RELEASE = int(transformers.__version__.partition(".")[0])
+STATES = ("get_conv_state", "get_recurrent_state")
 Classes = dict[str, ast.ClassDef]
 
 
@@ -207,6 +214,19 @@ def gives_several(known: Classes, cls: ast.ClassDef) -> bool:
     return from_torch and bool(returned) and all(isinstance(value, ast.Tuple) for value in returned)
 
 
+def cuts_weight(known: Classes, cls: ast.ClassDef) -> bool:
+    """Whether a class is derived from one of torch, and cuts its weight into blocks before it uses it."""
+    forward = method(known, cls, "forward")
+    cut = forward is not None and "self.weight.view(" in ast.unparse(forward)
+    return cut and any(ast.unparse(base) in LAYERS for base in cls.bases)
+
+
+def keeps_states(cls: ast.ClassDef) -> bool:
+    """Whether a class asks a cache for what caches of keys and values do not have, or for one of its own kind."""
+    asks = any(isinstance(node, ast.Attribute) and node.attr in STATES for node in ast.walk(cls))
+    return asks or "uses cache of its own" in ast.unparse(cls)
+
+
 def parameters(forward: ast.FunctionDef | None) -> set[str]:
     args = forward.args if forward else ast.arguments([], [], None, [], [], None, [])
     rest = {"**"} if args.kwarg else set()
@@ -287,6 +307,7 @@ def learned() -> dict[str, Any]:
         return not has_attribute(known, known[name], key) and any(has_attribute(known, cls, key) for cls in inside)
 
     asked = texts | speech | seen
+    generating = of_task("CAUSAL_LM") & known.keys()
     models = {name for name, cls in known.items() if inherits(known, cls, "PreTrainedModel")}
     said = "Passing input embeddings is currently not supported"
     return {
@@ -302,6 +323,10 @@ def learned() -> dict[str, Any]:
         "several": " ".join(n for n in sorted(known) if gives_several(known, known[n])),
         "tied_modules": " ".join(n for n in sorted(models) if any(map(names_module, tied_keys(known, known[n])))),
         "no_tied": " ".join(n for n in sorted(texts) if ties_inside(n)),
+        "grouped": " ".join(n for n in sorted(known) if cuts_weight(known, known[n])),
+        "states": " ".join(n for n, cls in sorted(known.items()) if keeps_states(cls)),
+        "positions": " ".join(n for n, cls in sorted(known.items()) if RELEASE < 5 and method(known, cls, COUNTS)),
+        "no_past": " ".join(n for n in sorted(generating) if "past_key_values" not in taken[n]),
         "no_prefix": " ".join(n for n in sorted(heads) if not takes_prefix(n)),
         "prefix": " ".join(n for n in sorted(heads) if is_handed_prefix(n)),
     }

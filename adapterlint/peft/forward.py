@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
-from adapterlint.peft.calls import is_listed, refuses
+from adapterlint.peft.calls import is_listed, listed, refuses
 from adapterlint.peft.loading import WIDTH
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.model import Model
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.outputs import UNDECIDED, Output
-from adapterlint.peft.tasks import IMPLICIT_HEADS, TASK_TYPES, TASKS
+from adapterlint.peft.tasks import TASK_TYPES, TASKS
 from adapterlint.peft.wrappers import weight_of
 
 
@@ -33,9 +33,11 @@ def keyword_error(model: Model) -> str | None:
     refused = [keyword for keyword in handed if refuses(release, architecture, keyword)]
     if not refused:
         return None
-    # With a prompt of embeddings PEFT asks for indices before it calls the base; speech has none.
-    asks = model.prompt_learning and not _method(model).keys_and_values and "input_ids" in refused
-    return "ValueError" if asks else "TypeError"
+    # With a prompt PEFT asks for indices before it calls the base, which speech has none of, and with one of keys and
+    # values whether the base takes it.
+    asks = model.prompt_learning and "input_ids" in refused
+    unfit = _method(model).keys_and_values and _is(model, "no_prefix")
+    return "ValueError" if asks or unfit else "TypeError"
 
 
 def mixing_error(model: Model) -> str | None:
@@ -86,10 +88,16 @@ def prompt_error(model: Model) -> str | None:
 def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
     if _is(model, "no_prefix"):
         return "ValueError"
-    if not _takes_prefixes(model, config.task_type):
+    if not _takes_prefixes(model):
         return UNDECIDED
-    if not _has_prefix_sizes(model.tree.config):
-        return "RuntimeError"
+    states = _has(model, "states")
+    sizes = _has_prefix_sizes(model, config) and not _has(model, "positions")
+    if states or not sizes:
+        return UNDECIDED if states and not sizes else "ValueError" if states else "RuntimeError"
+    if config.task_type == "SEQ_CLS" and not model.generates and not _is(model, "prefix"):
+        return _pooled_error(model)
+    if config.task_type == "QUESTION_ANS" and "qa_outputs" not in model.tree.nodes:  # what PEFT looks for as the head
+        return "AttributeError"
     two = config.get("num_transformer_submodules") == 2
     old = model.versions.peft < ((0, 18) if two else (0, 14)) and model.versions.transformers >= (4, 56)
     if old:
@@ -108,29 +116,65 @@ def _has_size_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:
     return not known or dim // heads == size
 
 
+def _pooled_error(model: Model) -> str | None:
+    """The error of a classifier of whole texts that is left out: PEFT gives what the model inside gives to its head.
+
+    That is the second output, if there is one: what a pooler gives, or, without one, the cache (transformers 4). A head
+    of more than a linear layer takes the first token of what it gets.
+    """
+    nodes = model.tree.nodes
+    head = next((nodes[name] for name in ("classifier", "score") if name in nodes), None)
+    if head is None or model.tree.config.get("is_encoder_decoder"):
+        return UNDECIDED
+    if any(path.count(".") == 1 and path.endswith(".pooler") for path in nodes):
+        return None if head.kind is Kind.LINEAR else "IndexError"
+    return None if model.versions.transformers >= (5, 0) else "TypeError"
+
+
 def _is(model: Model, kind: str) -> bool:
     return is_listed(kind, model.versions.transformers, model.tree.architecture)
 
 
-def _takes_prefixes(model: Model, task: str | None) -> bool:
-    """Whether a base surely takes a prefix of keys and values: models that generate do, and classifiers of their kind.
+def _takes_prefixes(model: Model) -> bool:
+    """Whether it is known what a base does with a prefix of keys and values.
 
-    Not if some of its layers remember something else than keys and values, by a convolution.
+    It is not for classes that generate without taking any, nor, of transformers 4, where layers remember something by a
+    convolution.
     """
-    convolved = any(node.kind is Kind.CONV1D for node in model.tree.nodes.values())
-    own = _is(model, "prefix") or model.tree.model_type == "bert"
-    return not convolved and (model.generates or task not in IMPLICIT_HEADS or own)
+    convolved = any(node.kind is Kind.CONV1D for node in model.tree.nodes.values()) and not _has(model, "states")
+    return not convolved and not _is(model, "no_past")
 
 
-def _has_prefix_sizes(config: Mapping[str, Any]) -> bool:
-    """Whether keys and values are of one size, and there are as many heads of them as PEFT takes from the config.
+def _has(model: Model, kind: str) -> bool:
+    """Whether some of its modules are of a kind that `calls.json` lists."""
+    classes = listed(kind, model.versions.transformers)
+    return any(node.type in classes for node in model.tree.nodes.values())
 
-    Those that are kept compressed are not, and `multi_query` is not among the words for it.
+
+def _has_prefix_sizes(model: Model, adapter: OpenedConfig) -> bool:
+    """Whether keys and values are of one size, that of the prefix, and there are as many heads as PEFT takes for it.
+
+    Those that are kept compressed are not of one size, and `multi_query` is not among the words for the heads.
     """
-    sizes = [config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
-    nope, rope, value = (size if isinstance(size, int) else 0 for size in sizes)
-    one = config.get("multi_query") is True and not config.get("new_decoder_architecture")
-    return nope + rope == value and not one
+    config = model.tree.config
+    if any(path.endswith(".kv_b_proj") for path in model.tree.nodes):
+        sizes = [config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")]
+        nope, rope, value = (size if isinstance(size, int) else 0 for size in sizes)
+        return nope + rope == value
+    if any(_is_wider(model, path) for path in model.tree.nodes if path.endswith(".k_proj")):
+        return False
+    width, heads, size = adapter.get("token_dim"), adapter.get("num_attention_heads"), config.get("head_dim")
+    if isinstance(width, int) and isinstance(heads, int) and isinstance(size, int) and heads and width // heads != size:
+        return False
+    return config.get("multi_query") is not True or bool(config.get("new_decoder_architecture"))
+
+
+def _is_wider(model: Model, path: str) -> bool:
+    """Whether keys are of another size than values."""
+    nodes = model.tree.nodes
+    other = nodes.get(f"{path.removesuffix('k_proj')}v_proj")
+    keys, values = nodes[path].parameters.get("weight"), other.parameters.get("weight") if other else None
+    return keys is not None and values is not None and keys[:1] != values[:1]
 
 
 def disabling_error(model: Model) -> str | None:

@@ -42,6 +42,12 @@ KNOWN = {
     "fourth-0077": "MobileViT, whose tiny base gives next to nothing, whatever is changed in it",
     "fourth-0081": "the same",
     "fourth-0082": "the same",
+    "sixth-0014": "layers of NeoMME whose last weights are zeros in a base that was never trained",
+    "sixth-0046": "POLY up to 0.17, whose base is one level higher for `get_base_model`",
+    "sixth-0075": "the same",
+    "sixth-0050": VISION,
+    "sixth-0081": VISION,
+    "sixth-0087": "an adapter called `lora`, whose name PEFT up to 0.17 mixes up with the prefix",
     "rare-0070": "tied embeddings of Qwen2-VL, of which transformers 4 and 5 write different configs",
 }
 """Fleets with facts that are told otherwise than PEFT does, and why."""

@@ -277,7 +277,7 @@ def saved_keys(
     if bias == "all":
         found |= {k for k in names if k.endswith(".bias") or (model.versions.peft < (0, 21) and "bias" in k)}
     elif isinstance(bias, str) and bias.endswith("_only") and model.versions.peft >= (0, 21):
-        layers = (path for path, module in walk(model.root, model.prefix) if isinstance(module, Tuner))
+        layers = (path for path, module in walk(model.root, model.prefix) if isinstance(module, Tuner | TokenLayer))
         found |= {f"{path}.base_layer.bias" for path in layers if f"{path}.base_layer.bias" in names}
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapterlint.lint.fleet import Member
 from adapterlint.lint.troubles import Trouble
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.releases import RELEASES, line_of, spanned
 from adapterlint.severity import Severity
@@ -79,7 +80,7 @@ _BY_KIND = {
 }
 _CLASHES = ("target-unsupported", "module-not-in-file", "tokens-block-later-adapter")
 _SAME_TARGETS = ("LN_TUNING", "TRAINABLE_TOKENS")
-_PROJECTED = ("PVERA", "RANDLORA", "VERA")
+_PROJECTED = frozenset(name for name, method in METHODS.items() if method.shares_top)
 
 
 def _topic(cause: Cause) -> str:

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from adapterlint.peft.default_targets import default_targets
+from adapterlint.peft.fields import fields_of
 from adapterlint.peft.matching import ALL_LINEAR, Components, Targets, component_pattern
 from adapterlint.peft.model import Model, all_linear
 from adapterlint.peft.opened import OpenedConfig
@@ -58,7 +59,7 @@ def _check_family(model: Model, config: OpenedConfig, others: list[OpenedConfig]
                         f"of parameters, but got {sorted(mine)} for the new adapter and {sorted(theirs)}."
                     )
                     raise Refused("ValueError", text, cause="target-parameters")
-    if config.peft_type in ("VERA", "PVERA", "RANDLORA", "FROD"):
+    if "projection_prng_key" in fields_of(config.peft_type):
         for other in others:
             if other.get("projection_prng_key") != config.get("projection_prng_key"):
                 text = f"{config.peft_type} PRNG initialisation key must be the same for all adapters."

@@ -8,8 +8,9 @@ from typing import Any
 from adapterlint import Cause, Finding, Fleet, FleetPatch, FleetSimulation, Member, Patch, Severity, rule, shown
 from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import each, name_all, paths, they
+from adapterlint.peft.methods import METHODS
 
-_TENSORS = {"VERA": ("vera_A", "vera_B"), "PVERA": ("pvera_A", "pvera_B"), "RANDLORA": ("randlora_A", "randlora_B")}
+_TENSORS = {name: tuple(one.name for one in method.top) for name, method in METHODS.items() if method.shares_top}
 _KEYS = ("r", "projection_prng_key", "save_projection")
 
 

@@ -310,8 +310,6 @@ class _Comparison:
 
     def _may_be(self, entry: Parameter, name: str, made: Iterable[Made]) -> bool:
         """Whether a parameter of the method may be there, as far as that is known."""
-        if self.method.name in _COPIED and name in _COPIED[self.method.name]:
-            return True
         if entry.count is None and entry.group is None:
             return entry in self.method.top or any(one.name == name for one in made)
         grounds = [one.ground for one in made] or [Ground(self.values)]
@@ -350,10 +348,6 @@ class _Comparison:
         if isinstance(value, str):
             return pattern(value).matches(module) is True
         return isinstance(value, list) and module.endswith(tuple(v for v in value if isinstance(v, str)))
-
-
-# Names under which an older release saved what the catalogue has under another one.
-_COPIED: Mapping[str, frozenset[str]] = {"LORA": frozenset({"lora_magnitude_vector.weight"})}
 
 
 def _up_to_last(found: Mapping[str, Parameter], parameters: Iterable[Parameter]) -> Mapping[str, Parameter]:

@@ -186,6 +186,7 @@ class Method:
         title: How messages call it, where that is not its name.
         forms: What an adapter has on its targets; a kind of module that no form names is refused.
         top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
+        shares_top: Whether all adapters of a model have one of it, which the first one makes.
         refuses: First release -> class of the error for other kinds of modules, newest release first; empty if PEFT
             passes over them.
         patterns: Key -> where it has other values for some modules.
@@ -221,6 +222,7 @@ class Method:
     title: str = ""
     forms: tuple[Form, ...] = ()
     top: tuple[Parameter, ...] = ()
+    shares_top: bool = False
     refuses: Mapping[str, str] = field(default_factory=dict)
     patterns: Mapping[str, Patterned] = field(default_factory=dict)
     zero_rank: bool = False

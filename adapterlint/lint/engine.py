@@ -71,7 +71,7 @@ class Engine:
     _answers: dict[str, bool] = field(default_factory=dict)
     releases: tuple[str, ...] = field(init=False)
     simulated: tuple[str, ...] = field(init=False)
-    _lone: dict[object, Alone] = field(default_factory=dict)
+    _lone: dict[object, tuple[Alone, object]] = field(default_factory=dict)  # with what is told by its identity
 
     def __post_init__(self) -> None:
         self.releases = tuple(newest_patch(r) for r in self.peft) or (NEWEST,)
@@ -137,11 +137,12 @@ class Engine:
     def _alone(self, adapter: Adapter, trees: Mapping[str, ModuleTree]) -> AdapterSimulation:
         """The adapter in its base; those of one recipe are simulated once."""
         found, recipe = {}, _recipe(adapter)
+        tensors = adapter.header.tensors if adapter.header is not None else None
         for release, tree in trees.items():
             key = (release, id(tree), recipe)
             if key not in self._lone:
-                self._lone[key] = alone(adapter, "default", tree, Versions.usual(release))
-            found[release] = self._lone[key]
+                self._lone[key] = alone(adapter, "default", tree, Versions.usual(release)), (tree, tensors)
+            found[release] = self._lone[key][0]
         return AdapterSimulation(found)
 
     def _rules_for(self, peft_type: str, present: frozenset[str]) -> tuple[Rule, ...]:

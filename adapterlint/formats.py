@@ -44,7 +44,7 @@ FOREIGN_FILES: Mapping[str, Format] = {
 # ... by the keys of an `adapter_config.json` that has no `peft_type` ...
 FOREIGN_KEYS: Mapping[Format, tuple[str, ...]] = {
     Format.MLX: ("lora_parameters", "fine_tune_type", "lora_layers"),
-    Format.ADAPTERS: ("config_id", "hidden_size", "model_class", "model_type"),
+    Format.ADAPTERS: ("config_id", "model_class", "model_type"),
 }
 # ... or by the names of the tensors in a file under a name of its own.
 FOREIGN_TENSORS: Mapping[Format, re.Pattern[str]] = {

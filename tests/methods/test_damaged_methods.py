@@ -49,12 +49,14 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
 FIRST = "X-LoRA: what `hidden_size` is the size of is lost on saving, and the experts are not at hand"
 LAYERWISE = "X-LoRA: how many layers its experts have, which are not at hand, is not known"
 BLOCKS = "factors in blocks look like another rank in one module, and like another width in the next: each is told"
+TIED_ROWS = "PEFT warns of the other end of tied embeddings, whose rows are the same parameter: the output stays"
+DEFAULT_ROWS = "the rows of the file are of another module than `embed_tokens`, which no rule compares with the default"
 
 NOT_TOLD: tuple[tuple[str, str, str], ...] = (
     ("xlora-.*", "field:hidden_size", FIRST),
     ("xlora-layerwise", "size-0:.*", LAYERWISE),
-    ("xlora-.*", "field:peft_type", "X-LoRA is loaded by its adapters: without a type there is no error about it"),
-    ("trainabletokens-.*", "drop:.*lm_head.*|field:target_modules", "rows of tied embeddings: one end is enough"),
+    ("trainabletokens-(gpt2|tied)", "drop:.*lm_head.*", TIED_ROWS),
+    ("trainabletokens-(custom|head)", "field:target_modules", DEFAULT_ROWS),
     ("lora-embedding-dora", "drop:.*_magnitude_vector", "magnitudes of embeddings are not asked for in the simulation"),
     ("lora-bdlora-both", "field:use_bdlora", BLOCKS),
 )

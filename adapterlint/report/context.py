@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from adapterlint.lint.rule import Rule
 from adapterlint.report.model import ReportedFinding
 from adapterlint.severity import Severity
+from adapterlint.sources.hub import is_hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Context:
         return whole.removeprefix(above) if whole.startswith(above) else None
 
     def absolute(self, path: str) -> str:
-        """A path of the report in full; links are not followed."""
-        return os.path.normpath(os.path.join(self.folder, path))
+        """A path of the report in full; links are not followed, and what is on the Hub stays as it is."""
+        return path if is_hub(path) else os.path.normpath(os.path.join(self.folder, path))
 
     def shown(self, path: str) -> str:
         """A path of the report as tools that know the repository take it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint.markdown import code, prose, table
 from adapterlint.report.model import Report, ReportedFinding
-from adapterlint.report.text import status, summary_line
+from adapterlint.report.text import commits, status, summary_line
 from adapterlint.words import shortened
 
 # GitHub takes comments of 65,536 characters and job summaries of 1 MiB; the rest is for the last sentence.
@@ -24,6 +24,8 @@ def markdown(report: Report) -> str:
     parts = [f"### adapterlint: {prose(summary_line(report))}"]
     parts += ["\n".join([head, *found])] if worst else []
     parts += ["\n".join(problems)] if problems else []
+    judged = [f"- {prose(line)}" for line in commits(report)]
+    parts += ["\n".join(judged)] if judged else []
     left_out = len(rows) - len(found) + len(told) - len(problems)
     parts += [f"…and {left_out:,} more; other formats have all."] if left_out else []
     return "\n\n".join(parts) + "\n"

@@ -13,6 +13,7 @@ from adapterlint.report.json_text import dumped
 from adapterlint.report.model import Report, ReportedFinding
 from adapterlint.report.plain import remarks
 from adapterlint.severity import Severity
+from adapterlint.sources.hub import is_hub
 from adapterlint.words import printable, shortened
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -121,7 +122,8 @@ def _artifact(path: str, context: Context) -> dict[str, str]:
     inside = context.in_repository(path)
     if inside is not None:
         return {"uri": quote(inside), "uriBaseId": ROOT}
-    return {"uri": "file://" + quote(context.absolute(path))}
+    whole = context.absolute(path)
+    return {"uri": quote(whole, safe="/:") if is_hub(whole) else "file://" + quote(whole)}
 
 
 def _invocation(report: Report) -> dict[str, Any]:

@@ -33,16 +33,12 @@ def text(report: Report, *, color: bool = False, numbers: bool = True) -> str:
 
 
 def commits(report: Report) -> Iterator[str]:
-    """The commits that were judged, of repositories on the Hub."""
-    judged = {f"{repository(one.path)} at {one.commit}": None for one in report.adapters if one.commit}
-    yield from (printable(f"judged: {one}") for one in list(judged)[:MAX_COMMITS])
+    """The repositories on the Hub that were judged, and at which commits."""
+    repositories = (("/".join(one.path.split("/")[:4]), one.commit) for one in report.adapters if one.commit)
+    judged = list(dict.fromkeys(f"{name} at {commit}" for name, commit in repositories))
+    yield from (printable(f"judged: {one}") for one in judged[:MAX_COMMITS])
     if len(judged) > MAX_COMMITS:
         yield f"judged: {counted(len(judged) - MAX_COMMITS, 'more repository', 'more repositories')}"
-
-
-def repository(path: str) -> str:
-    """The repository that a path on the Hub is in."""
-    return "/".join(path.split("/")[:4])
 
 
 def status(problem: Problem) -> str:

@@ -32,8 +32,9 @@ def steps(workflow: str) -> list[dict[str, Any]]:
     return [step for job in yaml.safe_load(BLOCKS[workflow])["jobs"].values() for step in job["steps"]]
 
 
-def test_readme_has_a_hook_and_two_workflows() -> None:
-    assert list(BLOCKS) == [".pre-commit-config.yaml", ".github/workflows/adapters.yml", ".github/workflows/hub.yml"]
+def test_readme_has_a_hook_and_three_workflows() -> None:
+    workflows = [f".github/workflows/{name}.yml" for name in ("adapters", "hub", "hub-check")]
+    assert list(BLOCKS) == [".pre-commit-config.yaml", *workflows]
 
 
 def test_github_takes_the_action() -> None:

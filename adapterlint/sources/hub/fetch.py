@@ -77,7 +77,10 @@ def _listed(text: str, hub: Hub) -> tuple[list[tuple[Reference, Info | None]], t
         if isinstance(meant, Reference):
             return [(meant, None)], ()
         if hub.offline:
-            raise Unreachable("What the Hub lists is not asked for because of --offline", place=meant.place)
+            raise Unreachable(
+                "Nothing is asked for because of --offline or HF_HUB_OFFLINE, and what the Hub lists is not kept",
+                place=meant.place,
+            )
         if meant.owner is not None:
             models = client.models_of(meant.owner, MAX_REPOSITORIES, meant.place)
         else:

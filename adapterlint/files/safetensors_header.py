@@ -37,6 +37,7 @@ __all__ = [
     "ProblemKind",
     "Tensor",
     "read_header",
+    "read_raw_header",
 ]
 
 MAX_HEADER_BYTES = 100_000_000  # `MAX_HEADER_SIZE` of safetensors
@@ -45,7 +46,7 @@ MAX_CACHED_HEADERS = 64
 MAX_CACHED_HEADER_BYTES = 1 << 20
 FIRST_READ_BYTES = 1 << 16  # holds the header of nearly every adapter, so that one HTTP request is enough
 
-LENGTH_BYTES = 8
+_LENGTH_BYTES = 8
 _COLONS_OF_ENTRY = 4  # after the name, `dtype`, `shape` and `data_offsets`
 _TENSORS = msgspec.json.Decoder(dict[str, Tensor])
 _METADATA = msgspec.json.Decoder(dict[str, str])
@@ -98,30 +99,34 @@ def read_header(reader: ByteReader, *, header_only: bool = False) -> Header:
     Raises:
         HeaderError: There is no header to speak of.
     """
-    raw = _read_raw(reader)
+    raw = read_raw_header(reader)
     parse = _parse_cached if len(raw) <= MAX_CACHED_HEADER_BYTES else _parse
     parsed = parse(raw)
-    header_size = LENGTH_BYTES + len(raw)
+    header_size = _LENGTH_BYTES + len(raw)
     data_size = None if header_only else reader.size - header_size
     problem = None if data_size is None else data_problem(parsed.data_end, data_size)
     problems = (*parsed.problems, problem) if problem else parsed.problems
     return Header(parsed.tensors, parsed.metadata, header_size, data_size, problems)
 
 
-def _read_raw(reader: ByteReader) -> bytes:
-    """Return the JSON of the header."""
+def read_raw_header(reader: ByteReader) -> bytes:
+    """Return the JSON of the header, and read no byte beyond the first request and it.
+
+    Raises:
+        HeaderError: There is no header to speak of.
+    """
     size = reader.size
     if size == 0:
         raise HeaderError("empty", "the file is empty")
     first = reader.read_range(0, FIRST_READ_BYTES)
-    if len(first) < LENGTH_BYTES:
+    if len(first) < _LENGTH_BYTES:
         raise HeaderError("too-short", f"the file has {len(first)} bytes, fewer than the length of a header takes")
-    length = int.from_bytes(first[:LENGTH_BYTES], "little")
+    length = int.from_bytes(first[:_LENGTH_BYTES], "little")
     if length > MAX_HEADER_BYTES:
         message = f"the file starts with a header length of {length} bytes, and {MAX_HEADER_BYTES} are allowed"
         raise HeaderError("header-too-large", message)
-    end = LENGTH_BYTES + length
-    raw = first[LENGTH_BYTES:end]
+    end = _LENGTH_BYTES + length
+    raw = first[_LENGTH_BYTES:end]
     if len(raw) < length and end <= size:
         raw += reader.read_range(len(first), end - len(first))
     if len(raw) < length:

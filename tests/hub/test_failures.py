@@ -20,7 +20,7 @@ from werkzeug import Request, Response
 
 from adapterlint.sources.hub import client
 from hub_server import HubServer
-from hub_traffic import Traffic, adapter
+from hub_traffic import Traffic, adapter, safetensors
 
 Run = Callable[..., Any]
 
@@ -208,6 +208,18 @@ def test_the_offline_switch_of_the_library_is_obeyed(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert run("check", "hf://acme/kept").exit_code == 0
     assert run("check", "hf://acme/new").exit_code == 2
+    assert not traffic.requests
+
+
+def test_nothing_is_asked_for_offline_where_a_server_sent_whole_files_without_their_length(
+    origin: HubServer, traffic: Traffic, run: Run
+) -> None:
+    long = safetensors({"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": (8, 100_000)})
+    origin.commit("acme/long", FILES | {"adapter_model.safetensors": long})
+    online = run("check", "hf://acme/long").output
+    assert "1 adapter checked" in online
+    traffic.requests.clear()
+    assert run("check", "hf://acme/long", "--offline").output == online
     assert not traffic.requests
 
 

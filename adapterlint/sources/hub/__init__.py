@@ -10,7 +10,7 @@ from adapterlint.sources.hub.names import is_hub
 
 if TYPE_CHECKING:
     from adapterlint.sources.hub.fetch import Fetched
-    from adapterlint.sources.hub.repository import HubFolder
+    from adapterlint.sources.hub.repository import Hub, HubFolder
 
 __all__ = ["Network", "Progress", "is_hub"]
 
@@ -37,10 +37,9 @@ class Network:
         if not inputs:
             return {}
         from adapterlint.sources.hub.fetch import fetch
-        from adapterlint.sources.hub.repository import Hub
 
         once = list(dict.fromkeys(inputs))
-        return dict(zip(once, fetch(once, Hub.of_user(offline=self.offline), self.progress), strict=True))
+        return dict(zip(once, fetch(once, self._hub(), self.progress), strict=True))
 
     def base(self, name: str) -> HubFolder:
         """The folder of a base model.
@@ -53,9 +52,13 @@ class Network:
         """
         from adapterlint.sources.hub.fetch import fetch_base
         from adapterlint.sources.hub.names import base_reference
+
+        return fetch_base(base_reference(name), self._hub())
+
+    def _hub(self) -> Hub:
         from adapterlint.sources.hub.repository import Hub
 
-        return fetch_base(base_reference(name), Hub.of_user(offline=self.offline))
+        return Hub.of_user(offline=self.offline)
 
 
 NONE = Network()

@@ -123,8 +123,7 @@ def info(repo: str, revision: str | None, place: str) -> Info:
     url = f"{endpoint()}/api/models/{repo}/revision/{quote(revision or 'main', safe='')}"
 
     def ask() -> Info:
-        with _stream(url, {}) as response:
-            found = msgspec.json.decode(_bounded(response, MAX_INFO_BYTES), type=_Info)
+        found = _json(url, _Info)
         return Info(found.sha, tuple(one.rfilename for one in found.siblings), found.cardData)
 
     return _tried(ask, place, revision)
@@ -164,8 +163,7 @@ def commit_of(repo: str, revision: str, place: str) -> str | None:
     url = f"{endpoint()}/api/models/{repo}/refs?include_prs=true"
 
     def ask() -> str | None:
-        with _stream(url, {}) as response:
-            found = msgspec.json.decode(_bounded(response, MAX_INFO_BYTES), type=_Refs)
+        found = _json(url, _Refs)
         every = (*found.branches, *found.tags, *found.converts, *found.pullRequests)
         return next((one.targetCommit for one in every if revision in (one.ref, one.name)), None)
 
@@ -218,8 +216,7 @@ def size(repo: str, commit: str, path: str, place: str) -> int:
     url = f"{endpoint()}/api/models/{repo}/paths-info/{commit}"
 
     def ask() -> int:
-        with _stream(url, {}, form={"paths": [path]}) as response:
-            found = msgspec.json.decode(_bounded(response, MAX_INFO_BYTES), type=list[_Sized])
+        found = _json(url, list[_Sized], form={"paths": [path]})
         if len(found) != 1:
             raise SourceError(_BY_CODE["EntryNotFound"])
         return found[0].size
@@ -253,6 +250,11 @@ def _bounded(response: httpx2.Response, limit: int, *, cut: bool = False) -> byt
     if size > limit and not cut:
         raise SourceError(f"The answer has more than {limit:,} bytes")
     return b"".join(parts)[:limit]
+
+
+def _json(url: str, answer: type[T], *, form: Mapping[str, Any] | None = None) -> T:
+    with _stream(url, {}, form=form) as response:
+        return msgspec.json.decode(_bounded(response, MAX_INFO_BYTES), type=answer)
 
 
 @contextmanager

@@ -8,9 +8,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from adapterlint.errors import AdapterlintError
-from adapterlint.files.safetensors_header import FIRST_READ_BYTES, LENGTH_BYTES, MAX_HEADER_BYTES
+from adapterlint.files.safetensors_header import FIRST_READ_BYTES, HeaderError, read_raw_header
 from adapterlint.files.torch_pickle import PickleError, read_torch_pickle
-from adapterlint.formats import BASE_FILES, CARD, CONFIG, MODEL_CONFIG, WEIGHTS, is_telling, shards_of, weights_of
+from adapterlint.formats import (
+    BASE_FILES,
+    CARD,
+    CONFIG,
+    MODEL_CONFIG,
+    SAFETENSORS,
+    WEIGHTS,
+    is_telling,
+    shards_of,
+    weights_of,
+)
 from adapterlint.sources import SourceError, Unreachable
 from adapterlint.sources.hub import Progress, client
 from adapterlint.sources.hub.client import Info
@@ -104,7 +114,7 @@ def _fetched(reference: Reference, info: Info | None, hub: Hub) -> Fetched:
             folders = repository.folders(reference.path)
             if reference.path and not folders:
                 raise Unreachable("The repository has no such folder or file", place=reference.place)
-            found = {path: None for path, names in folders.items() if any(map(is_telling, names))}
+            found = {path: None for path in folders if any(map(is_telling, repository.names[path]))}
         ready = [(repository.folder(path), named) for path, named in found.items()]
         for source, named in ready[:MAX_FOLDERS]:
             _warm_adapter(source, named)
@@ -133,9 +143,8 @@ def _warm(reader: HubReader) -> None:
     if reader.path.endswith(".bin"):
         with suppress(PickleError):
             read_torch_pickle(reader)
-        return
-    first = reader.read_range(0, FIRST_READ_BYTES)
-    if reader.path.endswith(".safetensors") and len(first) >= LENGTH_BYTES:
-        length = LENGTH_BYTES + int.from_bytes(first[:LENGTH_BYTES], "little")
-        if len(first) < length <= min(MAX_HEADER_BYTES, reader.size):
-            reader.read_range(0, length)
+    elif reader.path.endswith(SAFETENSORS):
+        with suppress(HeaderError):
+            read_raw_header(reader)
+    else:
+        reader.read_range(0, FIRST_READ_BYTES)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapterlint.files.byte_reader import ByteReader
@@ -70,6 +69,8 @@ class Hub:
             message = "It is not kept, and not asked for because of --offline or HF_HUB_OFFLINE"
             raise Unreachable(message, place=place)
         piece = client.read(repo, commit, path, start, length, place)
+        if piece.size is None:  # a server that sends whole files and does not say how long they are
+            piece = replace(piece, size=client.size(repo, commit, path, place))
         self.store.keep_piece(repo, commit, path, start, length, piece)
         return piece
 
@@ -85,7 +86,7 @@ def _info(reference: Reference) -> Info:
         return client.info(repo, commit, place)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Repository:
     """A repository at one commit.
 
@@ -93,20 +94,24 @@ class Repository:
         hub: Where it is.
         repo: `owner/name`.
         info: Its commit and its files.
+
+    Attributes:
+        names: Folder -> names of its files.
     """
 
     hub: Hub
     repo: str
     info: Info
+    names: dict[str, list[str]] = field(default_factory=dict, init=False)
 
-    def folders(self, below: str = "") -> dict[str, list[str]]:
-        """Folder -> names of its files, for the folders from one down."""
-        found: dict[str, list[str]] = {}
-        for path in self.info.files:
+    def __post_init__(self) -> None:
+        for path in sorted(self.info.files):
             folder, _, name = path.rpartition("/")
-            if not below or folder == below or folder.startswith(f"{below}/"):
-                found.setdefault(folder, []).append(name)
-        return {folder: sorted(names) for folder, names in sorted(found.items())}
+            self.names.setdefault(folder, []).append(name)
+
+    def folders(self, below: str = "") -> list[str]:
+        """The folders from one down."""
+        return sorted(path for path in self.names if not below or path == below or path.startswith(f"{below}/"))
 
     def folder(self, path: str) -> HubFolder:
         """One of its folders."""
@@ -139,9 +144,9 @@ class HubFolder:
         """The commit whose files these are."""
         return self.repository.info.commit
 
-    @cached_property
+    @property
     def _names(self) -> list[str]:
-        return self.repository.folders(self.folder).get(self.folder, [])
+        return self.repository.names.get(self.folder, [])
 
     @property
     def front_matter(self) -> Mapping[str, Any] | None:
@@ -179,28 +184,23 @@ class HubReader:
 
     repository: Repository
     path: str
-    _size: int | None = field(default=None, init=False)
     _pieces: list[Piece] = field(default_factory=list, init=False)
 
     @property
     def size(self) -> int:
         """Length of the file in bytes."""
-        if self._size is None:
+        if not self._pieces:
             self._ask(None if self.path.endswith(".bin") else 0, FIRST_READ_BYTES)
-        if self._size is None:  # a server that sends whole files and does not say how long they are
-            here = self.repository
-            self._size = client.size(here.repo, here.info.commit, self.path, inside(f"hf://{here.repo}", self.path))
-        return self._size
+        return self._pieces[0].size or 0
 
     def read_range(self, start: int, length: int) -> bytes:
         """Up to `length` bytes from `start`; fewer where the file ends."""
-        if self._size is None and not self._pieces:
-            self._ask(None if self.path.endswith(".bin") else 0, FIRST_READ_BYTES)
+        size = self.size
         parts: list[bytes] = []
-        while length > 0 and (self._size is None or start < self._size):
+        while length > 0 and start < size:
             piece = next((p for p in self._pieces if p.start <= start < p.start + len(p.data)), None)
             if piece is None:
-                piece = self._ask(start, max(length, 1))
+                piece = self._ask(start, length)
             part = piece.data[start - piece.start :][:length]
             if not part:
                 break
@@ -212,6 +212,4 @@ class HubReader:
         hub, repository = self.repository.hub, self.repository
         piece = hub.piece(repository.repo, repository.info.commit, self.path, start, length)
         self._pieces.append(piece)
-        if piece.size is not None:
-            self._size = piece.size
         return piece

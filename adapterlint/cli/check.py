@@ -151,7 +151,7 @@ def check(
     save(outcome, effective, rewrite, quiet=quiet)
     for line in (f"settings: {loaded.file or 'no file'}", *outcome.evidence.told()) if verbose else ():
         say(line)
-    context = replace(report_context(effective), numbers=not quiet)
+    context = replace(report_context(outcome.evidence.known, effective.fail_on), numbers=not quiet)
     for name, path in wanted:
         write(FORMATS[name](report, replace(context, color=painted and path is None)), path)
     _exit(report, effective.fail_on, allow_empty, allow_unreachable)

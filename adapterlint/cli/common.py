@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from adapterlint.lint.rule import Rule
     from adapterlint.report.context import Context
-    from adapterlint.settings import Effective, Settings
+    from adapterlint.settings import Effective
+    from adapterlint.severity import Severity
 
 OK, FINDINGS, FAILURE, NOTHING = 0, 1, 2, 3
 
@@ -149,15 +151,14 @@ def colored(when: str) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
-def report_context(settings: Settings) -> Context:
+def report_context(rules: Sequence[Rule], fail_on: Severity) -> Context:
     """What formats need besides the report."""
-    from adapterlint.lint.loader import load_rules
     from adapterlint.report.context import Context, root_of
     from adapterlint.words import redacted
 
     here = os.getcwd()
     folder, root = (redacted(path.encode("utf-8", "backslashreplace").decode()) for path in (here, root_of(here)))
-    return Context(rules=load_rules(settings.rule_dirs), fail_on=settings.fail_on, folder=folder, root=root)
+    return Context(rules=tuple(rules), fail_on=fail_on, folder=folder, root=root)
 
 
 def one_output(values: Sequence[str] | None, formats: Sequence[str] = ("text", "json")) -> tuple[str, str | None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from adapterlint.cli.common import FINDINGS, ConfigFile, Isolated, RuleDirs, fail, say, settings, write
+from adapterlint.cli.common import FINDINGS, ConfigFile, Isolated, RuleDirs, fail, say, settings, write, write_all
 from adapterlint.cli.rules import rule
 
 SHOW = "show"  # what `adapterlint rule NAME` stands for
@@ -49,11 +49,7 @@ def new(
     path = os.path.join(folders[0], file)
     if os.path.lexists(path):
         fail(f"{path}: there is such a file already")
-    try:
-        os.makedirs(folders[0], exist_ok=True)
-    except OSError as error:
-        fail(f"{folders[0]}: {error.strerror}")
-    write(content, path)
+    write_all({file: content}, folders[0])
     say(
         f"{path} written; `adapterlint rule test --rule-dir {folders[0]}` tests it, `rule-dirs` in the settings uses it"
     )

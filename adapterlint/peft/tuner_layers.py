@@ -16,7 +16,7 @@ from adapterlint.peft.decompositions import Decomposition, frod
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
-from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, made_on
+from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, lists_part, made_on
 from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
 from adapterlint.peft.methods.shapes import AREA, Ground
 from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
@@ -263,12 +263,7 @@ _NO_FACTS = frozenset[str]()
 
 
 def _lists_part(site: Site, fact: str) -> bool:
-    """A BD-LoRA setting lists parts of the last component of a name."""
-    outer, _, inner = fact.partition(".")
-    values = site.config.get(outer)
-    names = values.get(inner) if isinstance(values, dict) else None
-    name = site.key.rpartition(".")[2]
-    return isinstance(names, list) and any(isinstance(part, str) and part in name for part in names)
+    return lists_part(site.config, fact, site.key)
 
 
 _LISTS: Mapping[str, Callable[[Site, str], bool]] = {

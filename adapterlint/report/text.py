@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint.report.model import Problem, Report, ReportedFinding
 from adapterlint.report.paint import Paint
+from adapterlint.report.plain import adapters
 from adapterlint.severity import Severity
 from adapterlint.words import counted, printable, shortened
 
@@ -24,7 +25,7 @@ def text(report: Report, *, color: bool = False, numbers: bool = True) -> str:
     for finding in report.findings:
         if finding.adapters != group:
             group = finding.adapters
-            lines += [paint(_BOLD, _heading(finding)), ""]
+            lines += [paint(_BOLD, adapters(finding)), ""]
         lines += [*_finding(finding, paint), ""]
     lines += [f"{paint(_BOLD, status(p))}: {_place(p.place)}{printable(p.message)}" for p in report.problems]
     if numbers:
@@ -53,13 +54,6 @@ def summary_line(report: Report) -> str:
     found = ", ".join(counted(n, word, word if word == "info" else None) for n, word in numbers if n)
     aside = f" ({counted(s.suppressed, 'finding')} set aside)" if s.suppressed else ""
     return f"{counted(s.adapters, 'adapter')} checked: {found or 'nothing found'}{aside}"
-
-
-def _heading(finding: ReportedFinding) -> str:
-    names = finding.adapters
-    if len(names) > 3:
-        return printable(f"{names[0]}, {names[1]} and {len(names) - 2} more adapters")
-    return printable(" + ".join(names) or finding.file)
 
 
 def _finding(finding: ReportedFinding, paint: Paint) -> Iterator[str]:

@@ -19,7 +19,16 @@ from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.footprint import Footprint, Parameters
 from adapterlint.peft.matching import Targets, matching_keys
 from adapterlint.peft.methods.catalogue import METHODS
-from adapterlint.peft.methods.expected import MAX_COUNT, Made, count_on, form_on, ground_on, made_on, number_in
+from adapterlint.peft.methods.expected import (
+    MAX_COUNT,
+    Made,
+    count_on,
+    form_on,
+    ground_on,
+    lists_part,
+    made_on,
+    number_in,
+)
 from adapterlint.peft.methods.method import (
     CONV1D,
     CONV2D,
@@ -340,11 +349,9 @@ class _Comparison:
         return any(module.endswith(tuple(names)) for names in every_default(self.method.name, "FEEDFORWARD"))
 
     def _lists(self, fact: str, module: str) -> bool:
-        outer, _, inner = fact.partition(".")
-        value = self.values.get(outer)
-        if inner:  # parts of the last component
-            names = value.get(inner) if isinstance(value, dict) else None
-            return isinstance(names, list) and any(isinstance(n, str) and n in module.rpartition(".")[2] for n in names)
+        if "." in fact:
+            return lists_part(self.values, fact, module)
+        value = self.values.get(fact)
         if isinstance(value, str):
             return pattern(value).matches(module) is True
         return isinstance(value, list) and module.endswith(tuple(v for v in value if isinstance(v, str)))

@@ -18,6 +18,14 @@ from adapterlint.peft.releases import in_range
 MAX_COUNT = 64  # of parameters that differ in a number only
 
 
+def lists_part(values: Mapping[str, Any], fact: str, name: str) -> bool:
+    """Whether a setting within another (`use_bdlora.target_modules_bd_a`) lists a part of a module's own name."""
+    outer, _, inner = fact.partition(".")
+    setting = values.get(outer)
+    parts = setting.get(inner) if isinstance(setting, dict) else None
+    return isinstance(parts, list) and any(isinstance(p, str) and p in name.rpartition(".")[2] for p in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A parameter as one target gets it.

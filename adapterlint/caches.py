@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, wraps
-from operator import is_
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 _P = ParamSpec("_P")
@@ -37,15 +36,18 @@ def remembered(size: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """What the last calls with the very same objects gave: rules that ask the same run one after the other."""
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
-        last: list[tuple[tuple[Any, ...], _R]] = emptied([])
+        # The arguments are kept along, so that no other object comes to be where one of them was.
+        last: dict[tuple[int, ...], tuple[tuple[Any, ...], _R]] = emptied({})
 
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            for given, found in last:
-                if len(given) == len(args) and all(map(is_, given, args)):
-                    return found
+            key = tuple(map(id, args))
+            if key in last:
+                return last[key][1]
             made = function(*args, **kwargs)
-            last[:] = [*last[-(size - 1) :], (args, made)] if size > 1 else [(args, made)]
+            if len(last) >= size:
+                del last[next(iter(last))]
+            last[key] = args, made
             return made
 
         return call

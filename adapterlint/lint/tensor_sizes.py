@@ -31,7 +31,7 @@ def wrong_ranks(config: Config, touched: Footprint, base: ModuleTree | None = No
         if one.actual is None and any(m.keys and rank not in m.keys for m in mine):
             continue  # it is not the rank that makes it whole
         bad = {m.name for m in mine}
-        ranked = [n for n in touched.tuned[one.module] if rank in against.depends.get((one.module, n), ())]
+        ranked = [n for n in touched.tuned[one.module] if rank in against.keys_behind(one.module, n)]
         if one.fate is not Fate.DROPPED and any(m.turned for m in mine) and any(name not in bad for name in ranked):
             continue
         yield one
@@ -80,7 +80,7 @@ def explained(config: Config, touched: Footprint, base: ModuleTree | None) -> Ca
     told = {key for of in keys.values() for key in of}
 
     def tells(module: str, name: str) -> bool:
-        depends = against.depends.get((module, name)) or keys_of(entry_of(method, name))
+        depends = against.keys_behind(module, name) or keys_of(entry_of(method, name))
         own = keys.get(module, set()) if module else told
         return (module, name) in wrong or bool(depends & (own | keys.get("", set())))
 

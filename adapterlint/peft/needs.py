@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind
-from adapterlint.caches import kept
-from adapterlint.peft.footprint import footprint_of
+from adapterlint.caches import kept, remembered
+from adapterlint.peft.footprint import MAX_FOOTPRINTS, Footprint, footprint_of
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.method import Form, Parameter
 from adapterlint.peft.releases import numbers
@@ -64,8 +64,11 @@ def needs_of(adapter: Adapter) -> tuple[Need, ...]:
     if touched is None or adapter.config is None:
         return ()
     method = METHODS[adapter.config.peft_type]
-    if not _has_ages(method.name):
-        return ()
+    return _needs(method, touched) if _has_ages(method.name) else ()
+
+
+@remembered(MAX_FOOTPRINTS)
+def _needs(method: Method, touched: Footprint) -> tuple[Need, ...]:
     found: dict[_Asked, list[str]] = {}
     for module, parameters in touched.tuned.items():
         if module in touched.untargeted:

@@ -19,11 +19,13 @@ def partial_base(footprints: Iterable[Footprint]) -> ModuleTree:
     """
     shapes: dict[str, dict[str, Shape | None]] = {}
     kinds: dict[str, Kind] = {}
-    for footprint in footprints:
+    for footprint in {id(one): one for one in footprints}.values():  # adapters of one recipe share theirs
         for module, parameters in footprint.tuned.items():
-            shape, kind = _weight({name: tensor.shape for name, tensor in parameters.items()})
-            shapes.setdefault(module, {}).setdefault("weight", shape)
-            kinds.setdefault(module, kind)
+            known = shapes.setdefault(module, {})
+            if module not in kinds or "weight" not in known:
+                shape, kind = _weight({name: tensor.shape for name, tensor in parameters.items()})
+                known.setdefault("weight", shape)
+                kinds.setdefault(module, kind)
         for owner, below in footprint.modules_to_save.items():
             shapes.setdefault(owner, {})
             for module in below:

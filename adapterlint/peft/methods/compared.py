@@ -14,10 +14,8 @@ from typing import Any
 from adapterlint.adapter import Config
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.base.tree import Shape as Numbers
-from adapterlint.caches import kept, remembered
-from adapterlint.peft.default_targets import every_default
+from adapterlint.caches import emptied, kept, remembered
 from adapterlint.peft.footprint import Footprint, Parameters
-from adapterlint.peft.matching import Targets, matching_keys
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.expected import (
     MAX_COUNT,
@@ -25,19 +23,13 @@ from adapterlint.peft.methods.expected import (
     count_on,
     form_on,
     ground_on,
-    lists_part,
     made_on,
     number_in,
 )
 from adapterlint.peft.methods.method import (
-    CONV1D,
-    CONV2D,
-    CONV3D,
     EMBEDDING,
     GPT2,
     KERNEL_DIMENSIONS,
-    LINEAR,
-    PARAMETER,
     Method,
     Parameter,
 )
@@ -51,15 +43,13 @@ from adapterlint.peft.methods.misshapen import (
     keys_of,
     unsized,
 )
+from adapterlint.peft.methods.said import INNER, Said
 from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term
 from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.patterns import are_few, pattern
 from adapterlint.peft.releases import NEWEST
 from adapterlint.words import suggestion
 
-INNER = "base_layer."
-_BY_DIMENSIONS = {2: (LINEAR, GPT2, EMBEDDING), 3: (CONV1D,), 4: (CONV2D,), 5: (CONV3D,)}
-"""Dimensions of a weight -> what the module may be."""
+MAX_RECIPES = 64  # of which it is kept what is wrong with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +91,50 @@ class Compared:
     """What is wrong with the tensors of an adapter.
 
     Args:
-        depends: (Module, parameter) -> the keys of the config that its shape depends on.
+        depends: (Module, what stands before its parameters) -> parameter -> the keys of the config that its shape
+            depends on; modules that are alike share what is said of them.
     """
 
     missing: tuple[Missing, ...] = ()
     unexpected: tuple[Unexpected, ...] = ()
     misshapen: tuple[Misshapen, ...] = ()
-    depends: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    depends: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = field(default_factory=dict)
+
+    def keys_behind(self, module: str, name: str) -> frozenset[str]:
+        """The keys of the config that the shape of a parameter depends on, as far as that is known."""
+        inner = _level(name)
+        return self.depends.get((module, inner), {}).get(name.removeprefix(inner), frozenset())
 
 
-@remembered(2)  # with a base, and without
 def compared(config: Config, touched: Footprint, tree: ModuleTree | None = None) -> Compared:
     """What is wrong with the tensors of an adapter, whose PEFT type is a known one.
+
+    Adapters of one recipe share their footprint, and what is wrong with them is found once.
 
     Args:
         tree: Its base, if there is one at hand.
     """
+    return _compared(_first_alike(config), touched, tree)
+
+
+@remembered(MAX_RECIPES)
+def _compared(config: Config, touched: Footprint, tree: ModuleTree | None) -> Compared:
     return _Comparison(config, touched, tree).result()
+
+
+@remembered(1)
+def _first_alike(config: Config) -> Config:
+    """The first config that has the same values."""
+    try:
+        said = repr(config.values)
+    except ValueError:  # an integer of over 4,300 digits
+        return config
+    if len(_configs) >= MAX_RECIPES:
+        _configs.clear()
+    return _configs.setdefault(said, config)
+
+
+_configs: dict[str, Config] = emptied({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +155,25 @@ class _Comparison:
         self.method: Method = METHODS[config.peft_type]
         self.release = NEWEST if self.method.known_in(NEWEST) else self.method.until or NEWEST
         self.values = OpenedConfig(config.peft_type, dict(config.values), self.release)
-        self.targets = Targets(config)
-        self.kinds = tuple(dict.fromkeys(kind for form in self.method.forms for kind in form.on))
         self.copies = any(form.copies for form in self.method.forms)
+        self.said = Said(config, self.values, touched, tree, self.release)
         self._like: dict[object, tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]] = {}
 
     def result(self) -> Compared:
         missing: list[Missing] = []
         unexpected: list[Unexpected] = []
         misshapen: list[Misshapen] = []
-        depends: dict[tuple[str, str], frozenset[str]] = {}
+        depends: dict[tuple[str, str], Mapping[str, frozenset[str]]] = {}
         in_forms = any(form.parameters for form in self.method.forms) and not self.copies
         for module, parameters in self.touched.tuned.items() if in_forms else ():
             if module in self.touched.untargeted:
                 continue
             for inner in _levels(parameters):
-                own = {n.removeprefix(inner): t.shape for n, t in parameters.items() if _level(n) == inner}
+                own = {n[len(inner) :]: t.shape for n, t in parameters.items() if _level(n) == inner}
                 found = self._alike(module, own, bool(inner))
+                depends[module, inner] = found[3]
+                if not (found[0] or found[1] or found[2]):
+                    continue
                 settings = {key for one in found[1] for key in one.keys}
                 missing += (replace(m, module=module, name=inner + m.name, beside=inner + m.beside) for m in found[0])
                 unexpected += (
@@ -164,7 +183,6 @@ class _Comparison:
                 misshapen += (
                     replace(m, module=module, name=inner + m.name) for m in by_setting(settings, found[2], found[3])
                 )
-                depends |= {(module, inner + name): keys for name, keys in found[3].items()}
         if self.copies and self.tree is not None:
             misshapen += self._unlike()
         if self.method.top and (self.touched.shared or (self.touched.tuned and not self._in_modules())):
@@ -175,7 +193,7 @@ class _Comparison:
             missing += self._without_groups(beside)
             unexpected += self._unexpected(shapes, made)
             misshapen += contradicted(made, shapes, infer=False)
-            depends |= {("", one.name): keys_of(one.parameter) for one in made}
+            depends["", ""] = {one.name: keys_of(one.parameter) for one in made}
         return Compared(tuple(missing), tuple(unexpected), tuple(misshapen), depends)
 
     def _in_modules(self) -> bool:
@@ -206,40 +224,16 @@ class _Comparison:
         self, module: str, shapes: Mapping[str, Numbers], inner: bool
     ) -> tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]:
         """What is wrong with a module; those that are alike are looked at once."""
-        overrides, facts = self._overrides(module), self._facts(module)
-        weight, bias, kinds = self._seen(module)
-        owned = (
-            None if inner else self.targets.owns_parameter(module) if self.config.get("target_parameters") else False
-        )
-        if owned is not False:
-            weight, kinds = None, ((PARAMETER,) if owned else (PARAMETER, *kinds))
-        left_out = [key for key in self.method.facts if "." not in key and self.values.get(key) is None]
-        by_default = bool(left_out) and self._may_be_listed(module)
-        alike = (tuple(shapes.items()), repr(overrides), facts, weight, bias, kinds, by_default)
+        where = self.said.of(module, inner)
+        alike = tuple(shapes.items()), where.text
         if alike not in self._like:
-            values = {**self.values, **overrides}
-            found = self._on_module(shapes, values, facts, weight, bias, kinds)
-            wrong = [] if by_default else found[2]
-            if left_out:  # which may turn it
-                wrong = [replace(m, keys=(*m.keys, *left_out), turned=False) for m in wrong]
+            values = {**self.values, **where.overrides}
+            found = self._on_module(shapes, values, where.facts, where.weight, where.bias, where.kinds)
+            wrong = [] if where.by_default else found[2]
+            if self.said.left_out:  # which may turn it
+                wrong = [replace(m, keys=(*m.keys, *self.said.left_out), turned=False) for m in wrong]
             self._like[alike] = found[0], found[1], wrong, found[3]
         return self._like[alike]
-
-    def _seen(self, module: str) -> tuple[Numbers | None, bool | None, tuple[Kind | str, ...]]:
-        """The shape of a module's weight, whether it has a bias, if the base tells, and of which kinds it may be."""
-        node = self.tree.nodes.get(module) if self.tree is not None else None
-        weight = node.parameters.get("weight") if node is not None else None
-        modules = tuple(kind for kind in self.kinds if kind != PARAMETER and self._goes_along(module, kind))
-        if node is None or weight is None:
-            return None, None, modules
-        may_be = (node.kind,) if node.certain else _BY_DIMENSIONS.get(len(weight), ())
-        return weight, "bias" in node.parameters, tuple(kind for kind in modules if kind in may_be)
-
-    def _goes_along(self, module: str, kind: Kind | str) -> bool:
-        """Whether the file has what is tuned along with a module of a kind, if anything is."""
-        form = form_on(self.method.name, kind, self.release)
-        along = form.along if form is not None else ""
-        return not along or any(f"{module}.{inner}{along}" in self.touched.tuned for inner in ("", INNER))
 
     def _on_module(
         self,
@@ -324,38 +318,6 @@ class _Comparison:
         grounds = [one.ground for one in made] or [Ground(self.values)]
         return entry.count is None or any(count_on(entry, ground) is None for ground in grounds)
 
-    def _overrides(self, module: str) -> dict[str, Any]:
-        """The values that patterns give to a module."""
-        found: dict[str, Any] = {}
-        outer = self.touched.outer(module)
-        for key, patterned in self.method.patterns.items():
-            values = self.values.get(patterned.key)
-            if isinstance(values, dict) and values and patterned.for_first and are_few(values):
-                first = next(matching_keys(values, outer, patterned.form), None)
-                if first is None and outer != module:
-                    first = next(matching_keys(values, module, patterned.form), None)
-                found |= {key: values[first]} if first is not None else {}
-        ranks = self.config.get("rank_pattern")
-        if self.method.name == "ADALORA" and isinstance(ranks, dict) and ranks:
-            kept_ranks = next((ranks[k] for k in (f"{module}.lora_E", f"{module}.lora_A") if k in ranks), None)
-            found["init_r"] = sum(v is True for v in kept_ranks) if isinstance(kept_ranks, list) else None
-        return found
-
-    def _facts(self, module: str) -> frozenset[str]:
-        return frozenset(fact for fact in self.method.facts if self._lists(fact, module))
-
-    def _may_be_listed(self, module: str) -> bool:
-        """Whether what a config leaves out would list a module in some base: PEFT fills it in by the base's type."""
-        return any(module.endswith(tuple(names)) for names in every_default(self.method.name, "FEEDFORWARD"))
-
-    def _lists(self, fact: str, module: str) -> bool:
-        if "." in fact:
-            return lists_part(self.values, fact, module)
-        value = self.values.get(fact)
-        if isinstance(value, str):
-            return pattern(value).matches(module) is True
-        return isinstance(value, list) and module.endswith(tuple(v for v in value if isinstance(v, str)))
-
 
 def _up_to_last(found: Mapping[str, Parameter], parameters: Iterable[Parameter]) -> Mapping[str, Parameter]:
     """Parameters of numbers below one that the file has, where there are as many as of another kind or a size says."""
@@ -387,4 +349,6 @@ def _level(name: str) -> str:
 
 def _levels(parameters: Parameters) -> list[str]:
     """How often `base_layer.` stands before the parameters of a module: each is another targeted parameter."""
+    if not any(name.startswith(INNER) for name in parameters):
+        return [""]
     return list(dict.fromkeys(map(_level, parameters)))

@@ -33,6 +33,10 @@ RAISES = {
 }
 """Parameter -> what PEFT raises where a file lacks it; all others are passed over."""
 
+MAGNITUDES = ("lora_magnitude_vector", "lora_magnitude_vector.weight")
+WITH_MAGNITUDES = ("lora_A.weight", "lora_embedding_A")
+"""Parameters of LoRA beside which DoRA has a magnitude vector."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
@@ -146,8 +150,9 @@ class _Told:
             return True
         if self.config.peft_type != "LORA":
             return False
-        if name.endswith(("lora_magnitude_vector", "lora_magnitude_vector.weight")):
-            return "lora_A.weight" in self.touched.tuned.get(module, ()) or not self.config.get("use_dora")
+        if name.endswith(MAGNITUDES):
+            beside = self.touched.tuned.get(module, {}).keys()
+            return not beside.isdisjoint(WITH_MAGNITUDES) or not self.config.get("use_dora")
         return name.endswith("lora_B.bias")
 
     def lacks(self, module: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from adapterlint.base.tree import Shape
+from adapterlint.base.widths import WIDTH, said, text_of
 from adapterlint.peft.activation import set_tuners
 from adapterlint.peft.auxiliary import switch
 from adapterlint.peft.methods import METHODS
@@ -24,6 +25,7 @@ from adapterlint.peft.wrappers import Tuner
 Inject = Callable[[Model, str, OpenedConfig], None]
 
 _MIXED = ("Linear", "Embedding", "Conv2d")  # layers of LoRA that are mixed
+DEFAULT_WIDTH = 4096  # of hidden states (`XLoraConfig.__post_init__`)
 CLASSIFIER = "base_model.internal_xlora_classifier.layers"
 
 
@@ -71,11 +73,24 @@ def _classifier(config: Mapping[str, Any], classes: int, layers: int) -> Iterato
         raise Refused("TypeError", "'<=' not supported between instances of 'NoneType' and 'int'", cause="config")
     if depth <= 0:
         raise Refused("ValueError", "X-LoRA depth must be strictly positive.", cause="config")
-    widths: list[Any] = [4096 if hidden is None else hidden, *[size] * (depth - 1), outputs]
+    widths: list[Any] = [DEFAULT_WIDTH if hidden is None else hidden, *[size] * (depth - 1), outputs]
     step = 3 if (config.get("xlora_dropout_p") or 0) > 0 else 2
     for number, (inputs, width) in enumerate(pairwise(widths)):
         yield f"{number * step}.weight", (width, inputs)
         yield f"{number * step}.bias", (width,)
+
+
+def unfit_width(config: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[int, int] | None:
+    """What the classifier takes, and the width of the hidden states that the base gives it, where these differ.
+
+    Then every forward pass raises `RuntimeError` (`XLoraClassifier.forward`).
+
+    Args:
+        config: The adapter's.
+        base: The config of the base; where that tells no width, nothing is known.
+    """
+    width, taken = said(text_of(base), WIDTH), config.get("hidden_size") or DEFAULT_WIDTH
+    return None if width is None or width == taken else (taken, width)
 
 
 def _load_expert(model: Model, name: str, path: Any, inject: Inject) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
+from adapterlint.base.widths import WIDTH, said, text_of
 from adapterlint.peft.calls import is_listed, listed, refuses
-from adapterlint.peft.loading import WIDTH
+from adapterlint.peft.experts import unfit_width
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.model import Model
 from adapterlint.peft.opened import OpenedConfig
@@ -50,12 +51,9 @@ def mixing_error(model: Model) -> str | None:
         return "KeyError"
     if model.refuses("input_ids") or base.get("is_encoder_decoder"):
         return "AttributeError"
-    text = base.get("text_config")
-    base = text if isinstance(text, dict) else base
-    width = next((base[word] for word in WIDTH if word in base), None)
-    if width is None or not config.get("adapters"):
+    if said(text_of(base), WIDTH) is None or not config.get("adapters"):
         return UNDECIDED
-    if (config.get("hidden_size") or 4096) != width or (config.get("top_k_lora") or 0) > len(config["adapters"]):
+    if unfit_width(config, base) or (config.get("top_k_lora") or 0) > len(config["adapters"]):
         return "RuntimeError"
     return None
 

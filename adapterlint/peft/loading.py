@@ -11,6 +11,7 @@ from typing import Any
 from adapterlint.adapter import Adapter
 from adapterlint.base.renames import renamed_once
 from adapterlint.base.tree import Shape
+from adapterlint.base.widths import WIDTH, said, text_of
 from adapterlint.peft.adaption import add_adaption_prompt, in_the_model
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
@@ -35,7 +36,6 @@ from adapterlint.peft.weights_files import parameters_in, tensors_in
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
 _LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
-WIDTH = ("hidden_size", "n_embd", "d_model")
 _HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
 
 
@@ -216,12 +216,10 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
 def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     """`_prepare_prompt_learning_config` and the prompt encoder."""
     check_prompt(config, model.versions.peft)
-    base: Mapping[str, Any] = model.tree.config
-    if isinstance(base.get("text_config"), dict):
-        base = base["text_config"]
+    base = text_of(model.tree.config)
     for key, words in (("num_layers", _LAYERS), ("token_dim", WIDTH), ("num_attention_heads", _HEADS)):
         if config.get(key) is None:
-            value = next((base[word] for word in words if word in base), None)
+            value = said(base, words)
             if value is None and not model.tree.config:
                 raise Undecided
             if value is None:

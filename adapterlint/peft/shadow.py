@@ -12,6 +12,7 @@ from adapterlint.base import table
 from adapterlint.base.evidence import Evidence
 from adapterlint.base.load import Base
 from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.base.widths import WIDTH
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Param, build, copy_param, find, walk
 from adapterlint.peft.opened import OpenedConfig
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
     from adapterlint.peft.tuner_layers import Site
 
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
-_WIDTH = ("hidden_size", "n_embd", "d_model")
 # What the copy may have of its own: field of the config -> names in the config of the base, the first that is there.
 _SIZES: Mapping[str, tuple[str, ...]] = {
     "shadow_num_hidden_layers": _LAYERS,
-    "shadow_hidden_size": _WIDTH,
+    "shadow_hidden_size": WIDTH,
     "shadow_intermediate_size": ("intermediate_size", "ffn_dim", "n_inner"),
     "shadow_num_attention_heads": ("num_attention_heads", "n_head", "num_heads"),
 }
@@ -69,7 +69,7 @@ def make_shadow(model: Model, adapter: str, config: OpenedConfig) -> None:
     """
     if adapter in model.beside:
         return
-    width = config[WIDTH_KEY] = _said(model.tree, _WIDTH)
+    width = config[WIDTH_KEY] = _said(model.tree, WIDTH)
     if not isinstance(width, int):
         raise Undecided
     if config.get("shadow_model") != "mirror":

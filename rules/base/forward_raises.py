@@ -18,10 +18,12 @@ from adapterlint import (
     shown,
 )
 from adapterlint.lint.against_base import is_known, outcomes
-from adapterlint.lint.example import EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
+from adapterlint.lint.example import DROP, EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
 from adapterlint.lint.places import entry_at
 from adapterlint.lint.tensor_sizes import breaks_forward_pass
+from adapterlint.peft.experts import unfit_width
 from adapterlint.peft.fields import token_key
+from adapterlint.peft.methods.compared import compared
 from adapterlint.peft.simulate import Alone
 
 _BOTH: dict[str, Any] = {
@@ -41,13 +43,33 @@ _CONFIG = {
     "use_dora": True,
 }
 
+_KEPT = ("base_model_name_or_path", "inference_mode", "revision", "task_type", "peft_type")
+_EXPERTS = {"de": "example/expert-de", "fr": "example/expert-fr"}
+_XLORA = {key: DROP for key in Patch().new_config() if key not in _KEPT} | {
+    "peft_type": "XLORA",
+    "adapters": _EXPERTS,
+    "hidden_size": HIDDEN,
+    "xlora_depth": 2,
+    "xlora_dropout_p": 0.2,
+    "xlora_size": 8,
+}
+_LAST = "base_model.internal_xlora_classifier.layers.3"  # since 0.20 a file lacks those before
+_CLASSIFIER: dict[str, Any] = {
+    "*": DROP,
+    f"{_LAST}.weight": ("F32", (len(_EXPERTS), 8)),
+    f"{_LAST}.bias": ("F32", (len(_EXPERTS),)),
+}
+
 
 @rule(
     "BAS116",
     Severity.ERROR,
     since="0.1",
-    bad=Patch(_CONFIG, _BOTH, base={"tie_word_embeddings": True}),
-    good=Patch(_CONFIG, _BOTH, base={}),
+    bad=(
+        Patch(_CONFIG, _BOTH, base={"tie_word_embeddings": True}),
+        Patch(_XLORA | {"hidden_size": DROP}, _CLASSIFIER, base={}),
+    ),
+    good=(Patch(_CONFIG, _BOTH, base={}), Patch(_XLORA, _CLASSIFIER, base={})),
     source="peft/utils/other.py, AuxiliaryTrainingWrapper.forward; peft/tuners/trainable_tokens/layer.py",
 )
 def forward_raises(
@@ -60,12 +82,16 @@ def forward_raises(
     type`, or `AttributeError: 'TrainableTokensWrapper' object has no attribute 'bias'`); a whole module in
     `modules_to_save` that the base calls with keywords only, such as `self_attn` (`TypeError: ... missing 1 required
     positional argument: 'x'`, before 0.20); parameters of a size that does not fit the features (`RuntimeError: mat1
-    and mat2 shapes cannot be multiplied`); a prefix in a model with an encoder (`AttributeError`, PEFT before 0.18
-    with transformers since 4.56).
+    and mat2 shapes cannot be multiplied`), as those of X-LoRA's classifier where `hidden_size` is missing, for which
+    PEFT takes 4096; a prefix in a model with an encoder (`AttributeError`, PEFT before 0.18 with transformers since
+    4.56).
 
     Load the adapter with a release in which it runs, or train it without what is in the way.
     """
     if not is_known(base) or config.peft_type in _ASKING:
+        return
+    if config.peft_type == "XLORA" and (widths := unfit_width(config.values, base.config)) is not None:
+        yield from _unfit_classifier(*widths, config, footprint, base)
         return
     for (error, module, role), peft in outcomes(simulation, lambda lone: _error(lone, config, footprint, header, base)):
         key = _KEYS.get(role, "target_modules")
@@ -75,6 +101,21 @@ def forward_raises(
             help=_REMEDIES.get(role, "Load it with a release of PEFT and of transformers that it was trained with."),
             peft=peft,
         )
+
+
+def _unfit_classifier(
+    taken: int, width: int, config: Config, footprint: Footprint, base: ModuleTree
+) -> Iterator[Finding]:
+    """X-LoRA's classifier takes hidden states of another width than those of the base, whatever its experts are."""
+    if any("hidden_size" in one.keys for one in compared(config, footprint, base).misshapen):
+        return
+    said = "is" if "hidden_size" in config else "is missing, which means"
+    yield Finding(
+        f"`hidden_size` {said} {taken:,}, but the hidden states of this base, which X-LoRA's classifier takes, have "
+        f"{width:,} features: every forward pass raises `RuntimeError`",
+        at=config.at("hidden_size" if "hidden_size" in config else "peft_type"),
+        help=f"Set `hidden_size` to {width}.",
+    )
 
 
 # Their forward passes need the argument `task_ids`.

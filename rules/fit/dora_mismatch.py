@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule
 from adapterlint.lint.example import DROP, HIDDEN, LAYERS
+from adapterlint.lint.tensor_faults import MAGNITUDES, WITH_MAGNITUDES
 from adapterlint.words import counted
 
-_MAGNITUDES = ("lora_magnitude_vector", "lora_magnitude_vector.weight")
 _EXAMPLE = {
     f"base_model.model.model.layers.{layer}.self_attn.{module}.lora_magnitude_vector": ("F32", (HIDDEN,))
     for layer in range(LAYERS)
@@ -40,11 +40,11 @@ def dora_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     Set `use_dora` to what the adapter was trained with. Magnitudes that are missing cannot be restored.
     """
     flag = config.get("use_dora", False)
-    found = any(name in footprint.shapes for name in _MAGNITUDES)
-    if flag is True and "lora_A.weight" in footprint.shapes:
+    found = any(name in footprint.shapes for name in MAGNITUDES)
+    if flag is True:
         dropped = footprint.untargeted
-        pairs = [m for m, p in footprint.tuned.items() if "lora_A.weight" in p and m not in dropped]
-        missing = [m for m in pairs if not any(name in footprint.tuned[m] for name in _MAGNITUDES)]
+        pairs = [m for m, p in footprint.tuned.items() if not p.keys().isdisjoint(WITH_MAGNITUDES) and m not in dropped]
+        missing = [m for m in pairs if not any(name in footprint.tuned[m] for name in MAGNITUDES)]
         if not missing:
             return
         where = f"{listed(missing, word='modules')} without one" if found else "the file has none"
@@ -58,7 +58,7 @@ def dora_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
             ),
         )
     elif flag in (False, None) and found:
-        modules = sum(any(name in p for name in _MAGNITUDES) for p in footprint.tuned.values())
+        modules = sum(any(name in p for name in MAGNITUDES) for p in footprint.tuned.values())
         missing_key = "missing" if "use_dora" not in config else "false"
         yield Finding(
             f"`use_dora` is {missing_key}, but {counted(modules, 'module')} of the file have magnitude vectors",

@@ -114,6 +114,9 @@ def _has(one: Misshapen) -> str:
 def _because(one: Misshapen, config: Config) -> str:
     if one.axis < 0:
         return f"there are {one.expected}" + (f" with {listed(one.keys)} as it is" if one.keys else "")
+    if one.expected < 0:
+        part = f", as `{one.text}`" if one.keys else ""
+        return f"a multiple of {-one.expected:,} is asked for{part}"
     if not one.keys:
         return f"the rest of its module asks for {one.expected:,}"
     missing = [key for key in one.keys if key not in config]

@@ -77,6 +77,10 @@ def plain(base: str) -> torch.Tensor:
     return outputs(base, built(base))
 
 
+def is_same(found: torch.Tensor, other: torch.Tensor) -> bool:
+    return found.shape == other.shape and torch.allclose(found, other, rtol=1e-5, atol=1e-6)
+
+
 @contextmanager
 def load_results() -> Iterator[list[Keys]]:
     """Missing and unexpected keys of every state dict that is loaded; PEFT itself forgets some of them later."""
@@ -126,8 +130,12 @@ def dropped(caught: list[warnings.WarningMessage], peft_type: str) -> list[str]:
     return sorted(found)
 
 
-def judge(base: str, folder: Path, config: Mapping[str, Any]) -> Truth:
-    """Only what is not as usual: an adapter that loads whole, runs and changes the output has nothing but `loads`."""
+def judge(base: str, folder: Path, config: Mapping[str, Any], whole: torch.Tensor | None = None) -> Truth:
+    """Only what is not as usual: an adapter that loads whole, runs and changes the output has nothing but `loads`.
+
+    Args:
+        whole: The output with the adapter of which this one is a damaged copy.
+    """
     kind = str(config.get("peft_type"))
     torch.manual_seed(3)
     with warnings.catch_warnings(record=True) as caught, load_results() as results:
@@ -148,12 +156,23 @@ def judge(base: str, folder: Path, config: Mapping[str, Any]) -> Truth:
             truth["coverage_error"] = said(error)
         try:
             found = outputs(base, model, kind)
-            same = found.shape == plain(base).shape and torch.allclose(found, plain(base), rtol=1e-5, atol=1e-6)
-            if same:
+            if is_same(found, plain(base)):
                 truth["effective"] = False
+            if whole is not None and is_same(found, whole):
+                truth["same"] = True
         except Exception as error:
             truth["forward"] = said(error)
     return truth
+
+
+def output_of(base: str, folder: Path, config: Mapping[str, Any]) -> torch.Tensor | None:
+    """The output with an adapter, `None` if there is none."""
+    try:
+        torch.manual_seed(3)
+        model = peft.PeftModel.from_pretrained(copy.deepcopy(built(base)), str(folder)).eval()
+        return outputs(base, model, str(config.get("peft_type")))
+    except Exception:
+        return None
 
 
 def judge_damages(folder: Path) -> dict[str, Truth]:
@@ -161,6 +180,7 @@ def judge_damages(folder: Path) -> dict[str, Truth]:
     made = json.loads((folder / "made.json").read_text())
     config = json.loads((folder / CONFIG).read_text())
     tensors, found = load_file(folder / WEIGHTS), {}
+    whole = output_of(made["base"], folder, config)
     with tempfile.TemporaryDirectory() as made_in:
         target = Path(made_in)
         for extra in folder.iterdir():
@@ -174,6 +194,6 @@ def judge_damages(folder: Path) -> dict[str, Truth]:
                 fits = saved is not None and tuple(saved.shape) == shape
                 copies[name] = saved if fits else torch.zeros(shape, dtype=TYPES[dtype])
             save_file(copies, target / WEIGHTS, metadata={"format": "pt"})
-            truth = judge(made["base"], target, values)
+            truth = judge(made["base"], target, values, whole)
             found[label] = {key: value["type"] if isinstance(value, dict) else value for key, value in truth.items()}
     return found

@@ -38,6 +38,7 @@ class Truth:
         unexpected: Tensors of the file that reached nothing.
         forward: What a forward pass raises.
         effective: Whether the output is another one than the base's; `False` too where nothing ran.
+        same: Of a damaged copy, whether the output is that of the adapter nevertheless.
     """
 
     loads: bool
@@ -47,6 +48,7 @@ class Truth:
     unexpected: tuple[str, ...] = ()
     forward: tuple[str, str] | None = None
     effective: bool = True
+    same: bool = False
 
     @property
     def runs(self) -> bool:
@@ -111,9 +113,8 @@ def _truth(told: Mapping[str, Any]) -> Truth:
 
     lists = {key: tuple(told.get(key, ())) for key in ("dropped", "missing", "unexpected")}
     runs = told["loads"] and "forward" not in told
-    return Truth(
-        told["loads"], error("error"), **lists, forward=error("forward"), effective=runs and told.get("effective", True)
-    )
+    effective, same = runs and told.get("effective", True), told.get("same", False)
+    return Truth(told["loads"], error("error"), **lists, forward=error("forward"), effective=effective, same=same)
 
 
 @cache

@@ -23,7 +23,7 @@ class Misshapen:
         name: Its name behind the path of the module.
         axis: Counted from 0; -1 if the number of dimensions is another one.
         actual: Its size there, or the number of its dimensions.
-        expected: What it should be.
+        expected: What it should be; a negative size stands for any multiple of it.
         text: How the size is written in terms of the config and the module: `r`, `r * 2`, `in_features`.
         keys: The keys of the config in that.
         turned: Whether the shape is the expected one the wrong way round.
@@ -76,7 +76,7 @@ def _seen(axes: Sequence[_Axes]) -> dict[_Size, list[int]]:
     for one, shape, terms in sorted(axes, key=is_doubtful):
         if len(terms) == len(shape):
             for actual, term in zip(shape, terms, strict=True):
-                if isinstance(term, Term) and term is not UNKNOWN and _size(term, one.ground) is None:
+                if isinstance(term, Term) and term is not UNKNOWN and size_of(term, one.ground) is None:
                     found.setdefault(_key(term, one), []).append(actual)
     return found
 
@@ -103,10 +103,10 @@ def _differences(
     for term in terms:
         if not isinstance(term, Term):
             full.append(term)
-        elif term in (IN, OUT) and _size(term, one.ground) is None:  # one tensor does not contradict itself
+        elif term in (IN, OUT) and size_of(term, one.ground) is None:  # one tensor does not contradict itself
             full.append(agreed.get((term, "")))
         else:
-            size = _size(term, ground)
+            size = size_of(term, ground)
             full.append(agreed.get(_key(term, one)) if size is None else size)
     if len(full) != len(shape):
         yield Misshapen("", one.name, -1, len(shape), len(full), "", tuple(sorted(keys_of(one.parameter))))
@@ -133,7 +133,7 @@ def _longer(axes: Iterable[tuple[Made, Numbers, Sequence[Term | int | None]]]) -
     pairs: dict[str, list[tuple[Made, int, int, Term]]] = {}
     for one, shape, terms in axes:
         term = terms[-1] if terms and len(terms) == len(shape) else None
-        size = _size(term, one.ground) if isinstance(term, Term) else None
+        size = size_of(term, one.ground) if isinstance(term, Term) else None
         if not one.parameter.held and isinstance(term, Term) and size is not None:
             pairs.setdefault(one.name.rpartition("_")[0], []).append((one, shape[-1], size, term))
     for pair in pairs.values():
@@ -207,13 +207,6 @@ def by_setting(
     for one in misshapen:
         blamed = tuple(sorted(settings & depends.get(one.name, frozenset())))
         yield replace(one, keys=blamed, turned=False) if blamed else one
-
-
-def _size(term: Term, ground: Ground) -> int | None:
-    """A size; a negative one stands for any multiple of it."""
-    if term is CHANNELS and ground.channels is None and ground.inputs:
-        return -ground.inputs
-    return size_of(term, ground)
 
 
 def _matches(shape: Numbers, wanted: Sequence[int | None]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
-from adapterlint.peft.methods.shapes import UNKNOWN, either, function, given, key, term
+from adapterlint.peft.methods.shapes import UNKNOWN, either, function, given, key, multiple, term
 
 IDLE = Begins.IDLE
 
@@ -72,6 +72,7 @@ SHADOW = Method(  # a smaller copy of the model runs beside it, and is written i
 )
 
 _DEPTH, _EXPERTS = key("xlora_depth"), function("len", len, key("adapters"))
+_EXPERTS_ON_LAYERS = multiple("layers of the experts * len(adapters)", _EXPERTS)
 _MAX_DEPTH = 8  # of classifiers whose layers are compared; they have one or two
 _WITH_DROPOUT = 3
 
@@ -87,7 +88,7 @@ def _classifier_layer(number: int, step: int) -> tuple[Parameter, Parameter]:
     dropout = given("xlora_dropout_p")
     there = either((dropout if step == _WITH_DROPOUT else ~dropout) & (number < _DEPTH), 1, 0)
     inputs = key("xlora_size") if number else key("hidden_size")
-    last = either(given("layerwise_scalings"), UNKNOWN, _EXPERTS)
+    last = either(given("layerwise_scalings"), _EXPERTS_ON_LAYERS, _EXPERTS)
     outputs = either(number + 1 < _DEPTH, key("xlora_size"), last)
     # Since 0.20 what has the number of an expert in its name is lost on saving.
     saved = ~(term(place) < _EXPERTS)

@@ -55,6 +55,7 @@ class Term:
         simple: Whether it is no more than a value or a size, so that it needs no brackets.
         ranks: How many times the rank it is, unless sizes of the target make it smaller; 0 if it is something else.
         numbered: Whether it is another one for each number in the names of parameters.
+        multiple_of: What goes into it without a rest, where it is not known itself.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Term:
     simple: bool = True
     ranks: int = 0
     numbered: bool = False
+    multiple_of: Term | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -197,7 +199,7 @@ TARGETS = size("targets", "targets")
 EXPERTS = size("num_experts", "experts")
 BIASED = size("bias", "bias")
 """The target has a bias."""
-CHANNELS = size("in_channels", "channels")
+CHANNELS = replace(size("in_channels", "channels"), multiple_of=IN)
 """Input channels of a convolution, whose weight has those of one group. How many groups there are is not in it."""
 KERNEL = size("kernel_size", "kernel")
 """All dimensions of a convolution's kernel, as part of a shape."""
@@ -207,6 +209,11 @@ AREA = function("product", math.prod, KERNEL)
 """How many elements a kernel has; 1 if there is none."""
 UNKNOWN = Term("unknown", lambda ground: None)
 """A size that neither the config nor the target decides: only training, or the numbers in a weight, do."""
+
+
+def multiple(name: str, part: Term) -> Term:
+    """A size that is not known, of which another one is a part."""
+    return Term(name, lambda ground: None, part.keys, multiple_of=part)
 
 
 def each(name: str) -> Term:
@@ -259,8 +266,11 @@ def chosen(wanted: Term, ground: Ground) -> Term:
 
 
 def size_of(wanted: Term | int, ground: Ground) -> int | None:
-    """What a dimension is, if that is known."""
+    """What a dimension is, if that is known; a negative one stands for any multiple of it."""
     value = wanted if isinstance(wanted, int) else wanted.of(ground)
+    if value is None and isinstance(wanted, Term) and wanted.multiple_of is not None:
+        part = size_of(wanted.multiple_of, ground)
+        return -part if part else None
     known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
     return value if known else None
 
@@ -270,9 +280,7 @@ def shape_of(shape: Shape, ground: Ground) -> tuple[int | None, ...] | None:
     found: list[int | None] = []
     for term in shape:
         one = term if isinstance(term, int) else chosen(term, ground)
-        if one is CHANNELS and ground.channels is None and ground.inputs:
-            found.append(-ground.inputs)
-        elif one is KERNEL or one is ONES:
+        if one is KERNEL or one is ONES:
             if ground.kernel is None:
                 return None
             found += ground.kernel if one is KERNEL else (1,) * len(ground.kernel)

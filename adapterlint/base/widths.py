@@ -1,0 +1,20 @@
+"""What a base's config says of its sizes, as PEFT asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WIDTH = ("hidden_size", "n_embd", "d_model")
+"""Keys for the features of hidden states, in the order in which `_prepare_prompt_learning_config` asks for them."""
+
+
+def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of the model of a text: the one inside of that of several models, or itself."""
+    text = config.get("text_config")
+    return text if isinstance(text, dict) else config
+
+
+def said(config: Mapping[str, Any], words: tuple[str, ...]) -> Any:
+    """The value of the first of some keys that a config has; `None` if it has none of them."""
+    return next((config[word] for word in words if word in config), None)

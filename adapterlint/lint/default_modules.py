@@ -15,6 +15,7 @@ from adapterlint.peft.matching import Targets
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.releases import NEWEST, line_of
 from adapterlint.peft.replication import is_there
+from adapterlint.peft.simulate import Alone
 
 
 @remembered(1)
@@ -30,6 +31,8 @@ def not_by_default(
     """
     if config.get("target_modules") is not None or config.get("ensure_weight_tying") or touched.untargeted:
         return ()
+    if config.peft_type == "TRAINABLE_TOKENS":
+        return _rows_elsewhere(touched, base, simulation)
     defaults = every_default(config.peft_type)
     modules = tuple(touched.tuned)
     if base is not None and simulation is not None and is_known(base):
@@ -43,6 +46,21 @@ def not_by_default(
         return ()
     targets = [_targets(config, one) for one in defaults]
     return tuple(m for m in modules if all(one.match(m) is False for one in targets))
+
+
+def _rows_elsewhere(
+    touched: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
+) -> tuple[str, ...]:
+    """The modules of token rows that are neither the input embeddings nor tied to them, which the base alone names."""
+    if base is None or simulation is None:
+        return ()
+    found = [one for one in simulation.alone.values() if one.loads or _has_no_targets(one)]
+    rows = (module for module, tokens in touched.trainable_tokens.items() if tokens.rows is not None)
+    return tuple(m for m in rows if found and all(m not in one.tokens for one in found))
+
+
+def _has_no_targets(lone: Alone) -> bool:
+    return lone.error is not None and lone.error.cause == "no-targets"
 
 
 def _targets(config: Config, names: Any) -> Targets:

@@ -49,8 +49,9 @@ def untargeted_tensors(
 
     A list is compared with the whole name of a module or its last components, a string is a regular expression that has
     to match the whole name. Where there is none, PEFT takes what it has for the type of the base; for another type, or
-    a model that has no config, it raises `ValueError: Please specify target_modules in peft_config`. Name the modules
-    of the file again, or take the tensors out if they are left over.
+    a model that has no config, it raises `ValueError: Please specify target_modules in peft_config`. Of token rows
+    (`TRAINABLE_TOKENS`) it takes the input embeddings. Name the modules of the file again, or take the tensors out if
+    they are left over.
     """
     untargeted, known = list(footprint.untargeted), base is not None and is_known(base)
     if base is not None and known:
@@ -94,7 +95,7 @@ def _by_default(
     config: Config, footprint: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None
 ) -> Iterator[Finding]:
     """The modules that PEFT does not take by default; where the base is not known, or has no config, in no base."""
-    known = base is not None and is_known(base)
+    known = base is not None and (is_known(base) or not footprint.tuned)  # of token rows the base alone tells
     modules = not_by_default(config, footprint, base, simulation)
     if not modules:
         return

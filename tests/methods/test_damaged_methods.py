@@ -47,12 +47,8 @@ NAMED: Mapping[tuple[str, str], Set[str]] = {
 """Damage and what PEFT does -> the rules one of which tells it, alone."""
 
 BLOCKS = "factors in blocks look like another rank in one module, and like another width in the next: each is told"
-DEFAULT_ROWS = "the rows of the file are of another module than `embed_tokens`, which no rule compares with the default"
 
-NOT_TOLD: tuple[tuple[str, str, str], ...] = (
-    ("trainabletokens-(custom|head)", "field:target_modules", DEFAULT_ROWS),
-    ("lora-bdlora-both", "field:use_bdlora", BLOCKS),
-)
+NOT_TOLD: tuple[tuple[str, str, str], ...] = (("lora-bdlora-both", "field:use_bdlora", BLOCKS),)
 """Adapters and damages (regular expressions) that are not told by one rule, and why."""
 
 Findings = Set[tuple[str, str]]

@@ -16,7 +16,6 @@ from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH
 
 # Targets that are no regular expression though they are strings (tuners/tuners_utils.py, inject_adapter).
 DUMMY_TARGETS = "dummy-target-modules"
-UNTARGETED = frozenset({"ADAPTION_PROMPT", "XLORA"})  # match names in a way of their own, or take none
 
 _PATTERNED = [(name, one) for name, method in METHODS.items() for one in method.patterns.values()]
 _KEYED: Mapping[str, Mapping[str, str]] = {
@@ -49,6 +48,12 @@ class PatternUse:
     certain: bool = True
 
 
+def matches_targets(config: Config) -> bool:
+    """Whether `target_modules` of a config says which modules it tunes, by names or a pattern."""
+    method = METHODS.get(config.peft_type)
+    return method is not None and method.matches_targets and "target_modules" in fields_of(method.name)
+
+
 def pattern_uses(config: Config) -> Iterator[PatternUse]:
     """The regular expressions of a config that are more than plain names, as many as may be judged (`are_few`).
 
@@ -64,7 +69,7 @@ def pattern_uses(config: Config) -> Iterator[PatternUse]:
 
 def _pattern_uses(config: Config) -> Iterator[PatternUse]:
     fields = fields_of(config.peft_type)
-    if config.peft_type in UNTARGETED or "target_modules" not in fields:
+    if not matches_targets(config):
         return
     targets = config.get("target_modules")
     if isinstance(targets, str) and targets and targets.lower() != ALL_LINEAR and targets != DUMMY_TARGETS:

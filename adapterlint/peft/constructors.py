@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from adapterlint.peft.fields import defaults_of, fields_of, former_defaults_of
+from adapterlint.peft.fields import defaults_of, fields_of
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.releases import RELEASES, in_range
 
@@ -60,7 +60,8 @@ def refusals(peft_type: str, values: Mapping[str, Any], *, release: str | None =
             meet a value of the wrong type are passed over.
         release: Yield only what this release refuses; without it, what any release does.
     """
-    config = _Config(peft_type, values, former_defaults_of(peft_type, release) if release is not None else {})
+    former = METHODS[peft_type].config.former_defaults(release) if release is not None and peft_type in METHODS else {}
+    config = _Config(peft_type, values, former)
     given = config.given()
     for check in _checks().get(peft_type, ()):
         # Most configs keep most defaults, and hardly a default is refused.

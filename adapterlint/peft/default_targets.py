@@ -7,6 +7,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.releases import RELEASES
 
 _History = list[list[Any]]  # [first release line, targets or null], oldest first
@@ -28,7 +29,7 @@ def default_targets(peft_type: str, model_type: str | None, release: str, *, tab
     before = isinstance(rows, dict) and table == "TARGET" and _index(release) < min(map(_since, rows.values()))
     if isinstance(rows, str) or before:  # LoRA's table
         since = rows if isinstance(rows, str) else RELEASES[0]
-        if _index(release) < _index(since) and peft_type not in _LORAS_FROM_THE_START:
+        if _index(release) < _index(since) and not METHODS[peft_type].targets_of_lora:
             return None
         rows = _table()["LORA_TARGET"]
     known = [targets for since, targets in (rows or {}).get(model_type, ()) if _index(since) <= _index(release)]
@@ -49,10 +50,6 @@ def every_default(peft_type: str, table: str = "TARGET") -> tuple[Any, ...]:
     histories = [history for of in tables if isinstance(of, dict) for history in of.values()]
     found = [targets for history in histories for _, targets in history if targets is not None]
     return tuple({repr(targets): targets for targets in found}.values())
-
-
-# These took LoRA's table before they had one of their own name.
-_LORAS_FROM_THE_START = frozenset({"BOFT", "BONE", "HRA", "MISS", "OFT", "POLY"})
 
 
 def _since(history: _History) -> int:

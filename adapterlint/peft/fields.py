@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from adapterlint.peft.releases import RELEASES, in_range
+from adapterlint.peft.methods import METHODS
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -56,7 +56,7 @@ _NONE: Mapping[str, Field] = MappingProxyType({})
 
 def token_key(peft_type: str | None) -> str:
     """The key of the indices of token rows."""
-    return "token_indices" if peft_type == "TRAINABLE_TOKENS" else "trainable_token_indices"
+    return "token_indices" if "token_indices" in fields_of(peft_type or "") else "trainable_token_indices"
 
 
 def fields_of(peft_type: str) -> Mapping[str, Field]:
@@ -68,18 +68,6 @@ def fields_of(peft_type: str) -> Mapping[str, Field]:
 def defaults_of(peft_type: str) -> Mapping[str, Any]:
     """The defaults of the keys that a type had in any release, of those keys that have one."""
     return {name: field.default for name, field in fields_of(peft_type).items() if field.default is not MISSING}
-
-
-_FORMER: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
-    {"OFT": ("0.16", MappingProxyType({"r": 8, "oft_block_size": 0}))}
-)
-"""Type -> a release, and the defaults before it that are others than in the newest; no other type changed one."""
-
-
-def former_defaults_of(peft_type: str, release: str) -> Mapping[str, Any]:
-    """What a release takes for absent keys where the newest takes something else."""
-    until, former = _FORMER.get(peft_type, (RELEASES[0], {}))
-    return {} if in_range(release, until, None) else former
 
 
 def types_with(key: str) -> Mapping[str, Field]:
@@ -116,9 +104,10 @@ def wrong_type(peft_type: str, key: str, value: object) -> str | None:
     if field is None or (type(value) is type(field.default) and value == field.default):
         return None
     annotation = field.annotation
-    if key in _NULL_FAILS and peft_type not in _NULL_PASSES:
+    said = METHODS[peft_type].config
+    if key in _NULL_FAILS and not said.null_patterns:
         annotation = annotation.removesuffix(" | None")
-    if _conforms(annotation, value) or _tolerated(peft_type, key, annotation, value):
+    if _conforms(annotation, value) or said.passes_over(key) or _tolerated(key, annotation, value):
         return None
     return _words(annotation)
 
@@ -241,7 +230,6 @@ _NULL_FAILS = frozenset(
     {"alpha_pattern", "block_size_pattern", "lambda_pattern", "n_frequency_pattern", "rank_pattern"}
 )
 """Annotated as optional, but `.keys()` is asked of them at once."""
-_NULL_PASSES = frozenset({"ADALORA", "OSF"})
 
 _NOT_READ = frozenset(
     {
@@ -264,26 +252,6 @@ _NOT_READ = frozenset(
         *("auto_mapping", "peft_version", "revision"),
     }
 )
-_NOT_READ_BY: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "alpha_pattern": frozenset({"ADALORA"}),
-        "layers_pattern": frozenset({"ADAMSS", "C3A", "GRALORA", "HIRA", "MISS", "RANDLORA", "UNILORA"}),
-        "layers_to_transform": frozenset({"SHADOW"}),
-        "megatron_config": frozenset({"ADALORA"}),
-        "module_dropout": frozenset({"LOHA", "LOKR"}),
-        "monteclora_config": frozenset({"ADALORA"}),
-        "init_lora_weights": frozenset({"ADALORA"}),
-        "num_cayley_neumann_terms": frozenset({"PSOFT"}),
-        "num_layers": frozenset({"CPT", "MULTITASK_PROMPT_TUNING", "PROMPT_TUNING", "P_TUNING"}),
-        "num_transformer_submodules": frozenset({"CPT"}),
-        "num_virtual_tokens": frozenset({"CPT"}),
-        "r": frozenset({"ADALORA"}),
-        "random_seed": frozenset({"ADAMSS", "PSOFT"}),
-        "token_dim": frozenset({"CARTRIDGE", "CPT", "PREFIX_TUNING"}),
-        "use_rslora": frozenset({"ADALORA"}),
-    }
-)
-_INIT_WEIGHTS_READ_BY = frozenset({"ADAMSS", "BOFT", "C3A", "HIRA", "OFT"})
 
 _CONVERTED = frozenset({"delora_lambda", "effective_rank"})
 """Given to `float` or `int` first, which read text too."""
@@ -306,9 +274,6 @@ _ITERATED = frozenset(
 _ANY_ITEMS = frozenset({"cpt_mask", "cpt_token_ids", "exclude_modules", "target_parameters"})
 """Only counted, or put into text, where `1` is as good as `"1"`."""
 
-_LIST_TOO = frozenset({"layers_pattern"})
-"""One string by the annotation of some types, all of which take a list of them as the others do."""
-
 _OTHERS_FINDING = frozenset({"modules_to_save", "target_parameters"})
 """A string for a list, which other rules report with what PEFT does: it takes the letters, or refuses."""
 
@@ -319,17 +284,15 @@ _HASHED = frozenset({"runtime_offload_base_weight", "save_precomputed_indices", 
 _TRUE_WORDS = frozenset({"1", "on", "t", "true", "y", "yes"})
 
 
-def _tolerated(peft_type: str, key: str, annotation: str, value: object) -> bool:
+def _tolerated(key: str, annotation: str, value: object) -> bool:
     """Whether a value of the wrong type does what the right one does, or is never looked at."""
-    if key in _NOT_READ or peft_type in _NOT_READ_BY.get(key, ()):
-        return True
-    if key == "init_weights" and peft_type not in _INIT_WEIGHTS_READ_BY:
+    if key in _NOT_READ:
         return True
     if key in _OTHERS_FINDING and isinstance(value, str):
         return True
     if (key in _OFF_WHEN_FALSY and not value) or (key in _ITERATED and isinstance(value, dict)):
         return True
-    if isinstance(value, list) and (key in _ANY_ITEMS or (key in _LIST_TOO and _validates("list[str]", value))):
+    if isinstance(value, list) and key in _ANY_ITEMS:
         return True
     if annotation in ("bool", "bool | None") and key not in _MORE_THAN_TRUTH:
         return _asks_truth_right(key, value)

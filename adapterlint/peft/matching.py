@@ -80,8 +80,9 @@ class Targets:
         self._rooted = rooted
         fields = fields_of(config.peft_type)
         value = config.get("target_modules")
-        if config.peft_type == "ADAPTION_PROMPT" and isinstance(value, str):
-            value = [value]  # the name of the attention modules, compared by suffix
+        method = METHODS.get(config.peft_type)
+        if method is not None and not method.matches_targets and isinstance(value, str):
+            value = [value]  # a name, compared by suffix
         self._names = frozenset(_strings(value)) if _is_list(value) and len(value) <= MAX_TARGETS else None
         self._tails = _tails(self._names or ())
         text = value if isinstance(value, str) and value.lower() != ALL_LINEAR else None

@@ -11,53 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from adapterlint.adapter import Adapter
 from adapterlint.peft.constructors import refusals
-from adapterlint.peft.fields import MISSING, fields_of, former_defaults_of, wrong_type
+from adapterlint.peft.fields import MISSING, fields_of, wrong_type
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
 from adapterlint.peft.tasks import TASK_TYPES
-
-PATTERN_NEEDS_LAYERS = frozenset(
-    [
-        "ADALORA",
-        "BOFT",
-        "DEFT",
-        "DELORA",
-        "FOURIERFT",
-        "FROD",
-        "HRA",
-        "LILY",
-        "LOHA",
-        "LOKR",
-        "LORA",
-        "OFT",
-        "PEANUT",
-        "PSOFT",
-        "PVERA",
-        "SHADOW",
-        "TINYLORA",
-        "VBLORA",
-        "VERA",
-        "WAVEFT",
-    ]
-)
-"""Types that refuse `layers_pattern` without `layers_to_transform`; the others ignore it then."""
-
-_STRING = frozenset(
-    ["BONE", "C3A", "DEFT", "FOURIERFT", "HIRA", "HRA", "LORA", "MISS", "PSOFT", "SHADOW", "UNILORA", "WAVEFT"]
-)
-REFUSED_WITH_STRING = {"layers_to_transform": _STRING | {"ADALORA", "DELORA"}, "layers_pattern": _STRING}
-"""Key -> types that refuse it beside a `target_modules` that is a string."""
-
-_TASK_TYPES_CHECKED = {"C3A": "0.18", "CPT": "0.18", "RANDLORA": "0.20", "TRAINABLE_TOKENS": "0.18"}
-
-
-def tasks_checked_since(peft_type: str) -> str:
-    """The first release that refuses a `task_type` which is none of `TASK_TYPES`.
-
-    Up to then the config class has a `__post_init__` of its own that does not call that of `PeftConfigMixin`.
-    """
-    return _TASK_TYPES_CHECKED.get(peft_type, "0.14")
 
 
 class OpenedConfig(dict[str, Any]):
@@ -107,8 +65,8 @@ def _known(peft_type: str, release: str) -> tuple[frozenset[str], Mapping[str, A
     """The keys that a type has in a release, and the defaults of those that have one."""
     known = {name: f for name, f in fields_of(peft_type).items() if in_range(release, f.since, f.until)}
     defaults = {name: f.default for name, f in known.items() if f.default is not MISSING}
-    former = {name: value for name, value in former_defaults_of(peft_type, release).items() if name in known}
-    return frozenset(known), defaults | former
+    former = METHODS[peft_type].config.former_defaults(release)
+    return frozenset(known), defaults | {name: value for name, value in former.items() if name in known}
 
 
 def open_config(adapter: Adapter, release: str) -> OpenedConfig:
@@ -137,7 +95,7 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
     if any(wrong_type(method.name, key, value) is not None for key, value in config.values.items()):
         raise Undecided
     task = opened.get("task_type")
-    if task is not None and task not in TASK_TYPES and in_range(release, tasks_checked_since(method.name), None):
+    if task is not None and task not in TASK_TYPES and in_range(release, method.config.tasks_since, None):
         raise Refused(
             "ValueError", f"Invalid task type: '{task}'. Must be one of the following task types: ...", cause="config"
         )
@@ -151,12 +109,12 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
 def _check_layers(config: OpenedConfig, release: str) -> None:
     layers, pattern = config.get("layers_to_transform"), config.get("layers_pattern")
     absent = layers is None if in_range(release, "0.21", None) else not layers
-    asks = config.peft_type in PATTERN_NEEDS_LAYERS
-    if pattern and absent and asks and in_range(release, "0.14", None):
+    said = METHODS[config.peft_type].config
+    if pattern and absent and said.needs_layers and in_range(release, "0.14", None):
         text = "When `layers_pattern` is specified, `layers_to_transform` must also be specified. "
         raise Refused("ValueError", text, cause="config")
     if isinstance(config.get("target_modules"), str):
-        for key, types in REFUSED_WITH_STRING.items():
-            if config.get(key) is not None and config.peft_type in types:
+        for key in said.beside_pattern:
+            if config.get(key) is not None:
                 text = f"`{key}` cannot be used when `target_modules` is a str."
                 raise Refused("ValueError", text, cause="config")

@@ -29,24 +29,6 @@ _DIALECTS: Mapping[str, re.Pattern[str]] = {
     MLX: re.compile(r".*\.lora_[ab]"),
 }
 
-# Methods whose parameters have one name and, behind it, at most `weight` or `bias`: then anything between is an
-# adapter's name. The first are modules, saved as `<name>.weight`, the second bare parameters.
-_MODULES: Mapping[str, frozenset[str]] = {
-    "LORA": frozenset({"lora_A", "lora_B"}),
-    "OFT": frozenset({"oft_R"}),
-    "LN_TUNING": frozenset({"ln_tuning_layers"}),
-}
-_PARAMETERS: Mapping[str, frozenset[str]] = {
-    "LORA": frozenset({"lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"}),
-    "ADALORA": frozenset({"lora_A", "lora_B", "lora_E"}),
-    "IA3": frozenset({"ia3_l"}),
-    "LOHA": frozenset({"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"}),
-    "LOKR": frozenset({"lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"}),
-    "VERA": frozenset({"vera_lambda_b", "vera_lambda_d"}),
-    "BOFT": frozenset({"boft_R", "boft_s"}),
-    "HRA": frozenset({"hra_u"}),
-    "FOURIERFT": frozenset({"fourierft_spectrum"}),
-}
 _LEAVES = ("weight", "bias")
 _PROMPTS = ("prompt_embeddings", "prefix_task_")  # right where they are: the config's type is not
 _LOWER = re.compile(r"(base_layer\.)*lora_(embedding_)?[ab](\..*)?")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, last
-from adapterlint.peft.config_patterns import UNTARGETED
+from adapterlint.peft.config_patterns import matches_targets
 from adapterlint.peft.matching import MAX_TARGETS, idle_entries
 from adapterlint.peft.sites import COMMON_TARGETS, INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 from adapterlint.peft.target_forms import form_of_entry
@@ -40,7 +40,7 @@ def target_entry_not_in_base(config: Config, base: ModuleTree, simulation: Adapt
     Correct the name, or take it out.
     """
     entries = config.strings("target_modules")
-    if not entries or len(entries) > MAX_TARGETS or not is_known(base) or config.peft_type in UNTARGETED:
+    if not entries or len(entries) > MAX_TARGETS or not is_known(base) or not matches_targets(config):
         return
     if all(lone.error is not None and lone.error.cause == "no-targets" for lone in simulation.alone.values()):
         return

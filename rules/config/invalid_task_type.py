@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.opened import tasks_checked_since
 from adapterlint.peft.tasks import TASK_TYPES
 from adapterlint.words import suggestion
 
@@ -55,7 +54,7 @@ def invalid_task_type(config: Config) -> Iterator[Finding]:
         f"`task_type` is {written}: PEFT raises `ValueError: Invalid task type`",
         at=config.at("task_type"),
         help=f"Write {shown(meant)}." if meant else f"Write one of {', '.join(map(shown, TASK_TYPES))}, or `null`.",
-        peft=f">={tasks_checked_since(config.peft_type)}",
+        peft=f">={METHODS[config.peft_type].config.tasks_since}",
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint.peft.fields import types_with
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.opened import PATTERN_NEEDS_LAYERS
 from adapterlint.peft.releases import RELEASES
 
 
@@ -17,7 +17,7 @@ from adapterlint.peft.releases import RELEASES
     bad={"layers_pattern": "layers"},
     good=({"layers_pattern": "layers", "layers_to_transform": [0, 1]}, {"layers_pattern": []}),
     source="peft/tuners/lora/config.py, LoraConfig.__post_init__",
-    types=PATTERN_NEEDS_LAYERS,
+    types=frozenset(name for name in types_with("layers_pattern") if METHODS[name].config.needs_layers),
     peft=">=0.14",
 )
 def layers_pattern_alone(config: Config) -> Iterator[Finding]:

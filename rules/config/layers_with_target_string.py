@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Severity, rule, shown
-from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.opened import REFUSED_WITH_STRING
+from adapterlint.peft.methods.config_class import LAYERS
 from adapterlint.peft.releases import RELEASES
 
 _SINCE = {"ADALORA": "0.11"}
@@ -37,14 +36,14 @@ def layers_with_target_string(config: Config) -> Iterator[Finding]:
     `null`.
     """
     fields = fields_of(config.peft_type)
-    if not isinstance(config.get("target_modules"), str) or config.peft_type in UNTARGETED:
+    if not isinstance(config.get("target_modules"), str):
         return
     help = "Set it to `null`, and write the layers into the regular expression."
-    for key, types in REFUSED_WITH_STRING.items():
+    for key in LAYERS:
         value = config.get(key)
         if key not in fields or value is None:
             continue
-        if config.peft_type in types:
+        if key in METHODS[config.peft_type].config.beside_pattern:
             since = _SINCE.get(config.peft_type, METHODS[config.peft_type].since)
             yield Finding(
                 f"{shown(key)} is {shown(value)} beside a `target_modules` that is a string: PEFT refuses both",

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapterlint import Config, Finding, Severity, listed, rule, shown
-from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
 
 
@@ -28,7 +27,7 @@ def negative_layer(config: Config) -> Iterator[Finding]:
     Count the layers from 0.
     """
     value: Any = config.get("layers_to_transform")
-    if "layers_to_transform" not in fields_of(config.peft_type) or config.peft_type in UNTARGETED:
+    if "layers_to_transform" not in fields_of(config.peft_type):
         return
     layers = value if isinstance(value, list) else [value]
     numbers = [layer for layer in layers if isinstance(layer, int) and not isinstance(layer, bool)]

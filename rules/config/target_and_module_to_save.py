@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from adapterlint import Adapter, Config, Finding, Patch, Severity, listed, rule, shown
-from adapterlint.peft.config_patterns import UNTARGETED
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
 from adapterlint.peft.matching import ALL_LINEAR, MAX_TARGETS, MAX_WHOLE, Components, Targets
@@ -45,7 +44,7 @@ def target_and_module_to_save(adapter: Adapter) -> Iterator[Finding]:
     Name the module in one of the two.
     """
     config = adapter.config
-    if config is None or config.peft_type in UNTARGETED or config.get("target_modules") is None:
+    if config is None or config.get("target_modules") is None:
         return
     if not {"target_modules", "modules_to_save"} <= fields_of(config.peft_type).keys():
         return

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from adapterlint import Adapter, Config, Finding, Patch, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP
-from adapterlint.peft.config_patterns import DUMMY_TARGETS, UNTARGETED
+from adapterlint.peft.config_patterns import DUMMY_TARGETS, matches_targets
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import layout
@@ -56,7 +56,7 @@ def target_matches_nothing_by_form(adapter: Adapter) -> Iterator[Finding]:
     Write names as a list, `["q_proj", "v_proj"]`, or one expression as a string, `".*\\.(q_proj|v_proj)"`.
     """
     config = adapter.config
-    if config is None or config.peft_type in UNTARGETED or "target_modules" not in fields_of(config.peft_type):
+    if config is None or not matches_targets(config):
         return
     targets = config.get("target_modules")
     if isinstance(targets, str):

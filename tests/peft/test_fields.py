@@ -169,8 +169,7 @@ def test_what_peft_lives_with_passes(key: str, value: object) -> None:
         ("ADALORA", "init_r", "8", "an integer"),
         ("ADAMSS", "init_weights", False, None),
         ("BOFT", "init_weights", 1, "true or false"),  # compared with `is True`
-        ("BONE", "layers_pattern", ["layers", "h"], None),  # annotated as one string
-        ("BONE", "layers_pattern", ["layers", 0], "a string or null"),
+        ("BONE", "layers_pattern", ["layers", 0], None),  # never read without `layers_to_transform`
         ("DELORA", "delora_lambda", "15", None),  # `float()` reads text
         ("DELORA", "delora_lambda", None, "an integer"),
         ("IA3", "feedforward_modules", 3, A_LIST_OR_A_STRING),

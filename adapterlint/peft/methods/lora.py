@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.lora_options import (
     BLOCKS,
     DECOMPOSED,
@@ -96,6 +97,7 @@ LORA = Method(
     name="LORA",
     title="LoRA",
     prefix="lora_",
+    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=(LINEAR,),
@@ -189,6 +191,11 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
 ADALORA = Method(
     name="ADALORA",
     prefix="lora_",
+    config=ConfigClass(
+        beside_pattern=("layers_to_transform",),
+        null_patterns=True,
+        unread=("alpha_pattern", "init_lora_weights", "megatron_config", "monteclora_config", "r", "use_rslora"),
+    ),
     forms=(
         Form(on=LINEARS, parameters=_adalora(IN)),
         Form(on=(CONV2D,), parameters=_adalora(CHANNELS * AREA), since="0.20"),

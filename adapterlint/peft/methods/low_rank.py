@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import (
     CONVOLUTIONS,
     EMBEDDING,
@@ -46,6 +47,7 @@ HIRA = Method(
     name="HIRA",
     since="0.20",
     prefix="hira_",
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, reads_init=True),
     forms=(
         Form(
             on=LINEARS,
@@ -72,6 +74,7 @@ DELORA = Method(
     name="DELORA",
     since="0.18",
     prefix="delora_",
+    config=ConfigClass(beside_pattern=("layers_to_transform",)),
     forms=(
         Form(
             on=(LINEAR,),
@@ -96,6 +99,7 @@ DEFT = Method(
     name="DEFT",
     since="0.20",
     prefix="deft_",
+    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -117,6 +121,7 @@ GRALORA = Method(
     name="GRALORA",
     since="0.19",
     prefix="gralora_",
+    config=ConfigClass(needs_layers=False),
     forms=(
         Form(
             on=LINEARS,
@@ -186,6 +191,7 @@ _SKILLS, _SPLITS = key("n_skills"), key("n_splits")
 POLY = Method(
     name="POLY",
     prefix="poly_",
+    targets_of_lora=True,
     forms=(
         Form(
             on=(LINEAR,),
@@ -205,6 +211,8 @@ MISS = Method(
     name="MISS",
     since="0.17",
     prefix="miss_",
+    targets_of_lora=True,
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
         Form(
             on=(LINEAR,),
@@ -245,6 +253,8 @@ BONE = Method(
     since="0.14",
     until="0.18",
     prefix="bone_",
+    targets_of_lora=True,
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
         Form(
             on=(LINEAR,),
@@ -319,6 +329,7 @@ ADAMSS = Method(
     name="ADAMSS",
     since="0.19",
     prefix="adamss_",
+    config=ConfigClass(needs_layers=False, unread=("random_seed",), reads_init=True),
     forms=(
         Form(
             on=(LINEAR,),

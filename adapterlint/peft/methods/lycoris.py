@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapterlint.peft.methods.config_class import ConfigClass
 from adapterlint.peft.methods.method import (
     CONV1D,
     CONV2D,
@@ -52,6 +53,7 @@ LOHA = Method(
     name="LOHA",
     title="LoHa",
     prefix="hada_",
+    config=ConfigClass(unread=("module_dropout",)),
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_loha((KERNEL,))),
         Form(on=(CONV1D,), parameters=_loha((KERNEL, 1)), since="0.18"),
@@ -109,6 +111,7 @@ LOKR = Method(
     name="LOKR",
     title="LoKr",
     prefix="lokr_",
+    config=ConfigClass(unread=("module_dropout",)),
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_lokr((KERNEL,))),
         Form(on=(CONV1D,), parameters=_lokr((KERNEL, 1)), since="0.18"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.methods.config_class import ConfigClass
 from adapterlint.peft.methods.shapes import ALWAYS, KERNEL, ONES, Shape, Term, given
 from adapterlint.peft.releases import in_range
 
@@ -184,6 +185,9 @@ class Method:
             learning, whose entry in that mapping names no parameter.
         tensors: What the names of all its parameters start with, where that is shorter.
         title: How messages call it, where that is not its name.
+        config: What its config class refuses, and which keys are passed over.
+        matches_targets: Whether `target_modules` says which modules it tunes, by names or a pattern.
+        targets_of_lora: Whether releases without a table of its default targets take that of LoRA.
         forms: What an adapter has on its targets; a kind of module that no form names is refused.
         top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
         shares_top: Whether all adapters of a model have one of it, which the first one makes.
@@ -220,6 +224,9 @@ class Method:
     prefix: str | None = None
     tensors: str = ""
     title: str = ""
+    config: ConfigClass = field(default_factory=ConfigClass)
+    matches_targets: bool = True
+    targets_of_lora: bool = False
     forms: tuple[Form, ...] = ()
     top: tuple[Parameter, ...] = ()
     shares_top: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import (
     ANYWHERE,
     CONV2D,
@@ -68,6 +69,8 @@ def _oft(attribute: str, features: Term) -> tuple[Parameter, ...]:
 OFT = Method(
     name="OFT",
     prefix="oft_",
+    targets_of_lora=True,
+    config=ConfigClass(defaults_before={"0.16": {"r": 8, "oft_block_size": 0}}, reads_init=True),
     forms=(
         Form(on=(LINEAR,), parameters=_oft("oft_R", IN)),
         Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * AREA)),
@@ -114,6 +117,8 @@ BOFT = Method(
     name="BOFT",
     since="0.11",
     prefix="boft_",
+    targets_of_lora=True,
+    config=ConfigClass(reads_init=True),
     forms=(_boft(IN, (OUT, 1)), _boft(CHANNELS * AREA, (1, OUT))),
     refuses=TYPE_ERROR_SINCE_20,
     together=Together.ORDER,
@@ -128,6 +133,8 @@ HRA = Method(
     name="HRA",
     since="0.12",
     prefix="hra_",
+    targets_of_lora=True,
+    config=ConfigClass(beside_pattern=LAYERS),
     forms=(Form(on=(LINEAR, CONV2D), parameters=(Parameter("hra_u", (IN * AREA, R), begins=IDLE, idle=_PAIRS),)),),
     refuses=TYPE_ERROR_SINCE_20,
     together=Together.ORDER,
@@ -139,6 +146,7 @@ PSOFT = Method(
     name="PSOFT",
     since="0.19",
     prefix="psoft_",
+    config=ConfigClass(beside_pattern=LAYERS, unread=("num_cayley_neumann_terms", "random_seed")),
     forms=(
         Form(
             on=(LINEAR,),
@@ -210,6 +218,7 @@ OSF = Method(
     name="OSF",
     since="0.18",
     prefix="osf_",
+    config=ConfigClass(null_patterns=True),
     forms=(
         Form(
             on=(LINEAR,),

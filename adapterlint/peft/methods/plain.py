@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapterlint.peft.methods.config_class import ConfigClass
 from adapterlint.peft.methods.method import (
     CONV2D,
     CONV3D,
@@ -85,6 +86,7 @@ TRAINABLE_TOKENS = Method(
     name="TRAINABLE_TOKENS",
     since="0.15",
     prefix="trainable_tokens_",
+    config=ConfigClass(tasks_since="0.18"),
     forms=(
         Form(on=(EMBEDDING,), parameters=(Parameter("trainable_tokens_delta", (_TOKENS, OUT)),)),
         Form(on=(LINEAR,), parameters=(Parameter("trainable_tokens_delta", (_TOKENS, IN)),)),

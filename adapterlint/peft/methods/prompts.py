@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
 from adapterlint.peft.methods.shapes import UNKNOWN, either, function, given, key, multiple, term
 
@@ -16,13 +17,16 @@ _TOKENS = Parameter("prompt_embeddings", (_ALL_VIRTUAL, _DIM))
 _CACHE = Parameter("prompt_embeddings", (_VIRTUAL, key("num_layers") * 2 * _DIM))
 
 
-def _prompt(name: str, *top: Parameter, since: str = "0.10", keys_and_values: bool = False) -> Method:
+def _prompt(
+    name: str, *top: Parameter, since: str = "0.10", keys_and_values: bool = False, config: ConfigClass | None = None
+) -> Method:
     return Method(
         name=name,
         since=since,
         top=top,
         together=Together.ONE,
         refusal=_ONE_PROMPT,
+        config=config or ConfigClass(unread=("token_dim",) if keys_and_values else ("num_layers",)),
         merges=False,
         prompt_learning=True,
         keys_and_values=keys_and_values,
@@ -32,7 +36,15 @@ def _prompt(name: str, *top: Parameter, since: str = "0.10", keys_and_values: bo
 PROMPT_TUNING = _prompt("PROMPT_TUNING", _TOKENS)
 P_TUNING = _prompt("P_TUNING", _TOKENS)
 _OF_CONTEXT = Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM))
-CPT = _prompt("CPT", _OF_CONTEXT, since="0.14")
+CPT = _prompt(
+    "CPT",
+    _OF_CONTEXT,
+    since="0.14",
+    config=ConfigClass(
+        tasks_since="0.18",
+        unread=("num_layers", "num_transformer_submodules", "num_virtual_tokens", "token_dim"),
+    ),
+)
 PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE, keys_and_values=True)
 CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19", keys_and_values=True)
 MULTITASK_PROMPT_TUNING = _prompt(
@@ -46,6 +58,7 @@ ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layer
     name="ADAPTION_PROMPT",
     prefix="adaption_prompt_",
     tensors="adaption_",  # there is a gate beside the prompt
+    matches_targets=False,  # the attention modules have that name, or one of the type of the base
     forms=(
         Form(
             on=(Kind.OTHER,),
@@ -65,6 +78,7 @@ SHADOW = Method(  # a smaller copy of the model runs beside it, and is written i
     name="SHADOW",
     since="0.21",
     prefix="shadow_",
+    config=ConfigClass(beside_pattern=LAYERS, unread=("layers_to_transform",)),
     forms=(Form(on=EVERY_KIND, parameters=()),),
     together=Together.ONE,
     refusal="`base_model.set_adapter` raises `ValueError: ShadowPEFT requires exactly one active adapter`",
@@ -110,6 +124,7 @@ XLORA = Method(  # mixes LoRA adapters, which stay in files of their own
     name="XLORA",
     since="0.12",
     prefix="xlora_",
+    matches_targets=False,
     top=(*_CLASSIFIER, *_DEEPER),
     has_modules_to_save=False,
 )

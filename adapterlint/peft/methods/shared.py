@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import (
     EMBEDDING,
     LINEARS,
@@ -87,6 +88,7 @@ RANDLORA = Method(
     since="0.16",
     prefix="randlora_",
     title="RandLora",
+    config=ConfigClass(needs_layers=False, tasks_since="0.20"),
     forms=(
         Form(
             on=LINEARS,
@@ -148,6 +150,7 @@ UNILORA = Method(
     name="UNILORA",
     since="0.20",
     prefix="unilora_",
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import (
     BEHIND_DOT,
     LINEAR,
@@ -43,6 +44,7 @@ FOURIERFT = Method(
     name="FOURIERFT",
     since="0.12",
     prefix="fourierft_",
+    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -63,6 +65,7 @@ WAVEFT = Method(
     name="WAVEFT",
     since="0.18",
     prefix="waveft_",
+    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -82,6 +85,7 @@ C3A = Method(
     name="C3A",
     since="0.16",
     prefix="c3a_",
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, tasks_since="0.18", reads_init=True),
     forms=(
         Form(
             on=(LINEAR,),

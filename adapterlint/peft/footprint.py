@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from adapterlint.adapter import Adapter, Config, WeightsHeader
-from adapterlint.caches import emptied, kept
+from adapterlint.caches import emptied
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX, Role, split_key
+from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX
+from adapterlint.peft.layout import Layout, Look, Parameters, layout
 from adapterlint.peft.matching import Targets, saved_as, whole_modules
-from adapterlint.peft.methods import METHODS, tensor_prefix
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
-Parameters = Mapping[str, Tensor]
 EMBEDDINGS = "embed_tokens"  # PEFT's own fallback for the input embeddings of a base it cannot ask
 
 
@@ -37,33 +37,6 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The tensors of a file by what they are for.
-
-    Args:
-        tuned: Module path -> parameter -> tensor, for the parameters of the method.
-        plain: The same for parameters named like the base's own.
-        tokens: Module path -> (name of the tensor, tensor), for token rows.
-        shared: Parameters that the whole tuner shares.
-        foreign: Names outside PEFT's grammar.
-        names: (module, parameter) -> name in the file.
-        shapes: Parameter of the method -> all shapes that it has in the file.
-    """
-
-    tuned: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
-    plain: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
-    tokens: Mapping[str, tuple[str, Tensor]] = field(default_factory=dict)
-    shared: Mapping[str, Tensor] = field(default_factory=dict)
-    foreign: tuple[str, ...] = ()
-    names: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    shapes: Mapping[str, AbstractSet[tuple[int, ...]]] = field(default_factory=dict)
-
-    def outer(self, module: str) -> str:
-        """The tuned module itself, or the `nn.MultiheadAttention` that it is the projection of."""
-        return _outer(module, self.tuned[module], self.names)
-
-
-@dataclass(frozen=True, slots=True)
 class Footprint:
     """What one adapter touches.
 
@@ -80,6 +53,8 @@ class Footprint:
         names: (module, parameter) -> name in the file.
         shapes: Parameter of the method -> all shapes that it has in the file.
         plain: Module -> its tensors named like the base's own.
+        alike: Parameters and their shapes -> the tuned modules that have exactly these.
+        outers: Tuned module -> the `nn.MultiheadAttention` that it is the projection of.
     """
 
     tuned: Mapping[str, Parameters] = field(default_factory=dict)
@@ -94,104 +69,12 @@ class Footprint:
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
     shapes: Mapping[str, AbstractSet[tuple[int, ...]]] = field(default_factory=dict)
     plain: Mapping[str, Parameters] = field(default_factory=dict)
+    alike: Mapping[Look, Sequence[str]] = field(default_factory=dict)
+    outers: Mapping[str, str] = field(default_factory=dict)
 
     def outer(self, module: str) -> str:
         """The tuned module itself, or the `nn.MultiheadAttention` that it is the projection of, whose rank it has."""
-        return _outer(module, self.tuned[module], self.names)
-
-
-def _outer(module: str, parameters: Parameters, names: Mapping[tuple[str, str], str]) -> str:
-    for parameter in parameters:
-        path, inner, _ = names[module, parameter].removesuffix(parameter).partition(".base_layer.")
-        if inner:
-            return path.removeprefix(PREFIX)
-    return module
-
-
-def layout(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
-    """Sort the tensors of a file by what they are for.
-
-    Files of one recipe share their parsed header, so the last layouts are kept.
-
-    Args:
-        tensors: By name.
-        peft_type: Decides what a method's parameters are called; an unknown type has none.
-    """
-    key = id(tensors), peft_type
-    kept = _layouts.get(key)
-    if kept is not None and kept[0] is tensors:
-        return kept[1]
-    if len(_layouts) >= MAX_LAYOUTS:
-        _layouts.clear()
-    sorted_out = _sorted_out(tensors, peft_type)
-    _layouts[key] = tensors, sorted_out
-    return sorted_out
-
-
-MAX_LAYOUTS = 64
-# id of the tensors -> (the tensors, kept so that the id stays theirs; their layout)
-_layouts: dict[tuple[int, str], tuple[Mapping[str, Tensor], Layout]] = emptied({})
-
-
-def _sorted_out(tensors: Mapping[str, Tensor], peft_type: str) -> Layout:
-    plan = _plan(tuple(tensors), peft_type)
-    values = list(tensors.values())
-    return Layout(
-        tuned={module: {p: values[i] for p, i in pairs} for module, pairs in plan.tuned},
-        plain={module: {p: values[i] for p, i in pairs} for module, pairs in plan.plain},
-        tokens={module: (plan.names[module, p], values[i]) for module, pairs in plan.tokens for p, i in pairs},
-        shared={p: values[i] for _, pairs in plan.shared for p, i in pairs},
-        foreign=plan.foreign,
-        names=plan.names,
-        shapes={parameter: {values[i].shape for i in column} for parameter, column in plan.columns},
-    )
-
-
-# Module -> its parameters, and which tensor of the file each of them is, counted from 0.
-_Places = tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """A layout by names alone; adapters that differ in rank or data type only have the same one.
-
-    Args:
-        columns: Parameter of the method -> all its tensors.
-    """
-
-    tuned: _Places
-    plain: _Places
-    tokens: _Places
-    shared: _Places
-    foreign: tuple[str, ...]
-    names: Mapping[tuple[str, str], str]
-    columns: tuple[tuple[str, tuple[int, ...]], ...]
-
-
-@kept(64)
-def _plan(file: tuple[str, ...], peft_type: str) -> _Plan:
-    method = METHODS.get(peft_type)
-    prompt_learning = method is not None and method.prompt_learning
-    prefix = tensor_prefix(peft_type)
-    modules: dict[Role, dict[str, dict[str, int]]] = {role: {} for role in Role}
-    foreign: list[str] = []
-    names: dict[tuple[str, str], str] = {}
-    columns: dict[str, list[int]] = {}
-    for place, name in enumerate(file):
-        role, module, parameter = split_key(name, prefix, prompt_learning)
-        if role is Role.FOREIGN:
-            foreign.append(name)
-            continue
-        names[module, parameter] = name
-        modules[role].setdefault(module, {})[parameter] = place
-        if role is Role.TUNER:
-            columns.setdefault(parameter, []).append(place)
-    tuned, plain, tokens, shared = (
-        tuple((module, tuple(places.items())) for module, places in modules[role].items())
-        for role in (Role.TUNER, Role.PLAIN, Role.TOKENS, Role.SHARED)
-    )
-    at = tuple((parameter, tuple(column)) for parameter, column in columns.items())
-    return _Plan(tuned, plain, tokens, shared, tuple(foreign), names, at)
+        return self.outers.get(module, module)
 
 
 def footprint_of(adapter: Adapter) -> Footprint | None:
@@ -253,6 +136,8 @@ def _footprint(config: Config, found: Layout) -> Footprint:
         names=found.names,
         shapes=found.shapes,
         plain=found.plain,
+        alike=found.alike,
+        outers=found.outers,
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from adapterlint.adapter import Adapter
+from adapterlint.adapter import Config
 from adapterlint.base.tree import Kind
 from adapterlint.caches import kept, remembered
-from adapterlint.peft.footprint import MAX_FOOTPRINTS, Footprint, footprint_of
+from adapterlint.peft.footprint import MAX_FOOTPRINTS, Footprint
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.method import Form, Parameter
 from adapterlint.peft.releases import numbers
@@ -58,25 +58,26 @@ class _Asked:
     text: str
 
 
-def needs_of(adapter: Adapter) -> tuple[Need, ...]:
+def needs_of(config: Config, touched: Footprint) -> tuple[Need, ...]:
     """What the tensors of an adapter ask of PEFT; those of modules that its config leaves out ask nothing."""
-    touched = footprint_of(adapter)
-    if touched is None or adapter.config is None:
-        return ()
-    method = METHODS[adapter.config.peft_type]
+    method = METHODS[config.peft_type]
     return _needs(method, touched) if _has_ages(method.name) else ()
 
 
 @remembered(MAX_FOOTPRINTS)
 def _needs(method: Method, touched: Footprint) -> tuple[Need, ...]:
+    asked: dict[str, Sequence[tuple[_Asked, tuple[int, ...]]]] = {}
+    for look, modules in touched.alike.items():
+        shown = tuple((name.removeprefix("base_layer."), len(shape)) for name, shape in look)
+        alone = _asked(method.name, shown, "")
+        for module in modules if alone or touched.outers else ():
+            inside = module in touched.outers
+            asked[module] = _asked(method.name, shown, _along(method, touched, module)) if inside else alone
     found: dict[_Asked, list[str]] = {}
-    for module, parameters in touched.tuned.items():
-        if module in touched.untargeted:
-            continue
-        names = [touched.names[module, name] for name in parameters]
-        shown = tuple((name.removeprefix("base_layer."), len(t.shape)) for name, t in parameters.items())
-        for asked, places in _asked(method.name, shown, _along(method, names)):
-            found.setdefault(asked, []).extend(names[place] for place in places)
+    for module in touched.tuned if any(asked.values()) else ():
+        names = [touched.names[module, name] for name in touched.tuned[module]]
+        for one, places in asked.get(module, ()) if module not in touched.untargeted else ():
+            found.setdefault(one, []).extend(names[place] for place in places)
     return tuple(Need(one.what, one.since, one.error, one.text, tuple(names)) for one, names in found.items())
 
 
@@ -92,9 +93,10 @@ def _is_later(since: str, method: Method) -> bool:
     return numbers(since) > numbers(method.since)
 
 
-def _along(method: Method, names: Sequence[str]) -> str:
+def _along(method: Method, touched: Footprint, module: str) -> str:
     """The linear layer that the tensors of a module are for, if it is tuned along with what is around it."""
     inside = (form.along for form in method.forms if form.along)
+    names = [touched.names[module, name] for name in touched.tuned[module]]
     return next((one for one in inside if any(f".base_layer.{one}." in name for name in names)), "")
 
 

@@ -9,8 +9,8 @@ from functools import cache
 
 from adapterlint.caches import remembered
 from adapterlint.files.tensor import Tensor
-from adapterlint.peft.footprint import Layout, layout
 from adapterlint.peft.keys import COPY, DDP, PREFIX, SHARED_PREFIX, TOKENS, WRAPPERS, wrapper_in
+from adapterlint.peft.layout import Layout, layout
 from adapterlint.peft.methods import METHODS
 
 Names = tuple[str, ...]

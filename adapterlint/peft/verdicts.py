@@ -67,7 +67,9 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     except Undecided:
         return Verdict("unknown", dropped=_unknown_keys(adapter, release))
     keys = _unknown_keys(adapter, release)
-    lacking = (need for need in needs_of(adapter) if not in_range(release, need.since, None))
+    touched = footprint_of(adapter)
+    needs = needs_of(adapter.config, touched) if adapter.config is not None and touched is not None else ()
+    lacking = (need for need in needs if not in_range(release, need.since, None))
     if early := next((need for need in lacking if need.error is not None), None):
         return Verdict("raises", Refused(str(early.error), early.text, cause="target-unsupported"), keys)
     if tree is None or adapter.header is None:
@@ -75,7 +77,6 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     # Before 0.15 the simulation knows an adapter in a fresh base, and no more (`early`).
     versions = Versions(numbers(release), numbers(transformers or usual_transformers(release)))
     found = alone(adapter, "default", tree, versions)
-    touched = footprint_of(adapter)
     if not found.known and not tree.partial and touched is not None:  # then as if there were no base
         tree = partial_base([touched])
         found = alone(adapter, "default", tree, versions)

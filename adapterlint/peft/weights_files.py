@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from adapterlint.adapter import Adapter, Files
 from adapterlint.base.tree import Shape
 from adapterlint.formats import BASE_WEIGHTS, CONFIG, MODEL_CONFIG, WEIGHTS
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused
 

@@ -8,7 +8,7 @@ from itertools import accumulate
 from adapterlint import Adapter, AdapterSimulation, Config, Finding, ModuleTree, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.matching import MAX_WHOLE, component_pattern
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.patterns import compile_error

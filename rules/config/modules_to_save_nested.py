@@ -7,7 +7,7 @@ from typing import Any
 
 from adapterlint import Adapter, Finding, Patch, Severity, rule, shown
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.matching import saved_as, whole_modules
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.tasks import IMPLICIT_HEADS

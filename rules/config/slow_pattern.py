@@ -8,7 +8,7 @@ from typing import Any
 from adapterlint import Adapter, Finding, Severity, rule, shown
 from adapterlint.peft.backtracking import MAX_PLACES, endless_match, multiplies
 from adapterlint.peft.config_patterns import pattern_uses
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.patterns import MAX_PATTERN, compile_error
 
 # Names as models have them: long words, deep paths, and few modules that any pattern is made for.

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapterlint import Adapter, Config, Finding, Patch, Severity, listed, rule, shown
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.matching import ALL_LINEAR, MAX_TARGETS, MAX_WHOLE, Components, Targets
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 

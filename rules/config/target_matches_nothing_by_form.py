@@ -9,7 +9,7 @@ from adapterlint.lint.example import DROP
 from adapterlint.peft.config_patterns import DUMMY_TARGETS, matches_targets
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.matching import ALL_LINEAR, names_module
 from adapterlint.peft.patterns import compile_error, pattern
 from adapterlint.peft.releases import between

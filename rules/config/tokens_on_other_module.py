@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapterlint import Adapter, AdapterSimulation, Config, Finding, Patch, Severity, WeightsHeader, rule, shown
-from adapterlint.peft.footprint import Layout, layout
+from adapterlint.peft.layout import Layout, layout
 from adapterlint.peft.matching import Targets
 
 _EMBEDDING = "base_model.model.model.embed_tokens"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapterlint import Adapter, Finding, Patch, Severity, counted, rule
+from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, counted, rule
 from adapterlint.lint.example import DROP
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.peft.needs import needs_of
@@ -26,7 +26,9 @@ _CONVOLUTION: dict[str, Any] = {"*": DROP} | {
     good=Patch({"target_modules": ["conv"]}, _CONVOLUTION, peft=("0.15",)),
     source="peft/tuners/*/layer.py of each release",
 )
-def peft_too_old(adapter: Adapter, simulation: AdapterSimulation | None) -> Iterator[Finding]:
+def peft_too_old(
+    config: Config, header: WeightsHeader, footprint: Footprint, simulation: AdapterSimulation | None
+) -> Iterator[Finding]:
     """A PEFT release that must load the adapter does not have the layers that its tensors are for.
 
     LoRA of `Conv1d` and of `MultiheadAttention` came with 0.15 (DoRA of `Conv1d` with 0.16), of `Conv3d` with 0.14,
@@ -37,14 +39,14 @@ def peft_too_old(adapter: Adapter, simulation: AdapterSimulation | None) -> Iter
     Require the release that brought the layers. `adapterlint compat` shows what each release makes of an adapter.
     """
     told = RELEASES[0]
-    for need in sorted(needs_of(adapter), key=lambda need: numbers(need.since)):
+    for need in sorted(needs_of(config, footprint), key=lambda need: numbers(need.since)):
         if simulation is not None and not in_range(need.since, "0", FIRST_SIMULATED):
             continue  # what the base says of it is told by others
         consequence = f"raise `{need.error}`" if need.error else "load the adapter, and nothing of these"
         count = counted(len(need.tensors), "tensor is", "tensors are")
         yield Finding(
             f"{count} {need.what}, which came with PEFT {need.since}: earlier releases {consequence}",
-            at=adapter.header.at(need.tensors[0]) if adapter.header is not None else adapter.files.at(),
+            at=header.at(need.tensors[0]),
             help=f"Require `peft>={need.since}`.",
             peft=f">={told},<{need.since}",
         )

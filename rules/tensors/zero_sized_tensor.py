@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.lint.example import GOOD_TENSORS
-from adapterlint.peft.footprint import layout
 from adapterlint.peft.keys import TOKENS
+from adapterlint.peft.layout import layout
 from adapterlint.peft.methods import METHODS
 
 # Where a rank or a number of values may be 0: pruned away, or nothing chosen.

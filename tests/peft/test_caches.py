@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapterlint.caches import clear, emptied, kept
 from adapterlint.files.byte_reader import BytesReader
 from adapterlint.files.safetensors_header import read_header
-from adapterlint.peft.footprint import layout
+from adapterlint.peft.layout import layout
 from adapterlint.peft.patterns import pattern
 from adapterlint.peft.strays import strays
 

@@ -7,15 +7,15 @@ that has the parameters that the file has, and sizes have to agree among the ten
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from adapterlint.adapter import Config
-from adapterlint.base.tree import Kind, ModuleTree
+from adapterlint.base.tree import ModuleTree
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.caches import emptied, kept, remembered
-from adapterlint.peft.footprint import Footprint, Parameters
+from adapterlint.peft.footprint import Footprint
+from adapterlint.peft.layout import Look
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.expected import (
     MAX_COUNT,
@@ -43,7 +43,7 @@ from adapterlint.peft.methods.misshapen import (
     keys_of,
     unsized,
 )
-from adapterlint.peft.methods.said import INNER, Said
+from adapterlint.peft.methods.said import INNER, Said, Where
 from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.releases import NEWEST
@@ -91,19 +91,19 @@ class Compared:
     """What is wrong with the tensors of an adapter.
 
     Args:
-        depends: (Module, what stands before its parameters) -> parameter -> the keys of the config that its shape
-            depends on; modules that are alike share what is said of them.
+        depends: What stands before parameters -> module -> parameter -> the keys of the config that its shape depends
+            on; modules that are alike share what is said of them.
     """
 
     missing: tuple[Missing, ...] = ()
     unexpected: tuple[Unexpected, ...] = ()
     misshapen: tuple[Misshapen, ...] = ()
-    depends: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    depends: Mapping[str, Mapping[str, Mapping[str, frozenset[str]]]] = field(default_factory=dict)
 
     def keys_behind(self, module: str, name: str) -> frozenset[str]:
         """The keys of the config that the shape of a parameter depends on, as far as that is known."""
         inner = _level(name)
-        return self.depends.get((module, inner), {}).get(name.removeprefix(inner), frozenset())
+        return self.depends.get(inner, {}).get(module, {}).get(name.removeprefix(inner), frozenset())
 
 
 def compared(config: Config, touched: Footprint, tree: ModuleTree | None = None) -> Compared:
@@ -138,6 +138,16 @@ _configs: dict[str, Config] = emptied({})
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What is wrong with a module, whose path is yet to be filled in."""
+
+    missing: tuple[Missing, ...] = ()
+    unexpected: tuple[Unexpected, ...] = ()
+    misshapen: tuple[Misshapen, ...] = ()
+    depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class _Fit:
     """How a module fits one kind of modules."""
 
@@ -157,31 +167,31 @@ class _Comparison:
         self.values = OpenedConfig(config.peft_type, dict(config.values), self.release)
         self.copies = any(form.copies for form in self.method.forms)
         self.said = Said(config, self.values, touched, tree, self.release)
-        self._like: dict[object, tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]] = {}
 
     def result(self) -> Compared:
         missing: list[Missing] = []
         unexpected: list[Unexpected] = []
         misshapen: list[Misshapen] = []
-        depends: dict[tuple[str, str], Mapping[str, frozenset[str]]] = {}
+        depends: dict[str, dict[str, Mapping[str, frozenset[str]]]] = {}
+        wrong: dict[str, list[tuple[str, _Found]]] = {}
         in_forms = any(form.parameters for form in self.method.forms) and not self.copies
-        for module, parameters in self.touched.tuned.items() if in_forms else ():
-            if module in self.touched.untargeted:
-                continue
-            for inner in _levels(parameters):
-                own = {n[len(inner) :]: t.shape for n, t in parameters.items() if _level(n) == inner}
-                found = self._alike(module, own, bool(inner))
-                depends[module, inner] = found[3]
-                if not (found[0] or found[1] or found[2]):
-                    continue
-                settings = {key for one in found[1] for key in one.keys}
-                missing += (replace(m, module=module, name=inner + m.name, beside=inner + m.beside) for m in found[0])
+        for look, modules in self.touched.alike.items() if in_forms else ():
+            for inner in _levels(look):
+                own = {name[len(inner) :]: shape for name, shape in look if _level(name) == inner}
+                for where, alike in self.said.grouped(self._targeted(modules), bool(inner)):
+                    found = self._on_modules(own, where)
+                    depends.setdefault(inner, {}).update(dict.fromkeys(alike, found.depends))
+                    for module in alike if found.missing or found.unexpected or found.misshapen else ():
+                        wrong.setdefault(module, []).append((inner, found))
+        for module in self.touched.tuned if wrong else ():
+            for inner, found in wrong.get(module, ()):
+                missing += (
+                    replace(m, module=module, name=inner + m.name, beside=inner + m.beside) for m in found.missing
+                )
+                misshapen += (replace(m, module=module, name=inner + m.name) for m in found.misshapen)
                 unexpected += (
                     replace(u, module=module, name=inner + u.name, near=inner + u.near if u.near else None)
-                    for u in found[1]
-                )
-                misshapen += (
-                    replace(m, module=module, name=inner + m.name) for m in by_setting(settings, found[2], found[3])
+                    for u in found.unexpected
                 )
         if self.copies and self.tree is not None:
             misshapen += self._unlike()
@@ -193,7 +203,7 @@ class _Comparison:
             missing += self._without_groups(beside)
             unexpected += self._unexpected(shapes, made)
             misshapen += contradicted(made, shapes, infer=False)
-            depends["", ""] = {one.name: keys_of(one.parameter) for one in made}
+            depends.setdefault("", {})[""] = {one.name: keys_of(one.parameter) for one in made}
         return Compared(tuple(missing), tuple(unexpected), tuple(misshapen), depends)
 
     def _in_modules(self) -> bool:
@@ -220,41 +230,32 @@ class _Comparison:
                     if actual != expected:
                         yield Misshapen(module, name, axis, actual, expected, "", (), tensor.shape == shape[::-1])
 
-    def _alike(
-        self, module: str, shapes: Mapping[str, Numbers], inner: bool
-    ) -> tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]:
-        """What is wrong with a module; those that are alike are looked at once."""
-        where = self.said.of(module, inner)
-        alike = tuple(shapes.items()), where.text
-        if alike not in self._like:
-            values = {**self.values, **where.overrides}
-            found = self._on_module(shapes, values, where.facts, where.weight, where.bias, where.kinds)
-            wrong = [] if where.by_default else found[2]
-            if self.said.left_out:  # which may turn it
-                wrong = [replace(m, keys=(*m.keys, *self.said.left_out), turned=False) for m in wrong]
-            self._like[alike] = found[0], found[1], wrong, found[3]
-        return self._like[alike]
+    def _targeted(self, modules: Sequence[str]) -> Sequence[str]:
+        out = self.touched.untargeted
+        return [module for module in modules if module not in out] if out else modules
 
-    def _on_module(
-        self,
-        shapes: Mapping[str, Numbers],
-        values: Mapping[str, Any],
-        facts: frozenset[str],
-        weight: Numbers | None,
-        bias: bool | None,
-        kinds: Iterable[Kind | str],
-    ) -> tuple[list[Missing], list[Unexpected], list[Misshapen], Mapping[str, Any]]:
+    def _on_modules(self, shapes: Mapping[str, Numbers], where: Where) -> _Found:
+        """What is wrong with modules that are alike and of which the same is said."""
+        found = self._on_module(shapes, where)
+        wrong = () if where.by_default else found.misshapen
+        if self.said.left_out:  # which may turn it
+            wrong = tuple(replace(m, keys=(*m.keys, *self.said.left_out), turned=False) for m in wrong)
+        settings = {key for one in found.unexpected for key in one.keys}
+        return replace(found, misshapen=tuple(by_setting(settings, wrong, found.depends)))
+
+    def _on_module(self, shapes: Mapping[str, Numbers], where: Where) -> _Found:
+        values, weight = {**self.values, **where.overrides}, where.weight
         fits: list[_Fit] = []
         every: list[Made] = []
         tried: set[object] = set()
-        for kind in kinds:
+        for kind in where.kinds:
             form = form_on(self.method.name, kind, self.release)
             kernel = KERNEL_DIMENSIONS.get(kind, 0)
             like = form, kernel, weight is not None and kind in (GPT2, EMBEDDING)
             if form is None or like in tried:
                 continue
             tried.add(like)
-            ground = ground_on(values, kind, weight, bias, facts)
+            ground = ground_on(values, kind, weight, where.bias, where.facts)
             if weight is not None and kernel:
                 ground = replace(ground, channels=channels(form.parameters, shapes, ground))
             made = self._made(form.parameters, ground, shapes)
@@ -262,18 +263,21 @@ class _Comparison:
                 made = best_of((self._made(form.parameters, one, shapes) for one in grouped(ground)), shapes, kernel)
             every += made
             explained = sum(any(one.name == name for one in made) for name in shapes)
-            bad = contradicted(made, shapes, kernel)
+            bad = tuple(contradicted(made, shapes, kernel))
             depends = {one.name: keys_of(one.parameter) for one in made}
-            fits.append(_Fit(explained, tuple(self._missing(made, shapes)), tuple(bad), depends))
+            fits.append(_Fit(explained, tuple(self._missing(made, shapes)), bad, depends))
+            if explained == len(shapes) and not fits[-1].missing and not fits[-1].misshapen:
+                break  # what is right as one kind is not wrong for being none of the others
         best = max((one.explained for one in fits), default=0)
         fits = [one for one in fits if one.explained == best]
         fewest = min((len(one.misshapen) for one in fits), default=0)
         fits = [one for one in fits if len(one.misshapen) == fewest]
-        unexpected = list(self._unexpected(shapes, every)) if every else []
+        unexpected = tuple(self._unexpected(shapes, every)) if every else ()
         if not best:
-            return [], unexpected, [], {}
+            return _Found(unexpected=unexpected)
         needed = set.intersection(*({m.name for m in one.missing} for one in fits))
-        return [m for m in fits[0].missing if m.name in needed], unexpected, list(fits[0].misshapen), fits[0].depends
+        missing = tuple(m for m in fits[0].missing if m.name in needed)
+        return _Found(missing, unexpected, fits[0].misshapen, fits[0].depends)
 
     def _made(self, parameters: tuple[Parameter, ...], ground: Ground, shapes: Iterable[str]) -> list[Made]:
         """What there is, and those of unknown number that the file has."""
@@ -347,8 +351,6 @@ def _level(name: str) -> str:
     return name[:count]
 
 
-def _levels(parameters: Parameters) -> list[str]:
+def _levels(look: Look) -> list[str]:
     """How often `base_layer.` stands before the parameters of a module: each is another targeted parameter."""
-    if not any(name.startswith(INNER) for name in parameters):
-        return [""]
-    return list(dict.fromkeys(map(_level, parameters)))
+    return list(dict.fromkeys(_level(name) for name, _ in look))

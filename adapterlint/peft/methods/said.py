@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,18 +82,20 @@ class Said:
         by_module = self.patterns or self.listing or self.left_out or any(self.along.values())
         by_module = by_module or config.get("target_parameters") or config.get("rank_pattern")
         self.uniform = tree is None and not by_module
-        self._everywhere: Where | None = None
 
-    def of(self, module: str, inner: bool) -> Where:
-        """What is said of a module.
+    def grouped(self, modules: Sequence[str], inner: bool) -> Iterable[tuple[Where, Sequence[str]]]:
+        """What is said of modules, and those of which it is.
 
         Args:
-            inner: Whether it is about parameters of another layer around the module.
+            inner: Whether it is about parameters of another layer around the modules.
         """
-        if inner or not self.uniform:
-            return self._one(module, inner)
-        self._everywhere = self._everywhere or self._one(module, inner)
-        return self._everywhere
+        if self.uniform and not inner:
+            return [(self._one(modules[0], inner), modules)] if modules else []
+        found: dict[str, tuple[Where, list[str]]] = {}
+        for module in modules:
+            where = self._one(module, inner)
+            found.setdefault(where.text, (where, []))[1].append(module)
+        return found.values()
 
     def _one(self, module: str, inner: bool) -> Where:
         overrides, facts = self._overrides(module), self._facts(module)

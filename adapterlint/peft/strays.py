@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from adapterlint.caches import remembered
+from adapterlint.caches import emptied, remembered
 from adapterlint.files.tensor import Tensor
 from adapterlint.peft.keys import COPY, DDP, PREFIX, SHARED_PREFIX, TOKENS, WRAPPERS, wrapper_in
 from adapterlint.peft.layout import Layout, layout
@@ -65,7 +65,18 @@ NONE = Strays()
 @remembered(1)
 def strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:
     """The names of a file that are not PEFT's, by cause; none for a PEFT type that is unknown."""
-    return _strays(tensors, peft_type) if peft_type in METHODS else NONE
+    if peft_type not in METHODS:
+        return NONE
+    key = peft_type, tuple(tensors)
+    if key not in _known:
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        _known[key] = _strays(tensors, peft_type)
+    return _known[key]
+
+
+MAX_KNOWN = 64
+_known: dict[tuple[str, tuple[str, ...]], Strays] = emptied({})  # by names alone, which many files have in common
 
 
 def _strays(tensors: Mapping[str, Tensor], peft_type: str) -> Strays:

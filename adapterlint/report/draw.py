@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from adapterlint.adapter import Adapter
 from adapterlint.errors import AdapterlintError, PartlyKnown
@@ -113,17 +114,18 @@ def draw_problem(error: AdapterlintError) -> Problem:
 def draw_adapters(
     adapters: Iterable[tuple[Adapter, Footprint | None]], fleets: Mapping[str, str]
 ) -> tuple[ReportedAdapter, ...]:
-    """Adapters as they are reported; those of one recipe share their footprint, which is drawn once.
+    """Adapters as they are reported; those of one recipe share their footprint, which is drawn once, or its names.
 
     Args:
         adapters: With what they touch.
         fleets: Folder of an adapter -> name of its fleet.
     """
     drawn: dict[int, ReportedFootprint] = {}
+    clean = lru_cache(256)(_clean_all)
     reported = []
     for adapter, touched in adapters:
         if touched is not None and id(touched) not in drawn:
-            drawn[id(touched)] = draw_footprint(touched)
+            drawn[id(touched)] = _draw_footprint(touched, clean)
         footprint = drawn[id(touched)] if touched is not None else None
         reported.append(_draw_adapter(adapter, footprint, fleets.get(adapter.path)))
     return tuple(reported)
@@ -143,25 +145,25 @@ def _draw_adapter(adapter: Adapter, footprint: ReportedFootprint | None, fleet: 
     )
 
 
-def draw_footprint(touched: Footprint) -> ReportedFootprint:
-    """A footprint as it is reported."""
+def _draw_footprint(touched: Footprint, clean: Callable[[tuple[str, ...]], tuple[str, ...]]) -> ReportedFootprint:
     return ReportedFootprint(
-        modules_to_save=_clean_all(sorted(touched.modules_to_save)),
+        modules_to_save=clean(tuple(touched.modules_to_save)),
         trainable_tokens={_clean(module): tokens.indices for module, tokens in touched.trainable_tokens.items()},
-        tuned=_clean_all(sorted(touched.tuned)),
-        overwrites=_clean_all(sorted(touched.overwrites)),
-        unexpected=_clean_all(sorted(touched.unexpected)),
+        tuned=clean(tuple(touched.tuned)),
+        overwrites=clean(touched.overwrites),
+        unexpected=clean(touched.unexpected),
     )
 
 
-def _clean_all(names: list[str]) -> tuple[str, ...]:
-    """Names, each cleaned if any of them needs it: nearly always none does."""
+def _clean_all(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names in alphabetical order, each cleaned if any of them needs it: nearly always none does."""
     if not names:
         return ()
     together = "\n".join(names)
+    ordered = sorted(names)
     if max(map(len, names)) <= MAX_NAME and _clean(together, len(together)) == together:
-        return tuple(names)
-    return tuple(map(_clean, names))
+        return tuple(ordered)
+    return tuple(map(_clean, ordered))
 
 
 def _clean(text: str, limit: int = MAX_NAME) -> str:

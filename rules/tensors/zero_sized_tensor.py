@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
+from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.lint.example import GOOD_TENSORS
 from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.layout import layout
@@ -23,7 +23,7 @@ _MAY_BE_EMPTY = frozenset({"ADALORA", "FROD", "GLORA", "SHIRA", "SUPERTUNING"})
     types=tuple(name for name in METHODS if name not in _MAY_BE_EMPTY),
     source="https://github.com/huggingface/peft/issues/2892; torch refuses the shape in load_state_dict",
 )
-def zero_sized_tensor(config: Config, header: WeightsHeader) -> Iterator[Finding]:
+def zero_sized_tensor(config: Config, header: WeightsHeader, footprint: Footprint | None) -> Iterator[Finding]:
     """A tensor has no elements.
 
     DeepSpeed ZeRO-3 keeps the weights in shards and leaves a placeholder of shape `[0]` in every module; saved without
@@ -34,7 +34,7 @@ def zero_sized_tensor(config: Config, header: WeightsHeader) -> Iterator[Finding
     `accelerator.get_state_dict(model)`), or rebuild them from the `global_step*` folder beside the checkpoint with
     `zero_to_fp32.py`.
     """
-    found = layout(header.tensors, config.peft_type)
+    found = footprint if footprint is not None else layout(header.tensors, config.peft_type)
     shapes = [shape for shapes in found.shapes.values() for shape in shapes]
     shapes += [tensor.shape for parameters in found.plain.values() for tensor in parameters.values()]
     if not any(0 in shape for shape in shapes):

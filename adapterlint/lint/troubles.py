@@ -9,6 +9,7 @@ from typing import Any
 from adapterlint.adapter import Adapter
 from adapterlint.lint.fleet import Member
 from adapterlint.peft.events import Event
+from adapterlint.peft.fields import reads
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.simulate import Alone, Simulated, Step
@@ -114,7 +115,7 @@ def _changes(group: Group) -> Iterator[Event]:
     for (module, _), name in touched.names.items() if names else ():
         if name in names:
             yield Event("base-biases-overwritten" if name in touched.biases else "base-weights-overwritten", module)
-    if config.peft_type == "LORA" and changes_base_on_loading(config.get("init_lora_weights")):
+    if changes_base_on_loading(config.get("init_lora_weights")) and reads(config.peft_type, "init_lora_weights"):
         yield Event("base-decomposed")
     if config.get("layer_replication"):
         yield Event("layers-replicated")

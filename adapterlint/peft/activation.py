@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapterlint.peft.auxiliary import switch
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, walk
-from adapterlint.peft.refused import Refused
+from adapterlint.peft.particular import particular
 from adapterlint.peft.wrappers import TokenLayer, Tuner
 
 
 def set_adapters(model: Model, names: Sequence[str]) -> None:
     """`BaseTuner.set_adapter`, which before 0.18 left auxiliary modules as they were."""
-    if model.peft_type == "SHADOW" and len(names) != 1:
-        text = f"ShadowPEFT requires exactly one active adapter, but got {len(names)} adapters."
-        raise Refused("ValueError", text, cause="one-active-only")
+    particular(model.peft_type).activate(names)
     if model.versions.peft >= (0, 18):
         switch(model.root, names, model.versions)
     set_tuners(model.root, list(names), model.layers_of)
@@ -34,8 +33,7 @@ def mark_active(model: Model, names: list[str]) -> None:
 
 def set_tuners(root: Module, names: list[str], method: str) -> None:
     """Make adapters active in the tuner layers of a method."""
+    rows = bool(method) and METHODS[method].token_rows
     for _, module in walk(root):
-        if (isinstance(module, Tuner) and module.method == method) or (
-            isinstance(module, TokenLayer) and method == "TRAINABLE_TOKENS"
-        ):
+        if (isinstance(module, Tuner) and module.method == method) or (rows and isinstance(module, TokenLayer)):
             module.active = list(names)

@@ -38,6 +38,12 @@ class Decomposition:
     drawn: tuple[tuple[str, int], ...]
 
 
+def decompose_first(model: Model, adapter: str, config: OpenedConfig) -> None:
+    """What the tuner does as the first adapter makes it."""
+    if len(model.configs) == 1 and not model.tree.partial:
+        decompose(model, adapter, config)
+
+
 def decompose(model: Model, adapter: str, config: OpenedConfig) -> None:
     """`_init_frod_projections`: decompose the targets of an adapter, and keep what comes of it if it is to be saved.
 
@@ -72,6 +78,8 @@ def decompose(model: Model, adapter: str, config: OpenedConfig) -> None:
 
 def share_decomposition(model: Model, adapter: str, path: str, config: OpenedConfig) -> Decomposition | None:
     """What `_create_and_replace` and `update_layer` do for one target: a role that is known is not decomposed again."""
+    if model.tree.partial:
+        return None
     role = category(path)
     if role not in model.decomposed:
         decompose(model, adapter, config)

@@ -64,6 +64,11 @@ def fields_of(peft_type: str) -> Mapping[str, Field]:
     return _fields_of(peft_type) if peft_type in _table() else _NONE
 
 
+def reads(peft_type: str, key: str) -> bool:
+    """Whether a type has a key, and looks at it when an adapter is loaded and run."""
+    return key in fields_of(peft_type) and not METHODS[peft_type].config.passes_over(key)
+
+
 @functools.cache
 def defaults_of(peft_type: str) -> Mapping[str, Any]:
     """The defaults of the keys that a type had in any release, of those keys that have one."""

@@ -64,12 +64,12 @@ def prompt_error(model: Model) -> str | None:
     PEFT up to 0.17 gives prefixes in a cache of the wrong kind to models with an encoder and a decoder, and up to 0.13
     to all models, if they are of transformers 4.56 (`PeftModel.get_prompt`).
     """
-    if model.peft_type == "POLY":  # it asks for `task_ids`
+    if model.peft_type is None:
+        return None
+    if _method(model).asks_for_task_ids and (model.task is not None or not model.prompt_learning):
         return "ValueError"
     if model.task is None:
         return None
-    if model.peft_type == "MULTITASK_PROMPT_TUNING":  # the same
-        return "ValueError"
     config = model.configs.get(model.current)
     if config is None or not config.prompt_learning:
         return None

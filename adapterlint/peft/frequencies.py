@@ -12,11 +12,13 @@ from adapterlint.peft.preparation import expand_targets, prepare_targets, target
 from adapterlint.peft.wrappers import Tuner, weight_of
 
 
-def share_frequencies(model: Model, config: OpenedConfig) -> None:
+def share_frequencies(model: Model, _: str, config: OpenedConfig) -> None:
     """`_calculate_proportional_parameters`: the number of each target stands in `n_frequency_pattern` then.
 
     Where the size of a target is not known, nothing changes, and no number is known.
     """
+    if not config.get("proportional_parameters") or model.tree.partial:
+        return
     prepare_targets(model, config)
     expand_targets(model, config)
     matcher = targets_of(model, config)

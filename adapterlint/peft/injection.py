@@ -15,13 +15,13 @@ from adapterlint.peft.activation import set_adapters
 from adapterlint.peft.additional_modules import add_auxiliaries
 from adapterlint.peft.attention import tune_along
 from adapterlint.peft.auxiliary import Wrapping, update_rows
-from adapterlint.peft.decompositions import share_decomposition
 from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Part, Transposed, find, walk
 from adapterlint.peft.moe import convert_config
 from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.particular import particular
 from adapterlint.peft.patterns import pattern
 from adapterlint.peft.preparation import (
     check_bias,
@@ -35,7 +35,6 @@ from adapterlint.peft.preparation import (
 from adapterlint.peft.projections import registered_projections, share_projections
 from adapterlint.peft.refused import Refused, Undecided, check_name
 from adapterlint.peft.replication import replicate_layers
-from adapterlint.peft.shadow import make_shadow
 from adapterlint.peft.tuner_layers import Site, has_factors, parameters_at, recipes_of, unsupported
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuned, Tuner, Whole, attributes_of, unwrapped
 
@@ -57,7 +56,9 @@ class Injection:
         self.versions = model.versions
         self._late = late
         self._draw = model.random()
-        self._attributes = METHODS[config.peft_type].attributes
+        self._method = METHODS[config.peft_type]
+        self._attributes = self._method.attributes
+        self._particular = particular(config.peft_type)
 
     def run(self) -> None:
         """Inject.
@@ -88,9 +89,7 @@ class Injection:
             error = self._nothing_matched()
             raise (None if self._all_excluded else misses_attribute(self.config, since)) or error
         self.model.targeted = True
-        if self.config.peft_type == "SHADOW" and len(self.model.configs) == 1:
-            wrapped = [path for path, module in walk(self.model.root) if isinstance(module, Tuner)]
-            self.model.bounds = wrapped[0], wrapped[-1]
+        self._particular.injected(self.model)
         self._warn_about_patterns()
         set_adapters(self.model, self.model.active)
         check_bias(self.model)
@@ -168,7 +167,7 @@ class Injection:
     def _refuse_inner(self, path: str, inner: _Inner) -> None:
         """No method takes what is inside of a layer but for what holds parameters, which is not followed."""
         check_name(self.adapter)
-        error = unsupported(METHODS[self.config.peft_type], f"{inner.type}()", path, self.model.release)
+        error = unsupported(self._method, f"{inner.type}()", path, self.model.release)
         raise error if error is not None and inner.type else Undecided()
 
     def _submodules(self, path: str) -> tuple[Module, Module, str]:
@@ -183,10 +182,10 @@ class Injection:
         check_name(self.adapter)
         parent, target, name = self._submodules(path)
         check_mamba(self.model, self.config, name)
-        if parameter and self.config.peft_type == "ADALORA":
-            text = "AdaLoraModel._create_and_replace() got an unexpected keyword argument 'parameter_name'"
+        if parameter and not self._method.takes_parameters:
+            text = f"{self._method.tuner}._create_and_replace() got an unexpected keyword argument 'parameter_name'"
             raise Refused("TypeError", text, cause="target-parameters")
-        if self.config.peft_type == "TRAINABLE_TOKENS":
+        if self._method.token_rows:
             self._create_tokens(parent, target, name, path)
             return
         self._check_parameters()
@@ -207,11 +206,7 @@ class Injection:
         if layer is target:  # `update_layer` asks nothing of what it wraps
             while isinstance(module, Auxiliary):
                 module = unwrapped(attributes_of(module, tokens=True))
-        if self.config.peft_type == "SHADOW":
-            make_shadow(self.model, self.adapter, self.config)
-        shared = None
-        if self.config.peft_type == "FROD" and not partial:
-            shared = share_decomposition(self.model, self.adapter, path, self.config)
+        shared = self._particular.at_target(self.model, self.adapter, path, self.config)
         new = layer is not target
         site = Site(
             module, key, self.config, self._draw, layer, new, self.versions, found, partial, self._recipes, shared
@@ -231,7 +226,7 @@ class Injection:
         if module.kind is Kind.ATTENTION and not (parameter or partial):
             tune_along(self.model, self.adapter, site, tuned)
         layer.adapters[self.adapter] = tuned
-        if self.config.peft_type == "LN_TUNING":
+        if self._method.copies:
             self._hold_copy(layer, module, tuned)
         if layer is not target:
             self.model.root.put(parent, name, layer)
@@ -260,15 +255,11 @@ class Injection:
     def _new_layer(self, target: Module, key: str, parameter: str) -> Tuner:
         kind = unwrapped(target).kind
         name = {Kind.EMBEDDING: "Embedding", Kind.CONV2D: "Conv2d", Kind.CONV1D: "Conv1d", Kind.CONV3D: "Conv3d"}
-        type = "ParamWrapper" if parameter else name.get(kind, "Linear")
-        if self.config.peft_type == "ADALORA":
-            type = "SVDLinear"
-        elif self.config.peft_type in ("LN_TUNING", "SHADOW"):
-            type = "LNTuningLayer" if self.config.peft_type == "LN_TUNING" else "ShadowLayer"
+        type = "ParamWrapper" if parameter else self._method.layer or name.get(kind, "Linear")
         layer = Tuner(target, type, self.config.peft_type, self.adapter)
         layer.attributes = self._attributes
         layer.parameter = parameter
-        layer.feedforward = self.config.peft_type == "IA3" and self._is_feedforward(key)
+        layer.feedforward = "feedforward_modules" in self._method.facts and self._is_feedforward(key)
         return layer
 
     def _is_feedforward(self, key: str) -> bool:

@@ -16,10 +16,8 @@ from adapterlint.peft.adaption import add_adaption_prompt, in_the_model
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
 from adapterlint.peft.constructors import refusals
-from adapterlint.peft.decompositions import decompose
 from adapterlint.peft.early import check_prompt
 from adapterlint.peft.experts import mix_experts
-from adapterlint.peft.frequencies import share_frequencies
 from adapterlint.peft.injection import Injection
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import made_on
@@ -27,9 +25,9 @@ from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param
 from adapterlint.peft.opened import OpenedConfig, open_config
+from adapterlint.peft.particular import particular
 from adapterlint.peft.projections import make_top
 from adapterlint.peft.refused import Refused, Undecided, check_name
-from adapterlint.peft.shadow import prepare_shadow
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 from adapterlint.peft.weights import Loaded, load_tensors
 from adapterlint.peft.weights_files import parameters_in, tensors_in
@@ -192,12 +190,7 @@ def _add(model: Model, name: str, config: OpenedConfig) -> None:
 
 
 def _inject(model: Model, name: str, config: OpenedConfig) -> None:
-    if config.peft_type == "SHADOW":
-        prepare_shadow(model, config)
-    if config.peft_type == "FROD" and len(model.configs) == 1 and not model.tree.partial:
-        decompose(model, name, config)
-    if config.peft_type == "WAVEFT" and config.get("proportional_parameters") and not model.tree.partial:
-        share_frequencies(model, config)
+    particular(config.peft_type).prepare(model, name, config)
     make_top(model, name, config)
     late = None
     for refusal in refusals(config.peft_type, config, release=model.release):
@@ -209,7 +202,7 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
         elif refusal.where == "injection" or (refusal.where == "layer" and model.tree.partial):
             raise error
     Injection(model, name, config, late).run()
-    if config.peft_type == "TRAINABLE_TOKENS":
+    if METHODS[config.peft_type].token_rows:
         tie_token_layers(model, name)
 
 
@@ -217,6 +210,7 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     """`_prepare_prompt_learning_config` and the prompt encoder."""
     check_prompt(config, model.versions.peft)
     base = text_of(model.tree.config)
+    method = METHODS[config.peft_type]
     for key, words in (("num_layers", _LAYERS), ("token_dim", WIDTH), ("num_attention_heads", _HEADS)):
         if config.get(key) is None:
             value = said(base, words)
@@ -228,15 +222,14 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     submodules = config.get("num_transformer_submodules")
     if submodules is None:
         submodules = config["num_transformer_submodules"] = 2 if config.task_type == "SEQ_2_SEQ_LM" else 1
-    kind, ids = config.peft_type, config.get("cpt_token_ids")
-    if kind == "CPT":
-        config["num_virtual_tokens"] = len(ids or ())
+    if "cpt_token_ids" in config:
+        config["num_virtual_tokens"] = len(config["cpt_token_ids"] or ())
     if config.get("num_virtual_tokens") is None:
         raise Refused("TypeError", "unsupported operand type(s) for *: 'NoneType' and 'int'", cause="config")
-    if METHODS[kind].keys_and_values:
+    if method.keys_and_values:
         _fit_heads(config, base, heads_are_told=model.versions.peft >= (0, 18))
     check_name(name)
-    made = made_on(METHODS[kind].top, Ground(config), model.release)
+    made = made_on(method.top, Ground(config), model.release)
     model.prompts[name] = {one.name: Param(one.sizes, ("random", model.random())) for one in made}
     if model.versions.peft >= (0, 16):
         add_auxiliaries(model, name, config)

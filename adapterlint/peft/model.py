@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind, ModuleTree, Shape
 from adapterlint.peft.calls import generates, is_listed, is_only_read, measures, refuses
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.modules import Module, Param, Root, build, copy_param, find, walk, where
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.versions import Versions
@@ -97,9 +98,7 @@ class Model:
         """What the paths of the base's modules begin with, seen from the `PeftModel`."""
         if self.inner:
             return self.inner
-        if self.peft_type == "XLORA":
-            return "base_model.lora_model.model"
-        return "base_model" if self.prompt_learning else "base_model.model"
+        return METHODS[self.peft_type].base_at if self.peft_type is not None else "base_model.model"
 
     @property
     def tied(self) -> bool:
@@ -116,7 +115,7 @@ class Model:
     @property
     def layers_of(self) -> str:
         """The method whose layers its tuner has."""
-        return "LORA" if self.peft_type == "XLORA" else self.peft_type or ""
+        return (METHODS[self.peft_type].layers_of or self.peft_type) if self.peft_type is not None else ""
 
     def refuses(self, keyword: str) -> bool:
         """Whether the forward pass of the base takes no argument of that name."""

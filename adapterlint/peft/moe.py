@@ -13,6 +13,7 @@ from adapterlint.base.renames import renamed_plainly
 from adapterlint.base.tree import Shape
 from adapterlint.peft.calls import is_listed
 from adapterlint.peft.matching import ALL_LINEAR, Targets
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model, all_linear
 from adapterlint.peft.modules import walk
 from adapterlint.peft.opened import OpenedConfig
@@ -68,7 +69,7 @@ def convert_config(model: Model, config: OpenedConfig) -> None:
         Refused: Of two modules that are fused into one parameter only one is targeted.
     """
     family = FAMILIES.get(model.tree.model_type or "")
-    if config.peft_type != "LORA" or family is None:
+    if family is None or not METHODS[config.peft_type].fused_experts:
         return
     mapping, fused = _TARGETS[family], _FUSED[family]
     targets = config.get("target_modules")
@@ -135,7 +136,8 @@ def convert_tensors(
         Name -> shape, and the names in the file that it is made of.
     """
     plain: dict[str, tuple[Shape, tuple[str, ...]]] = {name: (shape, (name,)) for name, shape in tensors.items()}
-    if config.peft_type != "LORA" or model.versions.transformers < (5, 0) or model.versions.peft < (0, 19):
+    since = model.versions.transformers >= (5, 0) and model.versions.peft >= (0, 19)
+    if not since or not METHODS[config.peft_type].fused_experts:
         return plain
     if is_listed("converts", model.versions.transformers, model.tree.model_type):
         plain = {_without(adapter, _renamed(name, model.tree.renames)): value for name, value in plain.items()}

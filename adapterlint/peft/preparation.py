@@ -12,13 +12,13 @@ from typing import Any
 from adapterlint.peft.default_targets import default_targets
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.matching import ALL_LINEAR, Components, Targets, component_pattern
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model, all_linear
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import compile_error, pattern
 from adapterlint.peft.refused import Refused
 
 EMBEDDING_NAMES = ("embed_tokens", "lm_head")
-_TUNERS = {"LORA": "LoraModel", "ADALORA": "AdaLoraModel"}
 
 
 def check_config(model: Model, config: OpenedConfig) -> None:
@@ -36,7 +36,7 @@ def check_config(model: Model, config: OpenedConfig) -> None:
 
 
 def _bias_refused(config: OpenedConfig) -> Refused:
-    name = _TUNERS.get(config.peft_type, config.peft_type)
+    name = METHODS[config.peft_type].tuner or config.peft_type
     text = (
         f"{name} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters."
     )
@@ -45,20 +45,19 @@ def _bias_refused(config: OpenedConfig) -> Refused:
 
 def _check_family(model: Model, config: OpenedConfig, others: list[OpenedConfig]) -> None:
     since = model.versions.peft
-    if config.peft_type == "LORA":
-        kasa = [bool(c.get("kasa_config")) for c in others]
-        if since >= (0, 21) and any(used is not bool(config.get("kasa_config")) for used in kasa):
-            raise Refused("ValueError", "KaSA cannot be combined with adapters that don't use KaSA", cause="kasa")
-        mine = config.get("target_parameters")
-        if mine and since >= (0, 20):
-            for other in others:
-                theirs = other.get("target_parameters")
-                if theirs and set(theirs) != set(mine):
-                    text = (
-                        "When using multiple adapters with `target_parameters`, all adapters must target the same set "
-                        f"of parameters, but got {sorted(mine)} for the new adapter and {sorted(theirs)}."
-                    )
-                    raise Refused("ValueError", text, cause="target-parameters")
+    kasa = [bool(c.get("kasa_config")) for c in others]
+    if since >= (0, 21) and any(used is not bool(config.get("kasa_config")) for used in kasa):
+        raise Refused("ValueError", "KaSA cannot be combined with adapters that don't use KaSA", cause="kasa")
+    mine = config.get("target_parameters")
+    if mine and since >= (0, 20):
+        for other in others:
+            theirs = other.get("target_parameters")
+            if theirs and set(theirs) != set(mine):
+                text = (
+                    "When using multiple adapters with `target_parameters`, all adapters must target the same set "
+                    f"of parameters, but got {sorted(mine)} for the new adapter and {sorted(theirs)}."
+                )
+                raise Refused("ValueError", text, cause="target-parameters")
     if "projection_prng_key" in fields_of(config.peft_type):
         for other in others:
             if other.get("projection_prng_key") != config.get("projection_prng_key"):
@@ -109,7 +108,7 @@ def _embedding_name(model: Model) -> str:
 
 
 def _tie_modules_to_save(model: Model, config: OpenedConfig, tied: list[str]) -> None:
-    if config.peft_type not in ("LORA", "ADALORA"):
+    if not METHODS[config.peft_type].ties:
         return
     if model.versions.peft < (0, 19):
         config["modules_to_tie"] = [name for name in tied if name not in (config.get("modules_to_save") or ())]
@@ -122,7 +121,7 @@ def _tie_modules_to_save(model: Model, config: OpenedConfig, tied: list[str]) ->
 
 
 def _tie_targets(model: Model, config: OpenedConfig, tied: list[str]) -> None:
-    if config.peft_type not in ("LORA", "ADALORA"):
+    if not METHODS[config.peft_type].ties:
         return
     config["target_modules_to_tie"] = list(tied)
     targets, name = config.get("target_modules"), _embedding_name(model)
@@ -139,8 +138,8 @@ def prepare_targets(model: Model, config: OpenedConfig) -> None:
         config["target_modules"] = list(model.in_file)
         for key in ("exclude_modules", "layers_to_transform", "target_parameters"):
             config.pop(key, None)
-    model_type, release = model.tree.model_type, model.release
-    if config.peft_type == "TRAINABLE_TOKENS":
+    method, model_type, release = METHODS[config.peft_type], model.tree.model_type, model.release
+    if method.token_rows:
         if config.get("target_modules") is None:
             config["target_modules"] = model.tree.input_embeddings or "embed_tokens"
         return
@@ -148,10 +147,10 @@ def prepare_targets(model: Model, config: OpenedConfig) -> None:
         found = default_targets(config.peft_type, model_type, release)
         if found is not None:
             config["target_modules"] = found if isinstance(found, str) else list(found)
-        elif not (config.peft_type == "LORA" and config.get("target_parameters")):
+        elif not (method.takes_parameters and config.get("target_parameters")):
             raise Refused("ValueError", "Please specify `target_modules` in `peft_config`", cause="no-targets")
-    if config.peft_type == "IA3" and config.get("feedforward_modules") is None:
-        found = default_targets("IA3", model_type, release, table="FEEDFORWARD")
+    if "feedforward_modules" in method.facts and config.get("feedforward_modules") is None:
+        found = default_targets(method.name, model_type, release, table="FEEDFORWARD")
         if found is None:
             raise Refused("ValueError", "Please specify `feedforward_modules` in `peft_config`", cause="no-targets")
         config["feedforward_modules"] = list(found)
@@ -201,8 +200,7 @@ def _without_tied(entries: list[str], tied: list[str]) -> list[str]:
 def check_mamba(model: Model, config: OpenedConfig, name: str) -> None:
     """`_check_lora_target_modules_mamba`: modules whose weight the kernels of Mamba take."""
     types = _MAMBA if model.versions.peft >= (0, 20) else _MAMBA - {"nemotron_h"}
-    methods = ("LORA", "ADALORA", "XLORA", "RANDLORA")
-    if model.versions.peft < (0, 16) or config.peft_type not in methods:
+    if model.versions.peft < (0, 16) or not METHODS[config.peft_type].spares_mamba:
         return
     if name in ("out_proj", "conv1d") and model.tree.model_type in types:
         text = (

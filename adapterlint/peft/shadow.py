@@ -5,7 +5,7 @@ Follows `ShadowModel` and `ShadowLayer` (`peft/tuners/shadow/model.py`, `layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adapterlint.base import table
@@ -18,7 +18,7 @@ from adapterlint.peft.modules import Module, Param, build, copy_param, find, wal
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.weights_files import HUB_ID
-from adapterlint.peft.wrappers import Tuned
+from adapterlint.peft.wrappers import Tuned, Tuner
 
 if TYPE_CHECKING:
     from adapterlint.peft.tuner_layers import Site
@@ -37,7 +37,7 @@ PROBLEM_KEY = "forward_error"
 WIDTH_KEY = "base_hidden_size"  # what PEFT asks the base for when it makes a layer
 
 
-def prepare_shadow(model: Model, config: OpenedConfig) -> None:
+def prepare_shadow(model: Model, _: str, config: OpenedConfig) -> None:
     """`_check_new_adapter_config` and `_prepare_adapter_config`: all layers are targets, unless the config has some.
 
     Raises:
@@ -60,7 +60,7 @@ def prepare_shadow(model: Model, config: OpenedConfig) -> None:
         config["target_modules"] = [f"{above}.{name}" for name in (layers.children if layers is not None else ())]
 
 
-def make_shadow(model: Model, adapter: str, config: OpenedConfig) -> None:
+def make_shadow(model: Model, adapter: str, _: str, config: OpenedConfig) -> None:
     """`_init_shadow_backbone`: what an adapter has beside its layers.
 
     Raises:
@@ -96,6 +96,24 @@ def make_shadow(model: Model, adapter: str, config: OpenedConfig) -> None:
         head = next((model.root.children[name] for name in names), None)
         found |= {f"shadow_head.{adapter}.{n}": copy_param(p, {}) for n, p in _state(head).items()} if head else {}
     model.beside[adapter] = {f"base_model.{name}": param for name, param in found.items()}
+
+
+def bound_shadow(model: Model) -> None:
+    """Where the shadow is let in and out, which the first adapter decides."""
+    if len(model.configs) == 1:
+        wrapped = [path for path, module in walk(model.root) if isinstance(module, Tuner)]
+        model.bounds = wrapped[0], wrapped[-1]
+
+
+def check_active(names: Sequence[str]) -> None:
+    """`ShadowModel.set_adapter`.
+
+    Raises:
+        Refused: There is not one name.
+    """
+    if len(names) != 1:
+        text = f"ShadowPEFT requires exactly one active adapter, but got {len(names)} adapters."
+        raise Refused("ValueError", text, cause="one-active-only")
 
 
 def shadow(site: Site) -> Tuned:

@@ -14,6 +14,7 @@ from adapterlint.peft.auxiliary import auxiliaries, disable, switch
 from adapterlint.peft.events import Event, after_activation, after_load, after_refusal
 from adapterlint.peft.forward import disabling_error, forward_error, keyword_error
 from adapterlint.peft.loading import load
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
 from adapterlint.peft.outputs import UNDECIDED, Expression, Output, differ
@@ -303,7 +304,7 @@ def _activate(model: Model, names: Sequence[str]) -> None:
     """`model.base_model.set_adapter([...])`, which before 0.18 left auxiliary modules as they were."""
     if model.prompt_learning:  # the base is a model of transformers, which has a method of the same name
         raise Refused("ValueError", "No adapter loaded. Please load an adapter first.", cause="one-active-only")
-    if model.peft_type == "ADAPTION_PROMPT":
+    if model.peft_type is not None and not METHODS[model.peft_type].activates_lists:
         raise Refused("TypeError", "unhashable type: 'list'", cause="one-active-only")
     set_adapters(model, names)
 

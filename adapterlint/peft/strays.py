@@ -150,9 +150,10 @@ def _adapter_name(peft_type: str, parameter: str) -> str | None:
 def _ends(peft_type: str) -> Mapping[str, re.Pattern[str]]:
     """Attribute of a layer -> what follows the adapter's name in a model."""
     found: dict[str, set[str]] = {}
-    for form in METHODS[peft_type].forms:
-        if form.copies:
-            found[form.copies] = {f".{leaf}" for leaf in _LEAVES}
+    method = METHODS[peft_type]
+    if method.copies:
+        found[method.copies] = {f".{leaf}" for leaf in _LEAVES}
+    for form in method.forms:
         for one in form.parameters:
             end = re.escape(one.name[len(one.attribute) :]).replace(r"\#", r"\d+")
             found.setdefault(one.attribute, set()).update({end, re.escape(one.inner)} if one.inner else {end})

@@ -12,7 +12,8 @@ from typing import Any
 
 from adapterlint.base.tree import Kind, Shape
 from adapterlint.caches import emptied
-from adapterlint.peft.decompositions import Decomposition, frod
+from adapterlint.peft.decompositions import Decomposition
+from adapterlint.peft.fields import reads
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
@@ -21,14 +22,12 @@ from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEA
 from adapterlint.peft.methods.shapes import AREA, Ground
 from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
 from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.particular import particular
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
-from adapterlint.peft.shadow import shadow
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.wrappers import Auxiliary, Tuned, Tuner
 
-ELSEWHERE = frozenset({"ADAPTION_PROMPT", "SHADOW", "XLORA"})
-"""Types that put something else into a model than layers around its targets: without a base nothing is known of it."""
 TRAITS = (
     *("r", "lora_alpha", "alpha", "use_rslora", "use_dora", "use_qalora", "use_bdlora", "kasa_config", "init_r"),
     *("alora_invocation_tokens", "d_initial", "coft", "eps", "block_share", "use_cayley_neumann", "apply_GS"),
@@ -148,8 +147,8 @@ def parameters_at(site: Site) -> Tuned | None:
         Undecided: What kind of module it is is not known.
     """
     method, kind = METHODS[site.config.peft_type], site.module.kind
-    own = _OWN.get(method.name)
-    known, any_kind = is_simulated(method.name), any(one.copies or len(one.on) == len(Kind) for one in method.forms)
+    own = particular(method.name).parameters
+    known, any_kind = is_simulated(method.name), any(len(one.on) == len(Kind) for one in method.forms)
     if isinstance(site.module, Auxiliary) and known and not any_kind:
         _refuse(site, method)
         return None
@@ -166,7 +165,7 @@ def parameters_at(site: Site) -> Tuned | None:
         return None
     if own is not None:
         return own(site)
-    return _copied(site, form.copies) if form.copies else _made(site, method, form)
+    return _copied(site, method.copies) if method.copies else _made(site, method, form)
 
 
 def has_factors(site: Site) -> bool:
@@ -174,9 +173,6 @@ def has_factors(site: Site) -> bool:
     if site.partial:
         return ("lora_A", ".weight") in site.in_file
     return bool(site.layer.parameter) or site.module.kind in (*LINEARS, *CONVOLUTIONS, Kind.ATTENTION)
-
-
-_OWN: Mapping[str, Callable[[Site], Tuned]] = {"FROD": frod, "SHADOW": shadow}  # what they have depends on more
 
 
 def _refuse(site: Site, method: Method) -> None:
@@ -217,7 +213,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     shape = shape_in(site.module, parameter or form.weight)
     overrides = _overrides(site, method)
     facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
-    channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS and method.name == "LORA" else None
+    channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS else None
     alike = (
         *(id(form), shape, "bias" in site.module.params, overrides, facts, channels),
         parameter and site.module.type,
@@ -329,5 +325,5 @@ class _Words(dict[str, Any]):
 def _take_apart(site: Site, weight: Param, r: Any) -> None:
     """Some initialisations of LoRA take the factors out of the weight."""
     init = site.config.get("init_lora_weights")
-    if site.config.peft_type == "LORA" and changes_base_on_loading(init):
+    if changes_base_on_loading(init) and reads(site.config.peft_type, "init_lora_weights"):
         weight.value = ("decomposed", weight.value, str(init), r, site.draw if "niter" in str(init) else None)

@@ -14,6 +14,7 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.dropped import DROPS_SINCE, Dropped, dropped
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.needs import needs_of
 from adapterlint.peft.opened import OpenedConfig, open_config
 from adapterlint.peft.partial import partial_base
@@ -21,7 +22,6 @@ from adapterlint.peft.quick import alone
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range, numbers
 from adapterlint.peft.simulate import Alone
-from adapterlint.peft.tuner_layers import ELSEWHERE
 from adapterlint.peft.versions import Versions, usual_transformers
 
 _TIED = ".token_adapter.base_layer."  # token rows in a module that is saved whole: it follows one that it is tied to
@@ -82,7 +82,7 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
         found = alone(adapter, "default", tree, versions)
     if found.error is not None and tree.partial and any(_TIED in name for name in adapter.header.tensors):
         return Verdict("unknown", dropped=keys)  # only a base tells what is tied
-    if not found.known and config.peft_type in ELSEWHERE:
+    if not found.known and not METHODS[config.peft_type].layers_only:
         return _of_config(config, release, keys)
     return _simulated(found, keys, "tensors" if tree.partial else "base")
 

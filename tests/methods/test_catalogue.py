@@ -69,7 +69,7 @@ def has(adapter: Adapter) -> dict[str, Shape]:
     assert adapter.config is not None
     assert adapter.header is not None
     method = METHODS[adapter.config.peft_type]
-    own = {one.attribute for one in method.parameters()} | {form.copies for form in method.forms}
+    own = {one.attribute for one in method.parameters()} | {method.copies}
 
     def is_own(name: str) -> bool:
         return any(part in own or (method.prefix and part.startswith(method.prefix)) for part in name.split("."))

@@ -165,7 +165,7 @@ class _Comparison:
         self.method: Method = METHODS[config.peft_type]
         self.release = NEWEST if self.method.known_in(NEWEST) else self.method.until or NEWEST
         self.values = OpenedConfig(config.peft_type, dict(config.values), self.release)
-        self.copies = any(form.copies for form in self.method.forms)
+        self.copies = bool(self.method.copies)
         self.said = Said(config, self.values, touched, tree, self.release)
 
     def result(self) -> Compared:

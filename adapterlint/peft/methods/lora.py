@@ -97,6 +97,10 @@ LORA = Method(
     name="LORA",
     title="LoRA",
     prefix="lora_",
+    ties=True,
+    fused_experts=True,
+    spares_mamba=True,
+    tuner="LoraModel",
     config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
@@ -191,6 +195,10 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
 ADALORA = Method(
     name="ADALORA",
     prefix="lora_",
+    ties=True,
+    spares_mamba=True,
+    tuner="AdaLoraModel",
+    layer="SVDLinear",
     config=ConfigClass(
         beside_pattern=("layers_to_transform",),
         null_patterns=True,

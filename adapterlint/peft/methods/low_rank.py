@@ -191,6 +191,7 @@ _SKILLS, _SPLITS = key("n_skills"), key("n_splits")
 POLY = Method(
     name="POLY",
     prefix="poly_",
+    asks_for_task_ids=True,
     targets_of_lora=True,
     forms=(
         Form(

@@ -155,7 +155,6 @@ class Form:
         on: The kinds, or `PARAMETER`.
         parameters: What an adapter has on each of them.
         since: First release that takes them.
-        copies: The attribute that holds a copy of the whole module, if that is what is trained.
         demands: What a config and a target have to fit in.
         weight: The parameter of the target whose sizes these are.
         along: The linear layer inside of the target that an adapter tunes along with it.
@@ -164,7 +163,6 @@ class Form:
     on: tuple[Kind | str, ...]
     parameters: tuple[Parameter, ...]
     since: str = OLDEST
-    copies: str = ""
     demands: tuple[Demand, ...] = ()
     weight: str = "weight"
     along: str = ""
@@ -181,9 +179,21 @@ class Method:
         name: The value of `PeftType`; PEFT compares it with case.
         since: First release line with the type; `"0.10"` means 0.10 or older.
         until: Last release line with it; `None` if the newest one still has it.
+        tuner: Its subclass of `BaseTuner`, where messages name it.
+        layer: The class of its layers, where the kind of module does not tell.
         prefix: What the names of its parameters start with (`PEFT_TYPE_TO_PREFIX_MAPPING`); `None` for prompt
             learning, whose entry in that mapping names no parameter.
         tensors: What the names of all its parameters start with, where that is shorter.
+        copies: The attribute of a layer that holds a copy of the whole module, if that is what is trained.
+        token_rows: Whether it trains rows of an embedding in a `TrainableTokensLayer`, and has no layers of its own.
+        ties: Whether it adds the modules that are tied to those of a config (`ensure_weight_tying`).
+        fused_experts: Whether PEFT fits its configs and tensors to experts that transformers 5 has in one parameter.
+        spares_mamba: Whether it refuses modules whose weight the kernels of Mamba take.
+        asks_for_task_ids: Whether a forward pass raises without `task_ids`.
+        activates_lists: Whether `set_adapter` of its tuner takes several names.
+        layers_of: The type whose layers it has, where they are not its own.
+        base_at: Where the base stands in a `PeftModel`.
+        layers_only: Whether layers around its targets, and what stands at the top, are all that it puts into a model.
         title: How messages call it, where that is not its name.
         config: What its config class refuses, and which keys are passed over.
         matches_targets: Whether `target_modules` says which modules it tunes, by names or a pattern.
@@ -221,8 +231,20 @@ class Method:
     name: str
     since: str = OLDEST
     until: str | None = None
+    tuner: str = ""
+    layer: str = ""
     prefix: str | None = None
     tensors: str = ""
+    copies: str = ""
+    token_rows: bool = False
+    ties: bool = False
+    fused_experts: bool = False
+    spares_mamba: bool = False
+    asks_for_task_ids: bool = False
+    activates_lists: bool = True
+    layers_of: str = ""
+    base_at: str = "base_model.model"
+    layers_only: bool = True
     title: str = ""
     config: ConfigClass = field(default_factory=ConfigClass)
     matches_targets: bool = True
@@ -259,6 +281,11 @@ class Method:
         """What a layer holds its parameters in: (attribute, its class)."""
         names = self.containers.split()
         return tuple((n.rstrip(":="), _CONTAINERS.get(n[-1], "ParameterDict")) for n in names)
+
+    @property
+    def takes_parameters(self) -> bool:
+        """Whether it tunes single parameters that `target_parameters` names."""
+        return any(PARAMETER in form.on for form in self.forms)
 
     @property
     def counts_targets(self) -> bool:

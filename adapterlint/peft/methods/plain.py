@@ -72,7 +72,9 @@ LN_TUNING = Method(
     name="LN_TUNING",
     since="0.11",
     prefix="ln_tuning_",
-    forms=(Form(on=EVERY_KIND, parameters=(), copies="ln_tuning_layers"),),
+    copies="ln_tuning_layers",
+    layer="LNTuningLayer",
+    forms=(Form(on=EVERY_KIND, parameters=()),),
     refuses=VALUE_ERROR,
     together=Together.ONE,
     refusal="every forward pass raises `ValueError: Trying to run forward with 2 active adapters, but LN tuning does "
@@ -86,6 +88,7 @@ TRAINABLE_TOKENS = Method(
     name="TRAINABLE_TOKENS",
     since="0.15",
     prefix="trainable_tokens_",
+    token_rows=True,
     config=ConfigClass(tasks_since="0.18"),
     forms=(
         Form(on=(EMBEDDING,), parameters=(Parameter("trainable_tokens_delta", (_TOKENS, OUT)),)),

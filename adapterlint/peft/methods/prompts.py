@@ -27,7 +27,9 @@ def _prompt(
         together=Together.ONE,
         refusal=_ONE_PROMPT,
         config=config or ConfigClass(unread=("token_dim",) if keys_and_values else ("num_layers",)),
+        base_at="base_model",
         merges=False,
+        asks_for_task_ids=name == "MULTITASK_PROMPT_TUNING",
         prompt_learning=True,
         keys_and_values=keys_and_values,
     )
@@ -58,6 +60,8 @@ ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layer
     name="ADAPTION_PROMPT",
     prefix="adaption_prompt_",
     tensors="adaption_",  # there is a gate beside the prompt
+    activates_lists=False,
+    layers_only=False,
     matches_targets=False,  # the attention modules have that name, or one of the type of the base
     forms=(
         Form(
@@ -78,6 +82,8 @@ SHADOW = Method(  # a smaller copy of the model runs beside it, and is written i
     name="SHADOW",
     since="0.21",
     prefix="shadow_",
+    layers_only=False,
+    layer="ShadowLayer",
     config=ConfigClass(beside_pattern=LAYERS, unread=("layers_to_transform",)),
     forms=(Form(on=EVERY_KIND, parameters=()),),
     together=Together.ONE,
@@ -124,6 +130,9 @@ XLORA = Method(  # mixes LoRA adapters, which stay in files of their own
     name="XLORA",
     since="0.12",
     prefix="xlora_",
+    layers_of="LORA",
+    base_at="base_model.lora_model.model",
+    layers_only=False,
     matches_targets=False,
     top=(*_CLASSIFIER, *_DEEPER),
     has_modules_to_save=False,

@@ -88,6 +88,7 @@ RANDLORA = Method(
     since="0.16",
     prefix="randlora_",
     title="RandLora",
+    spares_mamba=True,
     config=ConfigClass(needs_layers=False, tasks_since="0.20"),
     forms=(
         Form(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.loading import load
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.operations.merging import merge
 from adapterlint.peft.operations.mixing import mix
@@ -18,7 +19,6 @@ from adapterlint.peft.operations.swapping import swap
 from adapterlint.peft.operations.weighting import weigh
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.simulate import UNDECIDABLE, switch_to
-from adapterlint.peft.tuner_layers import ELSEWHERE
 from adapterlint.peft.versions import Versions
 
 __all__ = ["Outcome", "loaded", "merge", "mix", "swap", "weigh"]
@@ -37,7 +37,7 @@ def loaded(adapters: Mapping[str, Adapter], tree: ModuleTree, versions: Versions
             load(model, adapter, name)
     except (Refused, *UNDECIDABLE):
         return None
-    if model.peft_type in ELSEWHERE:
+    if model.peft_type is not None and not METHODS[model.peft_type].layers_only:
         return None
     if adapters:
         switch_to(model, next(iter(adapters)))

@@ -52,8 +52,10 @@ def tune_along(model: Model, adapter: str, site: Site, tuned: Tuned) -> None:
     if found is None:
         raise Undecided
     if site.new and since < (0, 19):  # it is made without the bias that a config asks for, later ones with it
-        for params in (tuned.params, found.params):
-            params.pop(("lora_B", ".bias"), None)
+        bias = ("lora_B", ".bias")
+        for one in (tuned, found):
+            one.params.pop(bias, None)
+            one.neutral -= {bias}
     layer.adapters[adapter] = found
     if layer is not inner:
         model.root.put(module, projection, layer)

@@ -1,52 +1,22 @@
 """What PEFT 0.10 to 0.14 do otherwise than 0.15 with one adapter in a fresh base.
 
-Follows `peft/tuners/*/layer.py` and `peft/tuners/tuners_utils.py` of these releases. That 0.10 to 0.13 refuse unknown
-keys is in `opened`, how tensors of whole modules are found in `weights`.
+Follows `peft/tuners/*/model.py` and `peft/tuners/tuners_utils.py` of these releases. What layers had and refused is in
+the catalogue of methods (`until=`), that 0.10 to 0.13 refuse unknown keys in `opened`, how tensors of whole modules are
+found in `weights`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapterlint.base.tree import Kind
-from adapterlint.peft.matching import matching_keys
-from adapterlint.peft.modules import Param, walk
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.modules import walk
+from adapterlint.peft.refused import Refused
 from adapterlint.peft.tasks import IMPLICIT_HEADS
-from adapterlint.peft.wrappers import Tuned, Tuner, weight_of
+from adapterlint.peft.wrappers import Tuner, weight_of
 
 if TYPE_CHECKING:
     from adapterlint.peft.model import Model
     from adapterlint.peft.opened import OpenedConfig
-    from adapterlint.peft.tuner_layers import Site
-
-
-def early_parameters(site: Site, tuned: Tuned) -> Tuned:
-    """The parameters of a layer, given those that it has since 0.15.
-
-    Raises:
-        Refused: The layer does not take such a config yet.
-    """
-    config, since = site.config, site.versions.peft
-    dora = config.peft_type == "LORA" and config.get("use_dora")
-    if dora and site.module.kind is Kind.GPT2_CONV1D and since < (0, 11) and not site.partial:
-        text = "The size of tensor a must match the size of tensor b at non-singleton dimension 1"
-        raise Refused("RuntimeError", text, module=site.key, cause="target-unsupported")
-    if config.peft_type == "OFT" and since < (0, 14) and not site.partial:
-        return _rotations(site, tuned)
-    return tuned
-
-
-def _rotations(site: Site, tuned: Tuned) -> Tuned:
-    """OFT before 0.14: `r` blocks, together at least as wide as what the layer puts out, and no scaling."""
-    ranks = site.config.get("rank_pattern") or {}
-    r = next((ranks[key] for key in matching_keys(ranks, site.key)), site.config.get("r"))
-    weight = weight_of(site.module)
-    if weight is None or weight.shape is None or not isinstance(r, int) or r <= 0:
-        raise Undecided
-    block = -(-weight.shape[0] // r)
-    blocks = Param((1 if site.config.get("block_share") else r, block, block), ("initial",))
-    return Tuned({("oft_r", ""): blocks}, frozenset({("oft_r", "")}), tuned.traits)
 
 
 def check_injected(model: Model, adapter: str, config: OpenedConfig) -> None:

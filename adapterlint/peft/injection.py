@@ -15,7 +15,7 @@ from adapterlint.peft.activation import set_adapters
 from adapterlint.peft.additional_modules import add_auxiliaries
 from adapterlint.peft.attention import tune_along
 from adapterlint.peft.auxiliary import Wrapping, update_rows
-from adapterlint.peft.early import check_injected, early_parameters, misses_attribute
+from adapterlint.peft.early import check_injected, misses_attribute
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Part, Transposed, find, walk
@@ -218,8 +218,6 @@ class Injection:
         tuned = parameters_at(site)
         if tuned is None:
             return
-        if self.versions.peft < (0, 15):
-            tuned = early_parameters(site, tuned)
         tuned.params |= registered_projections(self.model, self.adapter, self.config)
         if path in self._tied_targets:
             self._tie_parameters(tuned)

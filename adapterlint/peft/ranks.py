@@ -65,7 +65,7 @@ def _ranks_of(method: Method) -> _Ranks | None:
             rank = _otherwise(size)
             keys |= rank.keys
             axes.setdefault((one.name, one.dimensions(kind)), _Axis(axis, rank.ranks, _unless(size) or frozenset()))
-    pattern = method.patterns.get("r")
+    pattern = method.patterns_in(NEWEST).get("r")
     return _Ranks(keys.pop(), axes, pattern is not None and pattern.for_first) if keys else None
 
 

@@ -19,7 +19,7 @@ from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, lists_part, made_on
 from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
-from adapterlint.peft.methods.shapes import AREA, Ground
+from adapterlint.peft.methods.shapes import SQUARE, Ground
 from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.particular import particular
@@ -247,7 +247,7 @@ def _channels_in_file(site: Site, weight: Shape | None) -> int | None:
 def _overrides(site: Site, method: Method) -> tuple[tuple[str, Any], ...]:
     """The values that patterns give to the module; the first matching key decides."""
     found: list[tuple[str, Any]] = []
-    for key, patterned in method.patterns.items():
+    for key, patterned in method.patterns_in(site.release).items():
         values = site.config.get(patterned.key)
         if isinstance(values, dict) and values and (patterned.for_first or not site.new):
             first = next(matching_keys(values, site.key, patterned.form), None)
@@ -287,7 +287,7 @@ def _ground_of_parameter(site: Site, values: Mapping[str, Any], shape: Shape | N
 
 def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
     r, problem = ground.values.get("r"), None
-    if "r" in method.patterns and not isinstance(r, int):
+    if "r" in method.patterns_in(site.release) and not isinstance(r, int):
         raise Undecided
     if isinstance(r, int) and r <= 0 and not method.zero_rank:
         raise Refused("ValueError", f"`r` should be a positive integer value but the value passed is {r}")
@@ -319,7 +319,7 @@ class _Words(dict[str, Any]):
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground.values)
         self["in_features"], self["out_features"] = ground.inputs, ground.outputs
-        self["features"] = AREA.of(ground) * ground.inputs if ground.inputs is not None else None
+        self["features"] = SQUARE.of(ground) * ground.inputs if ground.inputs is not None else None
 
 
 def _take_apart(site: Site, weight: Param, r: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from method_damage import Header, damages
 
+from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.base import Base, load_base
 from adapterlint.lint.example import safetensors_file
 from adapterlint.sources.memory import MemoryFolder
@@ -127,6 +128,38 @@ def adapters() -> Mapping[str, Saved]:
         given = tuple(line["given"])
         found[line["name"]] = Saved(line["name"], line["base"], line["made_with"], given, line["config"], header, truth)
     return found
+
+
+def loaded(name: str) -> Adapter:
+    """A recorded adapter, read; one that mixes others with these."""
+    saved = adapters()[name]
+    adapter = load_adapter(saved.folder())
+    assert adapter is not None
+    if saved.peft_type != "XLORA":
+        return adapter
+    return replace(adapter, experts={path: loaded(path) for path in saved.config["adapters"].values()})
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How a new adapter begins, made twice of one config.
+
+    Args:
+        random: Parameters, as keys of a file, with other numbers each time.
+        same: Those with the same ones.
+        idle: Whether a new adapter leaves the output as it is; `None` if its forward pass raises.
+    """
+
+    random: frozenset[str]
+    same: frozenset[str]
+    idle: bool | None
+
+
+@cache
+def beginnings() -> Mapping[str, Begun]:
+    """How new adapters begin, by the name of the recorded one."""
+    lines = _lines("beginnings")
+    return {x["name"]: Begun(frozenset(x["random"]), frozenset(x["same"]), x.get("idle")) for x in lines}
 
 
 def damaged() -> Iterator[tuple[Saved, str, Saved]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import pytest
 from recorded import adapters_of, recorded
 from recorded import bases as bases_of_fleets
-from recorded_methods import adapters, bases, transformers_of
+from recorded_methods import adapters, bases, loaded, transformers_of
 
-from adapterlint.adapter import Adapter, load_adapter
+from adapterlint.adapter import Adapter
 from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.loading import create
 from adapterlint.peft.methods import METHODS
@@ -98,7 +97,7 @@ def is_open(told: Mapping[str, Shape]) -> bool:
 GROUPS = "input channels of a convolution: those of one group times the groups, which no checkpoint tells"
 CLUSTERS = "how many rows a subspace has comes out of clustering the numbers of the weight"
 OPEN = {
-    **dict.fromkeys(("boft-conv", "boft-conv@0.13.2", "hira-layers", "ia3-convolutions", "lora-layers-all"), GROUPS),
+    **dict.fromkeys(("ia3-convolutions", "lora-layers-all"), GROUPS),
     **dict.fromkeys(("lora-layers-bias", "lora-layers-dora", "lora-layers-ranks", "lora-siglip", "lora-vit"), GROUPS),
     **dict.fromkeys(("lora-wav2vec2", "lora-whisper-convolution"), GROUPS),
     **dict.fromkeys(("oft-conv", "oft-conv@0.15.2", "oft-conv@0.17.1"), GROUPS),
@@ -117,17 +116,8 @@ def made() -> Iterator[tuple[str, dict[str, Shape], dict[str, Shape]]]:
     """Every adapter that its own release loads again: its name, what is told of its file, and what that has."""
     for name, one in adapters().items():
         if name not in NOT_MADE_ANEW:
-            adapter, transformers = _loaded(name), transformers_of(one.made_with)
+            adapter, transformers = loaded(name), transformers_of(one.made_with)
             yield name, told(adapter, bases()[one.base].tree(transformers), one.made_with, transformers), has(adapter)
-
-
-def _loaded(name: str) -> Adapter:
-    saved = adapters()[name]
-    adapter = load_adapter(saved.folder())
-    assert adapter is not None
-    if saved.peft_type != "XLORA":
-        return adapter
-    return replace(adapter, experts={path: _loaded(path) for path in saved.config["adapters"].values()})
 
 
 def test_what_is_told_of_a_file_is_what_peft_saved() -> None:

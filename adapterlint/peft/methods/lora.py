@@ -9,6 +9,7 @@ from adapterlint.peft.methods.lora_options import (
     DORA,
     IN_BLOCKS_A,
     IN_BLOCKS_B,
+    MICA,
     ON_ATTENTION,
     ON_CONVOLUTION,
     ON_EMBEDDING,
@@ -37,7 +38,6 @@ from adapterlint.peft.methods.method import (
     Together,
 )
 from adapterlint.peft.methods.shapes import (
-    ALWAYS,
     AREA,
     CHANNELS,
     EXPERTS,
@@ -60,18 +60,23 @@ from adapterlint.peft.methods.shapes import (
 
 IDLE, FIXED = Begins.IDLE, Begins.FIXED
 
-_ZERO = given("init_lora_weights") & ~DECOMPOSED
+_ZERO = given("init_lora_weights") & ~(DECOMPOSED | MICA)  # lora_B begins as zeros
 _RANK = either(DECOMPOSED, least(R, IN, OUT), R)
 _A_INPUTS = either(IN_BLOCKS_A, IN // BLOCKS, IN)
 _B_RANK = either(IN_BLOCKS_B, R // BLOCKS, _RANK)
-_BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=FIXED)
+_BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=IDLE, idle=_ZERO)
 _SAMPLES = key("monteclora_config.num_samples")
 _VARIANTS = (
-    Parameter("lora_diag", (R,), when=not_null("kasa_config"), begins=FIXED),
-    Parameter("lora_velora_embed", (parts(IN, key("velora_config.num_groups")),), when=not_null("velora_config")),
-    Parameter("lora_monteclora_sampler.expert_weights", (_SAMPLES,), when=not_null("monteclora_config")),
+    Parameter("lora_diag", (R,), when=not_null("kasa_config")),
+    Parameter(  # which only a backward pass uses
+        "lora_velora_embed",
+        (parts(IN, key("velora_config.num_groups")),),
+        when=not_null("velora_config"),
+        begins=FIXED,
+    ),
+    Parameter("lora_monteclora_sampler.expert_weights", (_SAMPLES,), when=not_null("monteclora_config"), begins=FIXED),
     Parameter("lora_monteclora_sampler.expert_weights_prior", (_SAMPLES,), when=not_null("monteclora_config")),
-    Parameter("lora_monteclora_sampler.gaussian_var_prior", (R, R), when=not_null("monteclora_config")),
+    Parameter("lora_monteclora_sampler.gaussian_var_prior", (R, R), when=not_null("monteclora_config"), begins=FIXED),
     Parameter("lora_monteclora_sampler.std_prior", (R,), when=not_null("monteclora_config")),
 )
 # Up to 0.15 the second factor of a grouped convolution is not grouped.
@@ -106,7 +111,7 @@ LORA = Method(
         Form(
             on=(LINEAR,),
             parameters=(
-                Parameter("lora_A.weight", (_RANK, _A_INPUTS)),
+                Parameter("lora_A.weight", (_RANK, _A_INPUTS), begins=IDLE, idle=MICA),
                 Parameter("lora_B.weight", (OUT, _B_RANK), begins=IDLE, idle=_ZERO),
                 _BIAS,
                 _magnitude(),
@@ -117,7 +122,7 @@ LORA = Method(
         Form(
             on=(GPT2,),
             parameters=(
-                Parameter("lora_A.weight", (_RANK, either(TURNED, OUT, _A_INPUTS))),
+                Parameter("lora_A.weight", (_RANK, either(TURNED, OUT, _A_INPUTS)), begins=IDLE, idle=MICA),
                 Parameter("lora_B.weight", (either(TURNED, IN, OUT), _B_RANK), begins=IDLE, idle=_ZERO),
                 _BIAS,
                 _magnitude(),
@@ -187,7 +192,8 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
     return (
         Parameter("lora_A", (r, inputs)),
         Parameter("lora_B", (OUT, r)),
-        Parameter("lora_E", (r, 1), begins=IDLE, idle=ALWAYS),
+        Parameter("lora_E", (r, 1), until="0.11"),
+        Parameter("lora_E", (r, 1), begins=IDLE, idle=given("init_lora_weights"), since="0.12"),
         Parameter("ranknum", (1,), begins=FIXED, saved=NEVER),
     )
 
@@ -206,7 +212,7 @@ ADALORA = Method(
     ),
     forms=(
         Form(on=LINEARS, parameters=_adalora(IN)),
-        Form(on=(CONV2D,), parameters=_adalora(CHANNELS * AREA), since="0.20"),
+        Form(on=(CONV2D,), parameters=_adalora(IN * AREA), since="0.20"),  # grouped ones do not run
     ),
     refuses=VALUE_ERROR,
     mixed=True,

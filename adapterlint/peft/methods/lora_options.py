@@ -35,7 +35,7 @@ _KASA, _MONTECLORA, _VELORA = not_null("kasa_config"), not_null("monteclora_conf
 # turn the weight of a GPT-2 Conv1D before, so that neither factor fits it (`olora_init`).
 DECOMPOSED = says_what("init_lora_weights", "takes the weight apart", changes_base_on_loading)
 TURNED = says_what("init_lora_weights", "is olora", lambda init: str(init).lower() == "olora")
-_MICA = says("init_lora_weights", "mica")
+MICA = says("init_lora_weights", "mica")
 
 
 def _without(
@@ -79,6 +79,13 @@ ON_LINEAR = (
     *_INTO_BLOCKS,
 )
 ON_GPT2 = (
+    Demand(
+        ~DORA,
+        "RuntimeError",
+        "The size of tensor a must match the size of tensor b at non-singleton dimension 1",
+        until="0.10",
+        cause="target-unsupported",
+    ),
     *_NO_EXPERTS,
     _without(
         _KASA,
@@ -104,7 +111,7 @@ _UNKNOWN_INIT = "Unknown initialization init_lora_weights={init_lora_weights!r}"
 ON_CONVOLUTION = (
     _without(_ALORA, "aLoRA does not support adapting conv layers.", since="0.18", until="0.18"),
     _without(_VELORA, "VeLoRA does not support adapting conv layers.", since="0.20"),
-    *_unlisted(_ALORA, _ARROW, _BDLORA, _KASA, _MICA, _MONTECLORA),
+    *_unlisted(_ALORA, _ARROW, _BDLORA, _KASA, MICA, _MONTECLORA),
     _without(says_what("init_lora_weights", "is unknown to convolutions", _is_unknown_to_convolutions), _UNKNOWN_INIT),
     _without(says("init_lora_weights", "lora_ga"), _UNKNOWN_INIT, until="0.18"),
 )
@@ -120,7 +127,7 @@ ON_ATTENTION = (
         until="0.18",
     ),
     *_NO_EXPERTS,
-    *_unlisted(_ALORA, _BDLORA, _MICA, _MONTECLORA),
+    *_unlisted(_ALORA, _BDLORA, MICA, _MONTECLORA),
     _without(DECOMPOSED, _NO_WEIGHT, "AttributeError"),
     _without(says("init_lora_weights", "orthogonal"), _NO_WEIGHT, "AttributeError", since="0.16"),
     _without(says("init_lora_weights", "lora_ga"), _NO_WEIGHT, "AttributeError", since="0.19"),

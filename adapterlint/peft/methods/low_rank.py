@@ -23,7 +23,6 @@ from adapterlint.peft.methods.method import (
 from adapterlint.peft.methods.shapes import (
     ALWAYS,
     BIASED,
-    CHANNELS,
     IN,
     KERNEL,
     ONES,
@@ -56,13 +55,13 @@ HIRA = Method(
         Form(
             on=(EMBEDDING,),
             parameters=(
-                Parameter("hira_embedding_A", (R, IN)),
-                Parameter("hira_embedding_B", (OUT, R), begins=IDLE),
+                Parameter("hira_embedding_A", (R, IN), begins=IDLE),
+                Parameter("hira_embedding_B", (OUT, R)),
             ),
         ),
         Form(
-            on=CONVOLUTIONS,
-            parameters=(Parameter("hira_A", (R, CHANNELS, KERNEL)), Parameter("hira_B", (OUT, R, ONES), begins=IDLE)),
+            on=CONVOLUTIONS,  # but grouped ones
+            parameters=(Parameter("hira_A", (R, IN, KERNEL)), Parameter("hira_B", (OUT, R, ONES), begins=IDLE)),
         ),
     ),
     refuses=VALUE_ERROR,

@@ -56,11 +56,13 @@ class Patterned:
         key: Where they stand: a mapping of patterns to values, the first one that matches decides.
         form: How PEFT matches a pattern.
         for_first: Whether they hold for the first adapter of a module too.
+        until: Last release that reads them.
     """
 
     key: str
     form: str = COMPONENTS
     for_first: bool = True
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -291,6 +293,10 @@ class Method:
     def counts_targets(self) -> bool:
         """Whether how many targets there are decides what stands at the top."""
         return any(one.count is not None for one in self.top)
+
+    def patterns_in(self, release: str) -> Mapping[str, Patterned]:
+        """Those of its `patterns` that a release reads."""
+        return {key: one for key, one in self.patterns.items() if in_range(release, OLDEST, one.until)}
 
     def parameters(self) -> tuple[Parameter, ...]:
         """All parameters that it may have, on any kind of module and at the top, each once."""

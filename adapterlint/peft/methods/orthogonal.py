@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import (
     ANYWHERE,
     CONV2D,
     EMBEDDING,
     LINEAR,
+    OLDEST,
     TYPE_ERROR_SINCE_20,
     VALUE_ERROR,
     Begins,
@@ -26,6 +28,7 @@ from adapterlint.peft.methods.shapes import (
     CHANNELS,
     IN,
     OUT,
+    SQUARE,
     R,
     Shape,
     Term,
@@ -36,6 +39,8 @@ from adapterlint.peft.methods.shapes import (
     key,
     least,
     not_null,
+    parts,
+    same,
     says,
     term,
 )
@@ -52,18 +57,33 @@ def nearest_divisor(features: int, wanted: int) -> int:
     return below if wanted - below <= above - wanted else above
 
 
+# They take `kernel_size[0]` for both sides, and a kernel that is not square has another number of elements.
+_SQUARE_KERNEL = Demand(same(SQUARE, AREA), "RuntimeError", in_forward=True)
+
+
 def _oft(attribute: str, features: Term) -> tuple[Parameter, ...]:
-    """A config gives the size of the blocks or their number, as `r`."""
+    """Rotations of blocks of the inputs, whose size the config gives, or their number, as `r`.
+
+    Since 0.16 a file has the upper triangles of skew matrices, before that whole matrices. Before 0.14 it is what the
+    layer puts out that is rotated, in `r` blocks that together are at least as wide.
+    """
     by_size = given("oft_block_size")
     wanted = function("divisor near", nearest_divisor, features, key("oft_block_size"))
     count = function("divisor near", nearest_divisor, features, R)
-    blocks = either(given("block_share"), 1, either(by_size, features // wanted, count))
-    size = either(by_size, wanted, features // count)
+    shared = given("block_share")
+    blocks = either(shared, 1, either(by_size, features // wanted, count))
+    size, old_size = either(by_size, wanted, features // count), parts(OUT, R)
+    # Only where a kernel has one element is a convolution that is rotated by nothing what it was (`_unfold`).
+    idle = given("init_weights") & same(AREA, 1)
     return (
-        Parameter(f"{attribute}.weight", (blocks, size * (size - 1) // 2), begins=IDLE, since="0.16"),
-        Parameter("oft_r", (blocks, size, size), begins=IDLE, until="0.15"),
-        Parameter("oft_s", (OUT, 1), begins=IDLE, until="0.15"),
+        Parameter(f"{attribute}.weight", (blocks, size * (size - 1) // 2), begins=IDLE, idle=idle, since="0.16"),
+        Parameter("oft_r", (blocks, size, size), begins=IDLE, since="0.14", until="0.15"),
+        Parameter("oft_s", (OUT, 1), begins=IDLE, since="0.14", until="0.15"),
+        Parameter("oft_r", (either(shared, 1, R), old_size, old_size), begins=IDLE, until="0.13"),
     )
+
+
+_OLD_RANK = Demand(R > 0, text="`r` should be a positive integer value but the value passed is {r}", until="0.13")
 
 
 OFT = Method(
@@ -72,28 +92,28 @@ OFT = Method(
     targets_of_lora=True,
     config=ConfigClass(defaults_before={"0.16": {"r": 8, "oft_block_size": 0}}, reads_init=True),
     forms=(
-        Form(on=(LINEAR,), parameters=_oft("oft_R", IN)),
-        Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * AREA)),
+        Form(on=(LINEAR,), parameters=_oft("oft_R", IN), demands=(_OLD_RANK,)),
+        Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * SQUARE), demands=(_OLD_RANK, _SQUARE_KERNEL)),
         Form(on=(EMBEDDING,), parameters=_oft("oft_embedding_R", OUT), since="0.19"),
     ),
-    refuses={"0.21": "TypeError", "0.10": "ValueError"},
+    refuses={"0.21": "TypeError", OLDEST: "ValueError"},
+    patterns={"r": Patterned("rank_pattern", until="0.13")},
     together=Together.ORDER,
     mixed=True,
-    zero_rank=True,
+    zero_rank=True,  # where `oft_block_size` is given
     has_bias=True,
     containers="oft_R: oft_dropout:",
     merges_otherwise="0.16",
 )
 
 
-def _boft(features: Term, scale: Shape) -> Form:
+def _boft(kind: Kind, features: Term, what: str, scale: Shape) -> Form:
     """A config gives the size of the blocks or their number; without its CUDA kernel PEFT makes one butterfly."""
     size, count = key("boft_block_size"), key("boft_block_num")
     by_size, by_count = given("boft_block_size"), ~given("boft_block_size")
     blocks, side = either(by_size, features // size, count), either(by_size, size, features // count)
-    what = "Convolutional kernel dimension" if features is not IN else "in_features"
     return Form(
-        on=(CONV2D,) if features is not IN else (LINEAR,),
+        on=(kind,),
         parameters=(
             Parameter("boft_R", (1, blocks, side, side), begins=IDLE),
             Parameter("boft_s", scale, begins=IDLE),
@@ -109,6 +129,7 @@ def _boft(features: Term, scale: Shape) -> Form:
                 text=what + " ({features}) must be divisible by boft_block_num ({boft_block_num})!",
                 when=by_count,
             ),
+            _SQUARE_KERNEL,
         ),
     )
 
@@ -119,15 +140,18 @@ BOFT = Method(
     prefix="boft_",
     targets_of_lora=True,
     config=ConfigClass(reads_init=True),
-    forms=(_boft(IN, (OUT, 1)), _boft(CHANNELS * AREA, (1, OUT))),
+    forms=(
+        _boft(LINEAR, IN, "in_features", (OUT, 1)),
+        _boft(CONV2D, IN * SQUARE, "Convolutional kernel dimension", (1, OUT)),  # grouped ones do not run
+    ),
     refuses=TYPE_ERROR_SINCE_20,
     together=Together.ORDER,
     has_bias=True,
     containers="boft_dropout: boft_R boft_s",
 )
 
-# Reflections by pairs of equal vectors undo each other.
-_PAIRS = given("init_weights") & divides(term(2), R)
+# Reflections by pairs of equal vectors undo each other, unless these are made orthogonal first.
+_PAIRS = given("init_weights") & divides(term(2), R) & ~given("apply_GS")
 
 HRA = Method(
     name="HRA",
@@ -135,7 +159,13 @@ HRA = Method(
     prefix="hra_",
     targets_of_lora=True,
     config=ConfigClass(beside_pattern=LAYERS),
-    forms=(Form(on=(LINEAR, CONV2D), parameters=(Parameter("hra_u", (IN * AREA, R), begins=IDLE, idle=_PAIRS),)),),
+    forms=(
+        Form(  # grouped convolutions do not run
+            on=(LINEAR, CONV2D),
+            parameters=(Parameter("hra_u", (IN * SQUARE, R), begins=IDLE, idle=_PAIRS),),
+            demands=(_SQUARE_KERNEL,),
+        ),
+    ),
     refuses=TYPE_ERROR_SINCE_20,
     together=Together.ORDER,
     has_bias=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
-from adapterlint.peft.methods.shapes import UNKNOWN, either, function, given, key, multiple, term
+from adapterlint.peft.methods.shapes import ALWAYS, UNKNOWN, either, function, given, key, multiple, term
 
 IDLE = Begins.IDLE
 
@@ -68,7 +68,7 @@ ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layer
             on=(Kind.OTHER,),
             parameters=(
                 Parameter("adaption_prompt", (1, key("adapter_len"), UNKNOWN)),
-                Parameter("adaption_gate", (1,), begins=IDLE),
+                Parameter("adaption_gate", (1,), begins=IDLE, idle=ALWAYS),
             ),
         ),
     ),

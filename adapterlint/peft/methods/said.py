@@ -73,7 +73,7 @@ class Said:
         }
         self.patterns = {
             key: patterned
-            for key, patterned in self.method.patterns.items()
+            for key, patterned in self.method.patterns_in(release).items()
             if patterned.for_first and isinstance(given := values.get(patterned.key), dict) and given and are_few(given)
         }
         self.left_out = [key for key in self.method.facts if "." not in key and values.get(key) is None]

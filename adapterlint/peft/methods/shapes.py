@@ -207,6 +207,8 @@ ONES = size("1", "kernel")
 """A 1 for each dimension of the kernel, as part of a shape."""
 AREA = function("product", math.prod, KERNEL)
 """How many elements a kernel has; 1 if there is none."""
+SQUARE = function("square", lambda kernel: kernel[0] ** 2 if kernel else 1, KERNEL)
+"""How many elements a kernel has for OFT, BOFT and HRA, which take its first side for both."""
 UNKNOWN = Term("unknown", lambda ground: None)
 """A size that neither the config nor the target decides: only training, or the numbers in a weight, do."""
 

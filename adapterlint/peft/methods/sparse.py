@@ -31,7 +31,7 @@ from adapterlint.peft.methods.shapes import (
     says,
 )
 
-IDLE = Begins.IDLE
+IDLE, FIXED = Begins.IDLE, Begins.FIXED
 
 
 _FEW = Demand(
@@ -130,7 +130,7 @@ SHIRA = Method(
             on=(LINEAR,),
             parameters=(
                 Parameter("shira_weight", (_BUDGET,), begins=IDLE),
-                Parameter("shira_indices", (2, _BUDGET), loose="RuntimeError", remade=True),
+                Parameter("shira_indices", (2, _BUDGET), begins=FIXED, loose="RuntimeError", remade=True),
             ),
             demands=(
                 Demand(
@@ -158,7 +158,7 @@ SUPERTUNING = Method(
             on=(LINEAR,),
             parameters=(
                 Parameter("supertuning_values", (_TRAINED,), begins=IDLE),
-                Parameter("supertuning_indices", (_TRAINED,), when=given("save_precomputed_indices")),
+                Parameter("supertuning_indices", (_TRAINED,), when=given("save_precomputed_indices"), begins=FIXED),
                 Parameter("supertuning_lora_A.weight", (R, IN), when=not_null("r")),
                 Parameter("supertuning_lora_B.weight", (OUT, R), when=not_null("r"), begins=IDLE),
             ),

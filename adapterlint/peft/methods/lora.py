@@ -7,6 +7,7 @@ from adapterlint.peft.methods.lora_options import (
     BLOCKS,
     DECOMPOSED,
     DORA,
+    GROUPS,
     IN_BLOCKS_A,
     IN_BLOCKS_B,
     MICA,
@@ -79,16 +80,17 @@ _VARIANTS = (
     Parameter("lora_monteclora_sampler.gaussian_var_prior", (R, R), when=not_null("monteclora_config"), begins=FIXED),
     Parameter("lora_monteclora_sampler.std_prior", (R,), when=not_null("monteclora_config")),
 )
-# Up to 0.15 the second factor of a grouped convolution is not grouped.
-_GROUPS = CHANNELS // IN
 
 
 def _on_convolution(dora: str = "0.10") -> tuple[Parameter, ...]:
-    """Its parameters on a convolution, with DoRA since some release."""
+    """Its parameters on a convolution, with DoRA since some release.
+
+    Up to 0.15 the second factor of a grouped convolution is not grouped.
+    """
     return (
         Parameter("lora_A.weight", (R, CHANNELS, KERNEL)),
         Parameter("lora_B.weight", (OUT, R, ONES), begins=IDLE, idle=_ZERO, until="0.15"),
-        Parameter("lora_B.weight", (OUT, R // _GROUPS, ONES), begins=IDLE, idle=_ZERO, since="0.16"),
+        Parameter("lora_B.weight", (OUT, R // GROUPS, ONES), begins=IDLE, idle=_ZERO, since="0.16"),
         _BIAS,
         _magnitude((1, OUT, ONES), dora),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.methods.method import OLDEST, Demand
 from adapterlint.peft.methods.shapes import (
+    CHANNELS,
     IN,
     OUT,
     R,
@@ -27,6 +28,7 @@ from adapterlint.peft.methods.shapes import (
 
 DORA = given("use_dora")
 BLOCKS = key("use_bdlora.nblocks")
+GROUPS = CHANNELS // IN  # of a convolution
 IN_BLOCKS_A, IN_BLOCKS_B = listed("use_bdlora.target_modules_bd_a"), listed("use_bdlora.target_modules_bd_b")
 _ALORA, _ARROW, _BDLORA = given("alora_invocation_tokens"), given("arrow_config"), not_null("use_bdlora")
 _KASA, _MONTECLORA, _VELORA = not_null("kasa_config"), not_null("monteclora_config"), not_null("velora_config")
@@ -49,6 +51,12 @@ def _unlisted(*options: Term) -> tuple[Demand, ...]:
     return tuple(_without(one, "Invalid or unsupported variant combination", since="0.20") for one in options)
 
 
+_FEW_COMPONENTS = Demand(
+    least(IN, OUT) >= R,
+    text="MiCA requires `r` <= min(in_features, out_features) but got r={r}",
+    when=MICA,
+    cause="config",
+)
 _NO_EXPERTS = (  # what Arrow mixes is put together before any adapter is loaded from a file
     _without(_ARROW, "'dict' object has no attribute 'top_k'", "AttributeError", since="0.18", until="0.20"),
     _without(_ARROW, "'NoneType' object has no attribute 'copy'", "AttributeError", since="0.21"),
@@ -76,6 +84,7 @@ ON_LINEAR = (
         when=_KASA,
         cause="kasa",
     ),
+    _FEW_COMPONENTS,
     *_INTO_BLOCKS,
 )
 ON_GPT2 = (
@@ -87,6 +96,7 @@ ON_GPT2 = (
         cause="target-unsupported",
     ),
     *_NO_EXPERTS,
+    _FEW_COMPONENTS,
     _without(
         _KASA,
         "KaSA does not support `fan_in_fan_out=True` layers (e.g. Conv1D). Please target nn.Linear layers.",
@@ -99,6 +109,7 @@ ON_GPT2 = (
 ON_EMBEDDING = (
     _without(DORA, "Embedding does not support DoRA yet, please set it to False", until="0.12"),
     Demand(~given("lora_bias"), text="lora_bias=True is not supported for Embedding."),
+    _FEW_COMPONENTS,
     *_unlisted(_ALORA, _ARROW, _BDLORA, _KASA, _MONTECLORA, _VELORA),
 )
 
@@ -109,6 +120,11 @@ def _is_unknown_to_convolutions(init: object) -> bool:
 
 _UNKNOWN_INIT = "Unknown initialization init_lora_weights={init_lora_weights!r}"
 ON_CONVOLUTION = (
+    Demand(
+        divides(GROUPS, R),
+        text="rank {r}. Currently, support is limited to conv layers where the rank is divisible by groups.",
+        since="0.16",
+    ),
     _without(_ALORA, "aLoRA does not support adapting conv layers.", since="0.18", until="0.18"),
     _without(_VELORA, "VeLoRA does not support adapting conv layers.", since="0.20"),
     *_unlisted(_ALORA, _ARROW, _BDLORA, _KASA, MICA, _MONTECLORA),

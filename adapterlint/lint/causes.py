@@ -80,7 +80,7 @@ _BY_KIND = {
 }
 _CLASHES = ("target-unsupported", "module-not-in-file", "tokens-block-later-adapter")
 _SAME_TARGETS = ("LN_TUNING", "TRAINABLE_TOKENS")
-_PROJECTED = frozenset(name for name, method in METHODS.items() if method.shares_top)
+_PROJECTED = frozenset(name for name, method in METHODS.items() if method.shared is not None)
 
 
 def _topic(cause: Cause) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from adapterlint.adapter import Adapter, Config, WeightsHeader
 from adapterlint.caches import emptied
 from adapterlint.files.safetensors_header import Tensor
-from adapterlint.peft.fields import fields_of
+from adapterlint.peft.fields import fields_of, token_key
 from adapterlint.peft.keys import COPY, INNER_PARTS, ORIGINAL, PREFIX
 from adapterlint.peft.layout import Layout, Look, Parameters, layout
 from adapterlint.peft.matching import Targets, saved_as, whole_modules
@@ -238,9 +238,8 @@ def _tied(head: Parameters, embedding: Parameters) -> bool:
 
 def token_indices(config: Config) -> Any:
     """The value that says which token rows an adapter replaces, as JSON has it; `None` if it replaces none."""
-    if config.peft_type == "TRAINABLE_TOKENS":
-        return config.get("token_indices", [])
-    return config.get("trainable_token_indices") if "trainable_token_indices" in fields_of(config.peft_type) else None
+    field = fields_of(config.peft_type).get(token_key(config.peft_type))
+    return config.get(field.name, field.default) if field is not None else None
 
 
 MAX_TOKEN_MODULES = 64  # a model has one or two embeddings
@@ -262,7 +261,7 @@ def _tokens(config: Config, found: Layout) -> dict[str, Tokens]:
     if not found.tokens:
         return {EMBEDDINGS: Tokens(indices)} if value else {}
     everywhere = {module: Tokens(indices, rows, name) for module, (name, rows) in found.tokens.items()}
-    return everywhere if config.peft_type != "TRAINABLE_TOKENS" else _targeted(config, everywhere)
+    return _targeted(config, everywhere) if METHODS[config.peft_type].token_rows else everywhere
 
 
 def _targeted(config: Config, tokens: dict[str, Tokens]) -> dict[str, Tokens]:

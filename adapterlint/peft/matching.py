@@ -7,13 +7,13 @@ Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Literal, Protocol
 
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.methods.method import ANYWHERE, COMPONENTS
+from adapterlint.peft.methods.method import ANYWHERE, COMPONENTS, Patterned
 from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
@@ -311,6 +311,28 @@ def matching_keys(patterns: Iterable[str], module: str, form: str = COMPONENTS) 
         return (key for key in patterns if pattern_matches(key, module))
     before = "(?s:.*?)" if form == ANYWHERE else ""
     return (key for key in patterns if pattern(before + form.format(key), whole=False).matches(module))
+
+
+def overrides(
+    patterns: Mapping[str, Patterned], values: Mapping[str, Any], names: Sequence[str], *, first: bool
+) -> dict[str, Any]:
+    """What the patterns of a config give to a module, in place of what holds for all of them.
+
+    Args:
+        patterns: What they are of, and where they stand, as in the catalogue of methods.
+        values: The config.
+        names: The names of the module, of which the first that any key matches decides.
+        first: Whether its adapter is the first one of the module.
+    """
+    found: dict[str, Any] = {}
+    for key, patterned in patterns.items():
+        given = values.get(patterned.key)
+        if not isinstance(given, dict) or not given or (first and not patterned.for_first):
+            continue
+        match = next((one for name in names for one in matching_keys(given, name, patterned.form)), None)
+        if match is not None:
+            found[key] = given[match]
+    return found
 
 
 def pattern_matches(key: str, module: str) -> bool | None:

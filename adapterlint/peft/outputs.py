@@ -12,6 +12,7 @@ from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.calls import listed
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module
 from adapterlint.peft.several import several_error
@@ -129,7 +130,8 @@ class Output:
             return base
         if isinstance(layer.base, TokenWrapper) and any(_is_dora(layer.adapters.get(name)) for name in layer.active):
             self._fail("AttributeError", path)  # DoRA asks for the bias, which the wrapper does not hand on
-        if layer.method == "LN_TUNING":
+        method = METHODS[layer.method]
+        if method.copies:
             return self._of_norm(layer, path, base)
         if layer.method == "SHADOW":
             return self._of_shadow(layer, path, base)
@@ -141,7 +143,7 @@ class Output:
             if tuned is None or (self._unheard and layer.method == "LORA" and _is_invoked(tuned)):
                 continue
             problem = tuned.problem or self._misfit(name, tuned)
-            if path in self._measuring and layer.method in _LOOKING_UP:
+            if path in self._measuring and method.looks_up:
                 problem = "RuntimeError"
             if problem is not None:
                 self._fail(problem, path)
@@ -201,13 +203,14 @@ class Output:
     def _grouped_error(self, layer: Tuner) -> str | None:
         """The error of a layer whose base gives each group its part of the output, where PEFT computes all of it."""
         off = self._disabled or layer.disabled or not any(name in layer.adapters for name in layer.active)
-        if off or layer.method == "LN_TUNING" or layer.feedforward:  # which run a copy, or change the input alone
+        method = METHODS[layer.method]
+        if off or method.copies or layer.feedforward:  # which run a copy, or change the input alone
             return None
-        return "ValueError" if layer.method == "GRALORA" else "RuntimeError"
+        return method.in_groups
 
     def _several_error(self, layer: Tuner) -> str | None:
         """The error of a layer whose base gives more than one tensor."""
-        if layer.method == "LN_TUNING" or layer.parameter:  # which run a copy, or the base as it is
+        if METHODS[layer.method].copies or layer.parameter:  # which run a copy, or the base as it is
             return None
         if layer.base.kind is not Kind.LINEAR:
             return UNDECIDED
@@ -314,7 +317,6 @@ UNDECIDED = "undecided"  # whether a forward pass runs
 SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
 # Class -> its modules that it hands all tokens of a batch in one row.
 _FLATTENED = {"OPTDecoderLayer": ("fc1", "fc2")}
-_LOOKING_UP = ("LORA", "HIRA", "TINYLORA")  # layers of embeddings that look indices up themselves
 _ZERO = ("lora_B", "lora_embedding_A")  # as long as it is zero, the other factor does not matter
 
 

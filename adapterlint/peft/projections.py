@@ -1,20 +1,17 @@
 """What an adapter has once, beside its layers: projections that all adapters share, or tensors of its own.
 
-VeRA, PVeRA and RandLora share projections: the first adapter makes them, as large as its largest target; later ones
-take its own, if large enough. Follows `_find_dim` and `_init_*` of `peft/tuners/{vera,pvera,randlora}/model.py` and
-`update_layer` of their layers.
+Follows `_find_dim` and `_init_*` of `peft/tuners/{vera,pvera,randlora}/model.py` and `update_layer` of their layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import form_on, made_on
-from adapterlint.peft.methods.method import Begins
-from adapterlint.peft.methods.shapes import Ground
+from adapterlint.peft.methods.method import Begins, Shared
+from adapterlint.peft.methods.shapes import Ground, size_of
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig
@@ -24,36 +21,6 @@ from adapterlint.peft.tuner_layers import Site
 from adapterlint.peft.wrappers import unwrapped
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """A method with shared projections.
-
-    Args:
-        sources: Rank, and features of the largest target -> what the numbers in A and B depend on, besides the seed.
-        checks: (Name, dimension of A or B, what must fit into it), in PEFT's order; what must fit is `inputs`,
-            `outputs`, `smaller`, `larger` or `r`.
-        registered: Whether each layer has them in its state dict too.
-    """
-
-    sources: Callable[[int, int, int], tuple[Hashable, Hashable]]
-    checks: tuple[tuple[str, int, str], ...]
-    registered: bool = False
-
-
-_FIRST = (("A", 1, "inputs"), ("B", 0, "outputs"), ("A", 0, "r"), ("B", 1, "r"))
-# A and B come from one stream of random numbers, and more rows of B do not change the first ones.
-_FAMILIES: Mapping[str, _Family] = {
-    "VERA": _Family(lambda r, i, o: ((r, i), (r, i)), _FIRST),
-    "PVERA": _Family(lambda r, i, o: ((r, i), (r, i)), _FIRST),
-    # Both are divided by the deviation of all their numbers.
-    "RANDLORA": _Family(
-        lambda r, i, o: ((r, min(i, o)), (r, i, o)),
-        (("B", 0, "larger"), ("A", 2, "smaller"), ("A", 0, "r"), ("B", 2, "r")),
-        registered=True,
-    ),
-}
-
-
 def make_top(model: Model, adapter: str, config: OpenedConfig) -> None:
     """Make what an adapter has once: projections that later adapters share, or tensors of its own.
 
@@ -61,16 +28,14 @@ def make_top(model: Model, adapter: str, config: OpenedConfig) -> None:
         Refused: It has no target that projections are made for.
         Undecided: The size of a target is not known.
     """
-    family = _FAMILIES.get(config.peft_type)
-    own = tuple(
-        one for one in METHODS[config.peft_type].top if one.group is None
-    )  # those of groups of targets are FRoD's: see `decompose`
-    if not own or model.tree.partial or (family is not None and model.shared):
+    method = METHODS[config.peft_type]
+    own = tuple(one for one in method.top if one.group is None)  # those of groups of targets: see `decompose`
+    if not own or model.tree.partial or (method.shared is not None and model.shared):
         return
     check_name(adapter)
     sizes = _target_sizes(model, config)
-    if family is not None:
-        _make_projections(model, adapter, config, family, sizes)
+    if method.shared is not None:
+        _make_projections(model, adapter, config, method.shared, sizes)
         return
     for made in made_on(own, Ground(dict(config), targets=len(sizes)), model.release):
         start = ("random", model.random()) if made.begins is Begins.NOISE else ("initial",)
@@ -96,7 +61,7 @@ def _target_sizes(model: Model, config: OpenedConfig) -> dict[str, tuple[int, in
 
 
 def _make_projections(
-    model: Model, adapter: str, config: OpenedConfig, family: _Family, sizes: Mapping[str, tuple[int, int]]
+    model: Model, adapter: str, config: OpenedConfig, shared: Shared, sizes: Mapping[str, tuple[int, int]]
 ) -> None:
     method = METHODS[config.peft_type]
     if not sizes:
@@ -107,8 +72,9 @@ def _make_projections(
     if not isinstance(r, int) or r <= 0:
         raise Undecided
     sparse = (config.get("sparse"), config.get("very_sparse"))
-    made = made_on(method.top, Ground(dict(config), inputs, outputs), model.release)
-    for one, source in zip(made, family.sources(r, inputs, outputs), strict=True):
+    ground = Ground(dict(config), inputs, outputs)
+    for one, terms in zip(made_on(method.top, ground, model.release), shared.drawn, strict=True):
+        source = tuple(term.of(ground) for term in terms)
         param = Param(one.sizes, ("projection", one.name, seed, sparse, source))
         model.shared[one.name] = {adapter: param}
 
@@ -119,41 +85,27 @@ def share_projections(model: Model, adapter: str, site: Site) -> None:
     Raises:
         Refused: They are too small for one of its targets.
     """
-    method = site.config.peft_type
-    family = _FAMILIES.get(method)
-    if family is None or adapter in model.shared[f"{method.lower()}_A"]:
+    method = METHODS[site.config.peft_type]
+    if method.shared is None or adapter in model.shared[method.top[0].name]:
         return
-    of = {letter: model.shared[f"{method.lower()}_{letter}"] for letter in "AB"}
-    inputs, outputs = site.features
-    r = site.config.get("r")
-    if inputs is None or outputs is None:
-        raise Undecided
-    needs = {
-        "inputs": inputs,
-        "outputs": outputs,
-        "smaller": min(inputs, outputs),
-        "larger": max(inputs, outputs),
-        "r": r,
-    }
-    taken = {letter: next(iter(params.values())) for letter, params in of.items()}
-    for letter, dimension, needed in family.checks:
-        shape = taken[letter].shape
-        if shape is None:
+    taken = [(one.name, next(iter(model.shared[one.name].values()))) for one in method.top]
+    ground = Ground(site.config, *site.features)
+    for which, dimension, term in method.shared.fits:
+        (name, param), needed = taken[which], size_of(term, ground)
+        if param.shape is None or needed is None:
             raise Undecided
-        if shape[dimension] < needs[needed]:
-            text = f"{method.lower()}_{letter} has a size of {shape[dimension]} but {needs[needed]} or greater is "
-            text += "required; this probably happened because ..."
-            raise Refused("ValueError", text, module=site.key, cause="shared-projections")
-    for letter, param in taken.items():
-        of[letter][adapter] = param
+        if param.shape[dimension] < needed:
+            text = f"{name} has a size of {param.shape[dimension]} but {needed} or greater is required; this probably "
+            raise Refused("ValueError", f"{text}happened because ...", module=site.key, cause="shared-projections")
+    for name, param in taken:
+        model.shared[name][adapter] = param
 
 
 def registered_projections(model: Model, adapter: str, config: OpenedConfig) -> dict[tuple[str, str], Param]:
-    """The projections as parameters of a layer, for a method whose layers have them in their state dict."""
-    if config.peft_type == "UNILORA":
-        vectors = model.shared.get("unilora_theta_d", {})
-        return {("unilora_theta_d", ""): vectors[adapter]} if adapter in vectors else {}
-    family = _FAMILIES.get(config.peft_type)
-    if family is None or not family.registered or not config.get("save_projection"):
+    """What stands at the top as parameters of a layer, for a method whose layers have it in their state dict."""
+    top = [one for one in METHODS[config.peft_type].top if one.in_layers is not None]
+    if not top:
         return {}
-    return {(name, ""): of[adapter] for name, of in model.shared.items() if adapter in of}
+    ground = Ground(config)
+    saved = [one.name for one in top if one.saved.of(ground) and adapter in model.shared.get(one.name, ())]
+    return {(name, ""): model.shared[name][adapter] for name in saved}

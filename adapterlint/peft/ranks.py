@@ -44,12 +44,14 @@ class _Ranks:
         key: The key of the config.
         axes: Parameter and how many dimensions it has -> the first one that is the rank; all that a module has must
             agree.
-        patterned: Whether `rank_pattern` changes it.
+        patterned: Whether `rank_pattern` changes it; `None` if not that of the first adapter of a model.
+        masked: Whether `rank_pattern` says which ones are left.
     """
 
     key: str
     axes: Mapping[tuple[str, int], _Axis]
-    patterned: bool
+    patterned: bool | None
+    masked: bool
 
 
 def _ranks_of(method: Method) -> _Ranks | None:
@@ -66,7 +68,8 @@ def _ranks_of(method: Method) -> _Ranks | None:
             keys |= rank.keys
             axes.setdefault((one.name, one.dimensions(kind)), _Axis(axis, rank.ranks, _unless(size) or frozenset()))
     pattern = method.patterns_in(NEWEST).get("r")
-    return _Ranks(keys.pop(), axes, pattern is not None and pattern.for_first) if keys else None
+    patterned = pattern is not None and (pattern.for_first or None)
+    return _Ranks(keys.pop(), axes, patterned, method.masks_ranks) if keys else None
 
 
 def _otherwise(size: Term) -> Term:
@@ -135,15 +138,17 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
     patterns = _patterns(config, ranks)
     if patterns and not is_affordable(patterns, footprint.tuned):
         return
-    if default is None or patterns is None or _as_the_default_says(config, ranks, default, patterns, footprint):
+    if default is None or patterns is None:
         return
-    if config.peft_type == "LOKR":
+    if config.peft_type == "LOKR":  # whose tensors may show none
         yield from _lokr_misfits(config, ranks, default, patterns, footprint)
+        return
+    if _as_the_default_says(ranks, default, patterns, footprint):
         return
     experts = Targets(config) if config.get("target_parameters") else None
     dropped = footprint.untargeted
     for module, parameters in footprint.tuned.items():
-        mask = _mask(module, patterns) if config.peft_type == "ADALORA" else None
+        mask = mask_of(module, patterns) if ranks.masked else None
         if mask is not None and len(mask) != default and module not in dropped:
             yield Misfit(module, default, len(mask), (ranks.key,), fate=Fate.MASKED)
             continue
@@ -187,13 +192,9 @@ def _lokr_misfits(
             yield Misfit(module, expected, None, route, fate=Fate.DROPPED)
 
 
-def _as_the_default_says(
-    config: Config, ranks: _Ranks, default: int, patterns: Mapping[str, Any], footprint: Footprint
-) -> bool:
+def _as_the_default_says(ranks: _Ranks, default: int, patterns: Mapping[str, Any], footprint: Footprint) -> bool:
     """Whether all tensors have the rank that holds where no pattern does: nearly always so, and quickly seen."""
-    if patterns or config.peft_type == "LOKR":  # whose tensors may show none
-        return False
-    return all(
+    return not patterns and all(
         (one := ranks.axes.get((parameter, len(shape)))) is None or shape[one.axis] == default * one.factor
         for parameter, shapes in footprint.shapes.items()
         for shape in shapes
@@ -211,16 +212,16 @@ def _patterns(config: Config, ranks: _Ranks) -> Mapping[str, Any] | None:
     value = config.get("rank_pattern")
     if not value:
         return {}
-    if config.peft_type == "ADALORA" or ranks.patterned:
+    if ranks.masked or ranks.patterned:
         return value if isinstance(value, dict) else None
-    return None if config.peft_type == "HIRA" else {}  # the first HiRA adapter of a model ignores it, others do not
+    return None if ranks.patterned is None else {}
 
 
 def _expected(
     config: Config, ranks: _Ranks, module: str, default: int, patterns: Mapping[str, Any], actual: int | None
 ) -> tuple[int | None, tuple[str, ...], str | None]:
-    if config.peft_type == "ADALORA":
-        mask = _mask(module, patterns)
+    if ranks.masked:
+        mask = mask_of(module, patterns)
         if mask is not None:
             name = next(name for name, value in patterns.items() if value is mask)
             return sum(v is True for v in mask), ("rank_pattern", name), None
@@ -233,7 +234,7 @@ def _expected(
     return (first if _is_rank(first) else None), ("rank_pattern", keys[0]), better
 
 
-def _mask(module: str, patterns: Mapping[str, Any]) -> list[Any] | None:
+def mask_of(module: str, patterns: Mapping[str, Any]) -> list[Any] | None:
     """AdaLoRA, after the budget was allocated: one truth value for each initial rank of a module."""
     found = (patterns.get(f"{module}.{suffix}") for suffix in ("lora_E", "lora_A"))
     return next((one for one in found if isinstance(one, list)), None)

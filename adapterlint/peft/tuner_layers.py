@@ -15,7 +15,7 @@ from adapterlint.caches import emptied
 from adapterlint.peft.decompositions import Decomposition
 from adapterlint.peft.fields import reads
 from adapterlint.peft.inits import changes_base_on_loading
-from adapterlint.peft.matching import matching_keys
+from adapterlint.peft.matching import overrides
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, lists_part, made_on
 from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
@@ -211,16 +211,16 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     parameter = site.layer.parameter
     weight = site.module.params.get(parameter or form.weight)
     shape = shape_in(site.module, parameter or form.weight)
-    overrides = _overrides(site, method)
+    own = tuple(overrides(method.patterns_in(site.release), site.config, (site.key,), first=site.new).items())
     facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
     channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS else None
     alike = (
-        *(id(form), shape, "bias" in site.module.params, overrides, facts, channels),
+        *(id(form), shape, "bias" in site.module.params, own, facts, channels),
         parameter and site.module.type,
     )
     recipe = site.recipes.get(alike)
     if recipe is None:  # refusals are not kept, since they name the module
-        values = {**site.config, **dict(overrides)}
+        values = {**site.config, **dict(own)}
         if parameter:
             ground = _ground_of_parameter(site, values, shape)
         else:
@@ -232,7 +232,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     tuned = Tuned(params, recipe.neutral, recipe.traits)
     tuned.problem, tuned.loose = recipe.problem, recipe.loose
     if weight is not None and not parameter and site.module.kind in LINEARS:
-        _take_apart(site, weight, dict(overrides).get("r", site.config.get("r")))
+        _take_apart(site, weight, dict(own).get("r", site.config.get("r")))
     return tuned
 
 
@@ -242,17 +242,6 @@ def _channels_in_file(site: Site, weight: Shape | None) -> int | None:
     if weight is None or factor is None or len(factor) != len(weight) or not weight[1] or factor[1] % weight[1]:
         return None
     return factor[1]
-
-
-def _overrides(site: Site, method: Method) -> tuple[tuple[str, Any], ...]:
-    """The values that patterns give to the module; the first matching key decides."""
-    found: list[tuple[str, Any]] = []
-    for key, patterned in method.patterns_in(site.release).items():
-        values = site.config.get(patterned.key)
-        if isinstance(values, dict) and values and (patterned.for_first or not site.new):
-            first = next(matching_keys(values, site.key, patterned.form), None)
-            found += [(key, values[first])] if first is not None else []
-    return tuple(found)
 
 
 _NO_FACTS = frozenset[str]()

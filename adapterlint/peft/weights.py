@@ -17,6 +17,7 @@ from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import Made
+from adapterlint.peft.methods.method import InLayers, Searches
 from adapterlint.peft.methods.misshapen import contradicted
 from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model, shared_key
@@ -28,10 +29,6 @@ from adapterlint.peft.tasks import TASKS
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
 MAGNITUDE = "lora_magnitude_vector"
-_VECTOR = "unilora_theta_d"  # of a whole adapter, though each layer has it in its state dict
-
-UNNAMED = frozenset({"ADAPTION_PROMPT", "XLORA"})
-"""Methods whose parameters are called the same in a file and in memory, whatever their adapter is called."""
 
 _DECOMPOSITIONS = ("base_model.frod_V.", "base_model.frod_s_indices.", "base_model.frod_s_size.")
 
@@ -64,16 +61,17 @@ def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapp
     if model.broken:
         raise Refused("KeyError", f"'{model.prefix}'", cause="auxiliary-not-in-file")
     _check_family(config, found, model)
-    if config.peft_type == "SHIRA":  # PEFT asks every module for indices
+    method = METHODS[config.peft_type]
+    if method.searches is Searches.BEFORE:
         _check_all(model)
     own = tuner_keys(model, adapter)
-    if config.peft_type == "VBLORA" and config.get("save_only_topk_weights"):
+    if config.get("save_only_topk_weights"):
         _expand_top_k(found, config.get("num_vectors"))
     found = _renamed(model, adapter, config, found, own)
-    if config.peft_type == "ADALORA" and isinstance(config.get("rank_pattern"), dict):
+    if method.masks_ranks and isinstance(config.get("rank_pattern"), dict):
         _resize(model, adapter, config)
     result = _load(model, adapter, config, found, own)
-    if config.peft_type == "OSF":  # it asks every module before it changes types
+    if method.searches is Searches.AFTER:
         _check_all(model)
     if config.prompt_learning:
         _load_prompt(model, adapter, found)
@@ -169,9 +167,10 @@ def _expand_top_k(found: _Tensors, vectors: Any) -> None:
 
 def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own: Mapping[str, Param]) -> _Tensors:
     """The names that tensors have in memory, where the adapter's name is in them."""
-    if config.prompt_learning or config.peft_type in UNNAMED:
+    method = METHODS[config.peft_type]
+    if not method.names_adapter:
         return found
-    prefix = METHODS[config.peft_type].prefix or ""
+    prefix = method.prefix or ""
     if model.versions.peft < (0, 21):
         shared = {f"{key}.{adapter}": found.pop(key) for key in list(found) if key.startswith(_DECOMPOSITIONS)}
         renamed = {with_name(key, prefix, adapter, model): value for key, value in found.items()} | shared
@@ -209,11 +208,12 @@ def file_key(key: str, adapter: str, peft_type: str = "LORA") -> str:
 
 
 def saved_name(key: str, adapter: str, config: OpenedConfig) -> str:
-    """The same, for a method: ShadowPEFT calls every adapter `default` in a file."""
-    if config.peft_type == "SHADOW":
+    """The same, for a method that may call every adapter by one name in a file."""
+    method = METHODS[config.peft_type]
+    if method.saved_as:
         before, marker, rest = key.partition(f".{adapter}.")
-        if marker and before.rpartition(".")[2].startswith("shadow_"):
-            return f"{before}.default.{rest}"
+        if marker and before.rpartition(".")[2].startswith(method.prefix or ""):
+            return f"{before}.{method.saved_as}.{rest}"
     return file_key(key, adapter, config.peft_type)
 
 
@@ -228,6 +228,7 @@ def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
     """The parameters that tuner layers have for an adapter; since 0.21 without those inside of auxiliary modules."""
     found: dict[str, Param] = {}
     below: tuple[str, ...] = ()
+    rows = model.peft_type is not None and METHODS[model.peft_type].token_rows
     for path, module in walk(model.root, model.prefix, duplicates=True):
         if isinstance(module, Auxiliary) and model.versions.peft >= (0, 21):
             below = (*below, f"{path}.")
@@ -238,7 +239,7 @@ def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
             found |= {f"{path}.{attribute}.{adapter}{rest}": param for (attribute, rest), param in params.items()}
         elif isinstance(module, Adapted):
             found |= {f"{path}.{name}": param for name, param in module.params.items()}
-        elif isinstance(module, TokenLayer) and model.peft_type == "TRAINABLE_TOKENS" and adapter in module.deltas:
+        elif isinstance(module, TokenLayer) and rows and adapter in module.deltas:
             found[f"{path}.trainable_tokens_delta.{adapter}"] = module.deltas[adapter]
     found |= model.beside.get(adapter, {})
     for attribute, of in model.shared.items():
@@ -259,7 +260,8 @@ def saved_keys(
     if config.prompt_learning:
         return {"prompt_embeddings"}
     ground = Ground(config)
-    known = METHODS[config.peft_type].parameters()
+    method = METHODS[config.peft_type]
+    known = method.parameters()
     others = {one.attribute for one in known if one.remade or not one.saved.of(ground)} | {MAGNITUDE}
     unsaved = tuple(f".{attribute}.{adapter}" for attribute in others)  # what no key of a file has to fill
     keys = [k for k in own if not any(part in k for part in unsaved)]
@@ -267,9 +269,9 @@ def saved_keys(
     found = {saved_name(key, adapter, config) for key in keys if key not in shared}
     if config.peft_type == "XLORA" and model.versions.peft >= (0, 20):
         found -= {key for key in found if any(f".{name}." in key for name in model.configs if name != adapter)}
-    if config.peft_type == "UNILORA":
-        found = {key for key in found if not key.endswith(f".{_VECTOR}")}
-    saved = {one.attribute for one in METHODS[config.peft_type].top if one.saved.of(ground)}
+    if once := tuple(f".{one.name}" for one in method.top if one.in_layers is InLayers.HELD):
+        found = {key for key in found if not key.endswith(once)}
+    saved = {one.attribute for one in method.top if one.saved.of(ground)}
     found |= {f"base_model.{name}" for name in model.shared if name.partition(".")[0] in saved}
     for path, wrapper in auxiliaries(model.root):
         found |= {f"{model.prefix}.{path}.{name}" for name, _ in _load_map(wrapper, adapter)}
@@ -332,7 +334,7 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
     unexpected = sorted({loose_key(k, adapter) for k in found.keys() - state.keys()})
     saved = saved_keys(model, adapter, config, own, state)
     unfilled = state.keys() - found.keys()
-    if config.peft_type == "SHADOW":
+    if METHODS[config.peft_type].saved_as:
         missing = sorted({saved_name(k, adapter, config) for k in unfilled} & saved)
     else:
         missing = sorted({loose_key(k, adapter) for k in unfilled} & saved)
@@ -385,7 +387,7 @@ def _load_prompt(model: Model, adapter: str, found: _Tensors) -> None:
     if "prompt_embeddings" not in found:
         raise Refused("KeyError", "'prompt_embeddings'", cause="prompt-missing")
     rows, tokens = found["prompt_embeddings"][0], model.configs[adapter].get("num_virtual_tokens")
-    if model.configs[adapter].peft_type == "CARTRIDGE" and (len(rows) != 2 or rows[0] != tokens):
+    if METHODS[model.configs[adapter].peft_type].counts_rows and (len(rows) != 2 or rows[0] != tokens):
         text = f"Invalid `prompt_embeddings` shape. Expected ({tokens}, hidden), got {rows}."
         raise Refused("ValueError", text, cause="size-mismatch")
     for name, param in model.prompts[adapter].items():

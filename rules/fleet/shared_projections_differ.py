@@ -10,7 +10,7 @@ from adapterlint.lint.example import DROP, GOOD_CONFIG
 from adapterlint.lint.fleet import each, name_all, paths, they
 from adapterlint.peft.methods import METHODS
 
-_TENSORS = {name: tuple(one.name for one in method.top) for name, method in METHODS.items() if method.shares_top}
+_TENSORS = {name: tuple(one.name for one in method.top) for name, method in METHODS.items() if method.shared}
 _KEYS = ("r", "projection_prng_key", "save_projection")
 
 

@@ -104,6 +104,7 @@ LORA = Method(
     name="LORA",
     title="LoRA",
     prefix="lora_",
+    looks_up=True,
     ties=True,
     fused_experts=True,
     spares_mamba=True,
@@ -203,6 +204,7 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
 ADALORA = Method(
     name="ADALORA",
     prefix="lora_",
+    masks_ranks=True,
     ties=True,
     spares_mamba=True,
     tuner="AdaLoraModel",

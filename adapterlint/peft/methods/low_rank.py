@@ -46,6 +46,7 @@ HIRA = Method(
     name="HIRA",
     since="0.20",
     prefix="hira_",
+    looks_up=True,
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, reads_init=True),
     forms=(
         Form(
@@ -120,6 +121,7 @@ GRALORA = Method(
     name="GRALORA",
     since="0.19",
     prefix="gralora_",
+    in_groups="ValueError",
     config=ConfigClass(needs_layers=False),
     forms=(
         Form(

@@ -43,6 +43,20 @@ class Together(StrEnum):
     ONE = "one"  # PEFT refuses more than one
 
 
+class Searches(StrEnum):
+    """When PEFT asks every module of a model for an attribute, which its wrappers of whole modules may not answer."""
+
+    BEFORE = "before"  # the tensors of an adapter are loaded
+    AFTER = "after"
+
+
+class InLayers(StrEnum):
+    """What stands at the top and in the state dict of each layer too."""
+
+    HELD = "held"  # in memory alone: a file has it once
+    SAVED = "saved"  # in a file too
+
+
 # How PEFT puts a key of a pattern together before it matches it: with whole components at the end of a name, with what
 # follows a dot, or anywhere.
 COMPONENTS, BEHIND_DOT, ANYWHERE = r"(.*\.)?({})$", r".*\.{}$", "{}"
@@ -84,6 +98,7 @@ class Parameter:
         loose: What a forward pass raises if the file has another shape, where PEFT loads whatever there is.
         remade: Whether PEFT makes it again where a file lacks it, so that none is missing.
         held: Whether it is in the model too, and not in files alone.
+        in_layers: Of what stands at the top: how it is in each layer too, if it is.
         inner: What follows the adapter's name in the model, where a file has nothing.
     """
 
@@ -100,6 +115,7 @@ class Parameter:
     loose: str = ""
     remade: bool = False
     held: bool = True
+    in_layers: InLayers | None = None
     inner: str = ""
 
     def terms(self) -> Iterator[Term]:
@@ -170,6 +186,22 @@ class Form:
     along: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """How all adapters of a model come to one of what a method has at the top: the first one makes it.
+
+    It is as large as the largest target; later adapters take it, if it is large enough.
+
+    Args:
+        drawn: What the numbers in each of it depend on, besides the seed: sizes of the largest target.
+        fits: What must be large enough for each target of a later adapter, in PEFT's order: which one at the top, its
+            dimension, and the size that is needed.
+    """
+
+    drawn: tuple[tuple[Term, ...], ...]
+    fits: tuple[tuple[int, int, Term], ...]
+
+
 _CONTAINERS = {":": "ModuleDict", "=": "BufferDict"}
 
 
@@ -188,6 +220,12 @@ class Method:
         tensors: What the names of all its parameters start with, where that is shorter.
         copies: The attribute of a layer that holds a copy of the whole module, if that is what is trained.
         token_rows: Whether it trains rows of an embedding in a `TrainableTokensLayer`, and has no layers of its own.
+        names_adapter: Whether the adapter's name stands in the names of its parameters in memory.
+        saved_as: The name that every adapter has in a file, where it has one.
+        searches: When PEFT searches all modules as it loads an adapter, if it does.
+        counts_rows: Whether a prompt of other than `num_virtual_tokens` rows is refused before it is loaded.
+        looks_up: Whether its layers of embeddings look indices up themselves.
+        in_groups: What a forward pass raises where the base's layer gives each group its part of the output.
         ties: Whether it adds the modules that are tied to those of a config (`ensure_weight_tying`).
         fused_experts: Whether PEFT fits its configs and tensors to experts that transformers 5 has in one parameter.
         spares_mamba: Whether it refuses modules whose weight the kernels of Mamba take.
@@ -202,10 +240,12 @@ class Method:
         targets_of_lora: Whether releases without a table of its default targets take that of LoRA.
         forms: What an adapter has on its targets; a kind of module that no form names is refused.
         top: What an adapter has once, beside the modules of the base; its sizes are those of the largest target.
-        shares_top: Whether all adapters of a model have one of it, which the first one makes.
+        shared: How all adapters of a model come to one of it; `None` if each has its own.
         refuses: First release -> class of the error for other kinds of modules, newest release first; empty if PEFT
             passes over them.
         patterns: Key -> where it has other values for some modules.
+        masks_ranks: Whether `rank_pattern` has a truth value for each rank of a module, which tells those that are left
+            after training.
         zero_rank: Whether PEFT builds layers for an `r` that is not positive.
         facts: Settings that list modules by name, which have other parameters then.
         together: What several active adapters do on one module.
@@ -239,6 +279,12 @@ class Method:
     tensors: str = ""
     copies: str = ""
     token_rows: bool = False
+    names_adapter: bool = True
+    saved_as: str = ""
+    searches: Searches | None = None
+    counts_rows: bool = False
+    looks_up: bool = False
+    in_groups: str = "RuntimeError"
     ties: bool = False
     fused_experts: bool = False
     spares_mamba: bool = False
@@ -253,9 +299,10 @@ class Method:
     targets_of_lora: bool = False
     forms: tuple[Form, ...] = ()
     top: tuple[Parameter, ...] = ()
-    shares_top: bool = False
+    shared: Shared | None = None
     refuses: Mapping[str, str] = field(default_factory=dict)
     patterns: Mapping[str, Patterned] = field(default_factory=dict)
+    masks_ranks: bool = False
     zero_rank: bool = False
     facts: tuple[str, ...] = ()
     together: Together = Together.SUM

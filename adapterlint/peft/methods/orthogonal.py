@@ -20,6 +20,7 @@ from adapterlint.peft.methods.method import (
     Method,
     Parameter,
     Patterned,
+    Searches,
     Together,
 )
 from adapterlint.peft.methods.shapes import (
@@ -248,6 +249,7 @@ OSF = Method(
     name="OSF",
     since="0.18",
     prefix="osf_",
+    searches=Searches.AFTER,
     config=ConfigClass(null_patterns=True),
     forms=(
         Form(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import EVERY_KIND, Begins, Form, Method, Parameter, Together
+from adapterlint.peft.methods.method import EVERY_KIND, OLDEST, Begins, Form, Method, Parameter, Together
 from adapterlint.peft.methods.shapes import ALWAYS, UNKNOWN, either, function, given, key, multiple, term
 
 IDLE = Begins.IDLE
@@ -14,22 +14,31 @@ _VIRTUAL, _DIM = key("num_virtual_tokens"), key("token_dim")
 _ALL_VIRTUAL = _VIRTUAL * key("num_transformer_submodules")
 # Where a config lacks sizes, PEFT takes them from that of the base; of a prefix `token_dim` is that of keys and values.
 _TOKENS = Parameter("prompt_embeddings", (_ALL_VIRTUAL, _DIM))
+_SIZES, _SIZES_OF_CACHE = ConfigClass(unread=("num_layers",)), ConfigClass(unread=("token_dim",))
 _CACHE = Parameter("prompt_embeddings", (_VIRTUAL, key("num_layers") * 2 * _DIM))
 
 
 def _prompt(
-    name: str, *top: Parameter, since: str = "0.10", keys_and_values: bool = False, config: ConfigClass | None = None
+    name: str,
+    *top: Parameter,
+    since: str = OLDEST,
+    config: ConfigClass = _SIZES,
+    keys_and_values: bool = False,
+    counts_rows: bool = False,
+    asks_for_task_ids: bool = False,
 ) -> Method:
     return Method(
         name=name,
         since=since,
+        config=config,
+        base_at="base_model",
+        names_adapter=False,
+        counts_rows=counts_rows,
+        asks_for_task_ids=asks_for_task_ids,
         top=top,
         together=Together.ONE,
         refusal=_ONE_PROMPT,
-        config=config or ConfigClass(unread=("token_dim",) if keys_and_values else ("num_layers",)),
-        base_at="base_model",
         merges=False,
-        asks_for_task_ids=name == "MULTITASK_PROMPT_TUNING",
         prompt_learning=True,
         keys_and_values=keys_and_values,
     )
@@ -38,28 +47,23 @@ def _prompt(
 PROMPT_TUNING = _prompt("PROMPT_TUNING", _TOKENS)
 P_TUNING = _prompt("P_TUNING", _TOKENS)
 _OF_CONTEXT = Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM))
-CPT = _prompt(
-    "CPT",
-    _OF_CONTEXT,
-    since="0.14",
-    config=ConfigClass(
-        tasks_since="0.18",
-        unread=("num_layers", "num_transformer_submodules", "num_virtual_tokens", "token_dim"),
-    ),
-)
-PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE, keys_and_values=True)
-CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19", keys_and_values=True)
+_NO_SIZES = ("num_layers", "num_transformer_submodules", "num_virtual_tokens", "token_dim")
+CPT = _prompt("CPT", _OF_CONTEXT, since="0.14", config=ConfigClass(tasks_since="0.18", unread=_NO_SIZES))
+PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE, config=_SIZES_OF_CACHE, keys_and_values=True)
+CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19", config=_SIZES_OF_CACHE, keys_and_values=True, counts_rows=True)
 MULTITASK_PROMPT_TUNING = _prompt(
     "MULTITASK_PROMPT_TUNING",
     _TOKENS,
     Parameter("prefix_task_cols", (key("num_tasks"), _ALL_VIRTUAL, key("num_ranks"))),
     Parameter("prefix_task_rows", (key("num_tasks"), key("num_ranks"), _DIM)),
+    asks_for_task_ids=True,
 )
 
 ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layers, in the width of the model
     name="ADAPTION_PROMPT",
     prefix="adaption_prompt_",
     tensors="adaption_",  # there is a gate beside the prompt
+    names_adapter=False,
     activates_lists=False,
     layers_only=False,
     matches_targets=False,  # the attention modules have that name, or one of the type of the base
@@ -82,6 +86,7 @@ SHADOW = Method(  # a smaller copy of the model runs beside it, and is written i
     name="SHADOW",
     since="0.21",
     prefix="shadow_",
+    saved_as="default",
     layers_only=False,
     layer="ShadowLayer",
     config=ConfigClass(beside_pattern=LAYERS, unread=("layers_to_transform",)),
@@ -130,6 +135,7 @@ XLORA = Method(  # mixes LoRA adapters, which stay in files of their own
     name="XLORA",
     since="0.12",
     prefix="xlora_",
+    names_adapter=False,
     layers_of="LORA",
     base_at="base_model.lora_model.model",
     layers_only=False,

@@ -11,12 +11,13 @@ from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.matching import Targets, matching_keys
+from adapterlint.peft.matching import Targets, overrides
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.expected import form_on, lists_part
 from adapterlint.peft.methods.method import CONV1D, CONV2D, CONV3D, EMBEDDING, GPT2, LINEAR, PARAMETER, Method
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import are_few, pattern
+from adapterlint.peft.ranks import mask_of
 
 INNER = "base_layer."
 _BY_DIMENSIONS = {2: (LINEAR, GPT2, EMBEDDING), 3: (CONV1D,), 4: (CONV2D,), 5: (CONV3D,)}
@@ -124,17 +125,13 @@ class Said:
 
     def _overrides(self, module: str) -> dict[str, Any]:
         """The values that patterns give to a module."""
-        found: dict[str, Any] = {}
-        for key, patterned in self.patterns.items():
-            values, outer = self.values[patterned.key], self.touched.outer(module)
-            first = next(matching_keys(values, outer, patterned.form), None)
-            if first is None and outer != module:
-                first = next(matching_keys(values, module, patterned.form), None)
-            found |= {key: values[first]} if first is not None else {}
+        outer = self.touched.outer(module)
+        names = (module,) if outer == module else (outer, module)
+        found = overrides(self.patterns, self.values, names, first=True)
         ranks = self.config.get("rank_pattern")
-        if self.method.name == "ADALORA" and isinstance(ranks, dict) and ranks:
-            kept_ranks = next((ranks[k] for k in (f"{module}.lora_E", f"{module}.lora_A") if k in ranks), None)
-            found["init_r"] = sum(v is True for v in kept_ranks) if isinstance(kept_ranks, list) else None
+        if self.method.masks_ranks and isinstance(ranks, dict) and ranks:
+            mask = mask_of(module, ranks)
+            found["init_r"] = sum(one is True for one in mask) if mask is not None else None
         return found
 
     def _facts(self, module: str) -> frozenset[str]:

@@ -11,8 +11,10 @@ from adapterlint.peft.methods.method import (
     Begins,
     Demand,
     Form,
+    InLayers,
     Method,
     Parameter,
+    Shared,
 )
 from adapterlint.peft.methods.shapes import (
     IN,
@@ -31,6 +33,8 @@ from adapterlint.peft.methods.shapes import (
 
 IDLE, FIXED = Begins.IDLE, Begins.FIXED
 _SAVED = given("save_projection")
+# Both come from one stream of random numbers, and more rows of the second do not change the first ones.
+_DRAWN_BY_RANK = Shared(drawn=((R, IN), (R, IN)), fits=((0, 1, IN), (1, 0, OUT), (0, 0, R), (1, 1, R)))
 
 VERA = Method(
     name="VERA",
@@ -50,7 +54,7 @@ VERA = Method(
         Parameter("vera_A", (R, IN), begins=FIXED, saved=_SAVED),
         Parameter("vera_B", (OUT, R), begins=FIXED, saved=_SAVED),
     ),
-    shares_top=True,
+    shared=_DRAWN_BY_RANK,
     refuses=TYPE_ERROR_SINCE_20,
     has_bias=True,
     containers="vera_dropout: vera_lambda_b vera_lambda_d",
@@ -74,13 +78,13 @@ PVERA = Method(
         Parameter("pvera_A", (2 * R, IN), begins=FIXED, saved=_SAVED),
         Parameter("pvera_B", (OUT, R), begins=FIXED, saved=_SAVED),
     ),
-    shares_top=True,
+    shared=_DRAWN_BY_RANK,
     refuses=VALUE_ERROR,
     has_bias=True,
     containers="pvera_dropout: pvera_lambda_b pvera_lambda_d",
 )
 
-_SMALLER = least(IN, OUT)
+_SMALLER, _LARGER = least(IN, OUT), most(IN, OUT)
 _BASES = parts(_SMALLER, R)
 
 RANDLORA = Method(
@@ -100,10 +104,13 @@ RANDLORA = Method(
         ),
     ),
     top=(
-        Parameter("randlora_A", (R, 1, _SMALLER), begins=FIXED, saved=_SAVED),
-        Parameter("randlora_B", (most(IN, OUT), _BASES, R), begins=FIXED, saved=_SAVED),
+        Parameter("randlora_A", (R, 1, _SMALLER), begins=FIXED, saved=_SAVED, in_layers=InLayers.SAVED),
+        Parameter("randlora_B", (_LARGER, _BASES, R), begins=FIXED, saved=_SAVED, in_layers=InLayers.SAVED),
     ),
-    shares_top=True,
+    shared=Shared(  # both are divided by the deviation of all their numbers
+        drawn=((R, _SMALLER), (R, IN, OUT)),
+        fits=((1, 0, _LARGER), (0, 2, _SMALLER), (0, 0, R), (1, 2, R)),
+    ),
     refuses=VALUE_ERROR,
     has_bias=True,
     containers="randlora_dropout: randlora_lambda randlora_gamma",
@@ -163,7 +170,7 @@ UNILORA = Method(
             ),
         ),
     ),
-    top=(Parameter("unilora_theta_d", (key("theta_d_length"),)),),
+    top=(Parameter("unilora_theta_d", (key("theta_d_length"),), in_layers=InLayers.HELD),),
     refuses={"0.20": "TypeError"},
     has_bias=True,
 )
@@ -183,6 +190,7 @@ TINYLORA = Method(
     name="TINYLORA",
     since="0.19",
     prefix="tinylora_",
+    looks_up=True,
     forms=(
         Form(
             on=LINEARS,

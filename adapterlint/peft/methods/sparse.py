@@ -15,6 +15,7 @@ from adapterlint.peft.methods.method import (
     Method,
     Parameter,
     Patterned,
+    Searches,
     Together,
 )
 from adapterlint.peft.methods.shapes import (
@@ -125,6 +126,7 @@ SHIRA = Method(
     name="SHIRA",
     since="0.17",
     prefix="shira_",
+    searches=Searches.BEFORE,
     forms=(
         Form(
             on=(LINEAR,),

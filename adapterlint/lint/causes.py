@@ -79,7 +79,8 @@ _BY_KIND = {
     "tuner-inside-module-to-save": "module-around-tuner",
 }
 _CLASHES = ("target-unsupported", "module-not-in-file", "tokens-block-later-adapter")
-_SAME_TARGETS = ("LN_TUNING", "TRAINABLE_TOKENS")
+# Every active adapter has to be on each layer.
+_SAME_TARGETS = frozenset(name for name, method in METHODS.items() if method.copies or method.token_rows)
 _PROJECTED = frozenset(name for name, method in METHODS.items() if method.shared is not None)
 
 
@@ -90,7 +91,7 @@ def _topic(cause: Cause) -> str:
         return "auxiliary-overlap" if "whole" in roles else "token-overlap"
     if cause.do == "activate":
         if cause.kind == "forward-fails" and peft_type in _SAME_TARGETS:
-            return "one-active-only" if peft_type == "LN_TUNING" else "token-overlap"
+            return "token-overlap" if METHODS[peft_type].token_rows else "one-active-only"
         return "activation-refused"
     if cause.kind == "forward-fails" and peft_type in _SAME_TARGETS and cause.error and cause.error.type == "KeyError":
         return "target-sets-differ"

@@ -12,6 +12,7 @@ from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.peft.default_targets import default_targets, every_default
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.matching import Targets
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.releases import NEWEST, line_of
 from adapterlint.peft.replication import is_there
@@ -31,7 +32,7 @@ def not_by_default(
     """
     if config.get("target_modules") is not None or config.get("ensure_weight_tying") or touched.untargeted:
         return ()
-    if config.peft_type == "TRAINABLE_TOKENS":
+    if METHODS[config.peft_type].token_rows:
         return _rows_elsewhere(touched, base, simulation)
     defaults = every_default(config.peft_type)
     modules = tuple(touched.tuned)

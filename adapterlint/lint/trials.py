@@ -15,6 +15,7 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.lint.fleet import Fleet, Member
 from adapterlint.lint.troubles import ALONE, STALE, Behind, Group, Trouble, activating, loading
 from adapterlint.peft.condense import Condensed, condense
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.signature import is_inert, signature
 from adapterlint.peft.simulate import Simulated, alone, simulate_fleet
@@ -174,7 +175,7 @@ class Trials:
 
 
 def _signature(member: Member) -> Hashable:
-    own = member.path if member.peft_type == "TRAINABLE_TOKENS" else ""  # whose indices are compared in a forward pass
+    own = member.path if METHODS[member.peft_type].token_rows else ""  # whose indices are compared in a forward pass
     return signature(member.config, member.footprint), own
 
 

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.methods.method import ANYWHERE, COMPONENTS, Patterned
+from adapterlint.peft.methods.method import ANYWHERE, COMPONENTS, OLDEST, Patterned
 from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
+from adapterlint.peft.releases import in_range
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 ALL_LINEAR = "all-linear"
@@ -314,7 +315,7 @@ def matching_keys(patterns: Iterable[str], module: str, form: str = COMPONENTS) 
 
 
 def overrides(
-    patterns: Mapping[str, Patterned], values: Mapping[str, Any], names: Sequence[str], *, first: bool
+    patterns: Mapping[str, Patterned], values: Mapping[str, Any], names: Sequence[str], release: str, *, first: bool
 ) -> dict[str, Any]:
     """What the patterns of a config give to a module, in place of what holds for all of them.
 
@@ -322,12 +323,15 @@ def overrides(
         patterns: What they are of, and where they stand, as in the catalogue of methods.
         values: The config.
         names: The names of the module, of which the first that any key matches decides.
+        release: The release that reads the config.
         first: Whether its adapter is the first one of the module.
     """
     found: dict[str, Any] = {}
     for key, patterned in patterns.items():
         given = values.get(patterned.key)
         if not isinstance(given, dict) or not given or (first and not patterned.for_first):
+            continue
+        if not in_range(release, OLDEST, patterned.until):
             continue
         match = next((one for name in names for one in matching_keys(given, name, patterned.form)), None)
         if match is not None:

@@ -211,7 +211,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     parameter = site.layer.parameter
     weight = site.module.params.get(parameter or form.weight)
     shape = shape_in(site.module, parameter or form.weight)
-    own = tuple(overrides(method.patterns_in(site.release), site.config, (site.key,), first=site.new).items())
+    own = tuple(overrides(method.patterns, site.config, (site.key,), site.release, first=site.new).items())
     facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
     channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS else None
     alike = (

@@ -174,12 +174,12 @@ def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, 
     if model.versions.peft < (0, 21):
         shared = {f"{key}.{adapter}": found.pop(key) for key in list(found) if key.startswith(_DECOMPOSITIONS)}
         renamed = {with_name(key, prefix, adapter, model): value for key, value in found.items()} | shared
-        if config.peft_type == "LORA":
-            end = f"{MAGNITUDE}.{adapter}"
-            renamed = {f"{k}.weight" if k.endswith(end) else k: v for k, v in renamed.items()}
+        for attribute, inner in _inner(method.name):
+            end = f".{attribute}.{adapter}"
+            renamed = {f"{k}{inner}" if k.endswith(end) else k: v for k, v in renamed.items()}
         return renamed
-    if config.peft_type in ("LORA", "ADALORA"):
-        found = {f"{k}.weight" if k.endswith(MAGNITUDE) else k: v for k, v in found.items()}
+    for attribute, inner in _inner(method.name):
+        found = {f"{k}{inner}" if k.endswith(f".{attribute}") else k: v for k, v in found.items()}
     names = {saved_name(key, adapter, config): key for key in own}
     # What stands at the top is also found as a model without PEFT around it has it.
     names |= {f"{PREFIX}{saved}": key for saved, key in names.items() if not key.startswith(PREFIX)}
@@ -215,6 +215,12 @@ def saved_name(key: str, adapter: str, config: OpenedConfig) -> str:
         if marker and before.rpartition(".")[2].startswith(method.prefix or ""):
             return f"{before}.{method.saved_as}.{rest}"
     return file_key(key, adapter, config.peft_type)
+
+
+@cache
+def _inner(peft_type: str) -> tuple[tuple[str, str], ...]:
+    """What is a module in memory and a parameter in a file: its name there, and what follows it in memory."""
+    return tuple({(one.attribute, one.inner): None for one in METHODS[peft_type].parameters() if one.inner})
 
 
 @cache

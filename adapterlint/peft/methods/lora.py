@@ -104,6 +104,8 @@ LORA = Method(
     name="LORA",
     title="LoRA",
     prefix="lora_",
+    names_reach_whole=True,
+    asks_for_weight=False,
     looks_up=True,
     ties=True,
     fused_experts=True,
@@ -204,6 +206,8 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
 ADALORA = Method(
     name="ADALORA",
     prefix="lora_",
+    refuses_names=True,
+    asks_for_weight=False,
     masks_ranks=True,
     ties=True,
     spares_mamba=True,

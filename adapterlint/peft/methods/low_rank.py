@@ -46,6 +46,7 @@ HIRA = Method(
     name="HIRA",
     since="0.20",
     prefix="hira_",
+    asks_for_weight=False,
     looks_up=True,
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, reads_init=True),
     forms=(
@@ -213,6 +214,7 @@ MISS = Method(
     name="MISS",
     since="0.17",
     prefix="miss_",
+    merges_with_whole="0.18",
     targets_of_lora=True,
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
@@ -255,6 +257,7 @@ BONE = Method(
     since="0.14",
     until="0.18",
     prefix="bone_",
+    merges_with_whole="0.18",
     targets_of_lora=True,
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(

@@ -53,6 +53,7 @@ LOHA = Method(
     name="LOHA",
     title="LoHa",
     prefix="hada_",
+    merges_with_whole="0.18",
     config=ConfigClass(unread=("module_dropout",)),
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_loha((KERNEL,))),
@@ -111,6 +112,7 @@ LOKR = Method(
     name="LOKR",
     title="LoKr",
     prefix="lokr_",
+    merges_with_whole="0.18",
     config=ConfigClass(unread=("module_dropout",)),
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_lokr((KERNEL,))),

@@ -255,7 +255,13 @@ class Method:
         mixed_first: In `PEFT_TYPE_TO_MIXED_MODEL_MAPPING` too, so that `PeftMixedModel.from_pretrained` takes it as
             the first adapter; equals `mixed` except for OFT.
         mixed_batch: Whether `adapter_names` gives every row of a batch its own adapter; the others ignore it.
+        refuses_names: Whether its layers raise where rows have adapters of their own.
+        names_reach_whole: Whether whole modules and token rows are told which row has which adapter.
         merges: Whether it can be merged into the base.
+        merged_into: The parameter of the base that it is merged into.
+        merges_with_whole: First release that merges several adapters of which one has `modules_to_save`; `None` if none
+            does.
+        asks_for_weight: Whether merging asks for the weight of what takes the place of a whole module, since 0.18.
         merges_otherwise: First release in which several adapters that are merged into one module give something else
             than the same ones when they are active; empty if there is none.
         weighs: Whether it has `add_weighted_adapter`.
@@ -311,7 +317,12 @@ class Method:
     mixed: bool = False
     mixed_first: bool = False
     mixed_batch: bool = False
+    refuses_names: bool = False
+    names_reach_whole: bool = False
     merges: bool = True
+    merged_into: str = "weight"
+    merges_with_whole: str | None = OLDEST
+    asks_for_weight: bool = True
     merges_otherwise: str = ""
     weighs: bool = False
     hot_swaps: bool = False

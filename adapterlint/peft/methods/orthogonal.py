@@ -158,6 +158,7 @@ HRA = Method(
     name="HRA",
     since="0.12",
     prefix="hra_",
+    merges_with_whole="0.18",
     targets_of_lora=True,
     config=ConfigClass(beside_pattern=LAYERS),
     forms=(

@@ -38,6 +38,7 @@ _SCALE_OF_CHANNELS = (Parameter("ia3_l", (1, either(_ON_INPUTS, CHANNELS, OUT), 
 IA3 = Method(
     name="IA3",
     prefix="ia3_",
+    merges_with_whole="0.18",
     forms=(
         Form(
             on=LINEARS,
@@ -63,6 +64,7 @@ BEFT = Method(
     name="BEFT",
     since="0.20",
     prefix="beft_",
+    merged_into="bias",
     forms=(Form(on=(LINEAR,), parameters=(Parameter("beft_bias", (1, OUT), begins=IDLE),)),),
     refuses={"0.20": "TypeError"},
     containers="beft_bias",
@@ -72,6 +74,8 @@ LN_TUNING = Method(
     name="LN_TUNING",
     since="0.11",
     prefix="ln_tuning_",
+    asks_for_weight=False,
+    merges_with_whole=None,
     copies="ln_tuning_layers",
     layer="LNTuningLayer",
     forms=(Form(on=EVERY_KIND, parameters=()),),

@@ -65,6 +65,7 @@ class Said:
         self.values = values
         self.touched = touched
         self.tree = tree
+        self.release = release
         self.method: Method = METHODS[config.peft_type]
         self.targets = Targets(config)
         kinds = dict.fromkeys(kind for form in self.method.forms for kind in form.on if kind != PARAMETER)
@@ -127,7 +128,7 @@ class Said:
         """The values that patterns give to a module."""
         outer = self.touched.outer(module)
         names = (module,) if outer == module else (outer, module)
-        found = overrides(self.patterns, self.values, names, first=True)
+        found = overrides(self.patterns, self.values, names, self.release, first=True)
         ranks = self.config.get("rank_pattern")
         if self.method.masks_ranks and isinstance(ranks, dict) and ranks:
             mask = mask_of(module, ranks)

@@ -35,10 +35,6 @@ from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuned
 
 How = Literal["merge_and_unload", "merge_adapter"]
 
-# Methods that did not merge several adapters before 0.18 if one of them has `modules_to_save`; LN_TUNING never does.
-_ONE_WITH_WHOLE = frozenset({"BONE", "HRA", "IA3", "LN_TUNING", "LOHA", "LOKR", "MISS"})
-# Methods that replace modules without asking for their weight; before 0.18 it was asked of tuned ones alone.
-_WEIGHTLESS = frozenset({"ADALORA", "HIRA", "LORA", "LN_TUNING"})
 # Modules whose weights are often tied, by name; where no more of a base is known than names, they may be.
 _ENDS = frozenset({"embed_in", "embed_out", "embed_tokens", "lm_head", "shared", "word_embeddings", "wte"})
 _BIAS = ("lora_B", ".bias")
@@ -102,10 +98,10 @@ class _Merging:
         self.model = model
         self.names = names
         self.how = how
-        self.method = model.peft_type or ""
+        self.method = METHODS[model.peft_type or ""]
         self.since = model.versions.peft
-        # LN tuning takes no notice of names before 0.18.
-        self.given = None if self.method == "LN_TUNING" and self.since < (0, 18) else given
+        # Copies of modules are switched without notice of names before 0.18.
+        self.given = None if self.method.copies and self.since < (0, 18) else given
         self._uses: Counter[int] = Counter()  # of a weight: modules that are called and have it
 
     def run(self) -> Iterator[Event]:
@@ -123,7 +119,7 @@ class _Merging:
             if below and path.startswith(below):
                 continue
             if isinstance(module, Whole):
-                if self.method == "LN_TUNING":  # which leaves them as they are
+                if self.method.copies:  # which leaves them as they are
                     continue
                 if self.how == "merge_and_unload":
                     yield from self._unload(module, path)
@@ -141,11 +137,12 @@ class _Merging:
                 continue
             below = f"{path}."
         if self.given is not None:
-            set_tuners(self.model.root, list(self.given), self.method)
+            set_tuners(self.model.root, list(self.given), self.method.name)
 
     def _check_several(self) -> None:
         chosen = self.given or self.model.active
-        if self.method not in _ONE_WITH_WHOLE or (self.since >= (0, 18) and self.method != "LN_TUNING"):
+        since = self.method.merges_with_whole
+        if since is not None and in_range(self.model.release, since, None):
             return
         if len(chosen) > 1 and any(self.model.configs[name].get("modules_to_save") for name in chosen):
             text = "Cannot unload multiple adapters that specify `modules_to_save`."
@@ -165,7 +162,7 @@ class _Merging:
             if isinstance(module, Tuner):
                 yield from self._tuned(module, path)
         wrapper.disabled = False
-        demanding = self.since >= (0, 18) and self.method not in _WEIGHTLESS
+        demanding = self.since >= (0, 18) and self.method.asks_for_weight
         if demanding and weight_of(module) is None and module.kind is not Kind.UNKNOWN:
             text = f"'{module.type}' object has no attribute 'weight'"
             raise Refused("AttributeError", text, module=path, cause="merged-beside-whole")
@@ -199,9 +196,10 @@ class _Merging:
 
     def _tuned(self, layer: Tuner, path: str) -> Iterator[Event]:
         chosen = list(layer.active if self.given is None else self.given)
-        if not METHODS[self.method].merges:
+        method = self.method
+        if not method.merges:
             raise Refused("NotImplementedError", "", module=path, cause="no-merging")
-        if self.method == "LN_TUNING" and chosen:
+        if method.copies and chosen:
             if len(chosen) > 1:
                 text = f"Trying to merge {len(chosen)} adapters, but LN tuning does not allow merging more than one"
                 raise Refused("ValueError", f"{text} adapter at a time", module=path, cause="one-active-only")
@@ -216,7 +214,6 @@ class _Merging:
             return
         if self.model.tree.partial and path.rpartition(".")[2] in _ENDS:
             raise Undecided
-        method = METHODS[self.method]
         # OSF runs the first name alone, also where another one has the layer to itself.
         unlike = len(acting) > 1 or (method.together is Together.FIRST and acting[0] != self.names[0])
         first = method.merges_otherwise
@@ -225,8 +222,8 @@ class _Merging:
         unheard = path in self.model.only_read
         if several or dora or unheard or any(self._is_unscaled(layer.adapters[name]) for name in acting):
             yield Event("merged-otherwise", path, tuple(acting))
-        weight = base.params.get(layer.parameter or "weight")
-        if weight is not None and self._uses[id(weight)] > 1 and self.method != "LN_TUNING":
+        weight = base.params.get(layer.parameter or method.merged_into)
+        if weight is not None and self._uses[id(weight)] > 1 and not method.copies:
             yield Event("merged-into-tied", path, tuple(acting))
         if isinstance(layer.base, Tuner):  # of another parameter
             yield from self._tuned(layer.base, path)
@@ -243,7 +240,7 @@ class _Merging:
         if _BIAS in layer.adapters[name].params:
             text = "Impossible to merge LoRA with `lora_bias=True` because the base layer has no bias."
             raise Refused("RuntimeError", text, module=path, cause="merged-without-bias")
-        if self.method == "BEFT":
+        if self.method.merged_into == "bias":
             text = f"Base layer has no bias, cannot merge bias adapter {name}"
             raise Refused("ValueError", text, module=path, cause="merged-without-bias")
 

@@ -51,9 +51,10 @@ def mix(model: Model, names: Sequence[str], *, by_themselves: bool = False) -> O
 
 
 def _mix(model: Model, names: Sequence[str], absent: Collection[str]) -> Outcome:
-    taken = METHODS[model.peft_type or ""].mixed_batch
+    method = METHODS[model.peft_type or ""]
+    taken = method.mixed_batch
     try:
-        if model.peft_type == "ADALORA":
+        if method.refuses_names:
             text = "forward() got an unexpected keyword argument 'adapter_names'"
             raise Refused("TypeError", text, cause="mixed-batch-layer", sure=True)
         if taken:
@@ -83,6 +84,7 @@ def _check(model: Model, names: Sequence[str], absent: Collection[str]) -> None:
         text = f"Trying to infer with non-existing adapter(s): {', '.join(strangers)}"
         raise Refused("ValueError", text, cause="mixed-batch-stranger")
     found: list[tuple[str, Refused]] = []
+    told = METHODS[model.peft_type or ""].names_reach_whole
     for path, module in model.outline()[1]:
         for inner, one in _inside(module, path):
             if isinstance(one, TokenWrapper) and isinstance(one.layer.base, Auxiliary):
@@ -90,7 +92,7 @@ def _check(model: Model, names: Sequence[str], absent: Collection[str]) -> None:
             try:
                 if isinstance(one, Tuner) and not one.adapters.keys() <= {*absent}:
                     _check_layer(model, one, names, inner)
-                elif isinstance(one, Auxiliary) and model.peft_type == "LORA" and _takes_names(one, absent):
+                elif isinstance(one, Auxiliary) and told and _takes_names(one, absent):
                     _check_auxiliary(one, names, inner)
             except Refused as error:
                 found.append((_place(inner), error))
@@ -166,12 +168,13 @@ def _check_auxiliary(wrapper: Auxiliary, names: Sequence[str], path: str) -> Non
 def _take(model: Model, name: str, absent: Collection[str]) -> None:
     """Make active what a row with a name gets."""
     set_tuners(model.root, [name], model.peft_type or "")
+    told = METHODS[model.peft_type or ""].names_reach_whole
     for _, wrapper in walk(model.root):
         if not isinstance(wrapper, Auxiliary):
             continue
         if wrapper.adapters <= {*absent}:
             disable(wrapper, True)
-        elif model.peft_type == "LORA" and _takes_names(wrapper, absent):  # those of other methods are not told
+        elif told and _takes_names(wrapper, absent):
             wrapper.active = [name]
             if isinstance(wrapper, TokenWrapper):
                 wrapper.layer.active, wrapper.layer.disabled = [name], False

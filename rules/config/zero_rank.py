@@ -7,12 +7,10 @@ from typing import Any
 
 from adapterlint import DROP, Config, Finding, Patch, Severity, rule, shown
 from adapterlint.lint.example import BASE, GOOD_CONFIG
+from adapterlint.peft.fields import fields_of
+from adapterlint.peft.methods import METHODS
 
-# Seen to raise with `r: 0` in PEFT 0.21.2.
-_REFUSING = (
-    *("ADAMSS", "DEFT", "DELORA", "GRALORA", "HIRA", "HRA", "LILY", "LOHA", "LOKR", "LORA", "MISS", "PEANUT", "POLY"),
-    *("PSOFT", "PVERA", "RANDLORA", "SHADOW", "SHIRA", "SUPERTUNING", "TINYLORA", "UNILORA", "VBLORA", "VERA"),
-)
+_REFUSING = tuple(name for name, one in METHODS.items() if "r" in fields_of(name) and not one.zero_rank)
 _HRA = Patch(
     config=dict.fromkeys(GOOD_CONFIG, DROP)
     | {
@@ -39,7 +37,7 @@ def zero_rank(config: Config) -> Iterator[Finding]:
     """The rank `r` is not a positive integer.
 
     PEFT refuses to build a layer of rank 0 or below (`ValueError`, of VeRA and RandLoRA `ZeroDivisionError`), so the
-    adapter cannot be loaded. Methods for which 0 means something (OFT, AdaLoRA's `r`) are not meant.
+    adapter cannot be loaded. Methods that take 0 (OFT, GLoRA, and AdaLoRA, which does not read `r`) are not meant.
     Set `r` (or the entry of `rank_pattern`) to the rank it was trained with, for LoRA the first dimension of any
     `lora_A`.
     """

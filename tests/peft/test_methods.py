@@ -103,6 +103,11 @@ def test_three_types_have_no_modules_to_save() -> None:
     }
 
 
+def test_types_that_build_layers_of_rank_zero() -> None:
+    """Seen with PEFT 0.21.2: AdaLoRA does not read `r`, OFT takes the size of its blocks, GLoRA makes empty factors."""
+    assert {name for name, method in METHODS.items() if method.zero_rank} == {"ADALORA", "GLORA", "OFT"}
+
+
 def test_bias_is_a_key_of_these_types() -> None:
     assert {name for name, method in METHODS.items() if method.has_bias} == {
         *("ADALORA", "BOFT", "BONE", "C3A", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA", "HRA", "LORA"),

@@ -223,6 +223,7 @@ ADALORA = Method(
         Form(on=(CONV2D,), parameters=_adalora(IN * AREA), since="0.20"),  # grouped ones do not run
     ),
     refuses=VALUE_ERROR,
+    zero_rank=True,  # its rank is `init_r`; nothing reads `r`
     mixed=True,
     mixed_first=True,
     has_bias=True,

@@ -320,6 +320,7 @@ GLORA = Method(  # W + W A + B beside b + b D + E + W C, where the module has a 
         ),
     ),
     refuses={"0.20": "ValueError"},
+    zero_rank=True,
     mixed_batch=True,
     has_bias=True,
 )

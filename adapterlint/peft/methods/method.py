@@ -246,7 +246,7 @@ class Method:
         patterns: Key -> where it has other values for some modules.
         masks_ranks: Whether `rank_pattern` has a truth value for each rank of a module, which tells those that are left
             after training.
-        zero_rank: Whether PEFT builds layers for an `r` that is not positive.
+        zero_rank: Whether PEFT builds layers for an `r` of 0, as `update_layer` of most types does not.
         facts: Settings that list modules by name, which have other parameters then.
         together: What several active adapters do on one module.
         refusal: For `Together.ONE`: what happens, in a sentence after a colon.

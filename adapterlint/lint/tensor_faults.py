@@ -17,7 +17,9 @@ from adapterlint.lint.tensor_sizes import is_refused
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.keys import TOKENS, split_key
 from adapterlint.peft.methods import METHODS, tensor_prefix
-from adapterlint.peft.methods.compared import Compared, Missing, Unexpected, compared, entry_of
+from adapterlint.peft.methods.compared import Compared, compared
+from adapterlint.peft.methods.expected import entry_of
+from adapterlint.peft.methods.faults import Missing, Unexpected
 from adapterlint.peft.methods.method import Parameter
 from adapterlint.peft.ranks import misfits, rank_key
 from adapterlint.peft.simulate import Alone

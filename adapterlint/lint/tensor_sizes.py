@@ -11,7 +11,8 @@ from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.methods.compared import Compared, compared, entry_of
+from adapterlint.peft.methods.compared import Compared, compared
+from adapterlint.peft.methods.expected import entry_of
 from adapterlint.peft.methods.misshapen import Misshapen, keys_of
 from adapterlint.peft.ranks import Fate, Misfit, misfits, rank_key
 from adapterlint.peft.releases import NEWEST

@@ -21,7 +21,7 @@ from adapterlint import (
 from adapterlint.lint.example import DROP, HIDDEN, RANK
 from adapterlint.lint.places import value_at
 from adapterlint.lint.tensor_faults import RAISES, Faults, faults
-from adapterlint.peft.methods.compared import Unexpected
+from adapterlint.peft.methods.faults import Unexpected
 
 _Q = "base_model.model.model.layers.0.self_attn.q_proj."
 _RENAMED: dict[str, Any] = {f"{_Q}lora_A.weight": DROP, f"{_Q}lora_A.weight_old": ("F32", (RANK, HIDDEN))}

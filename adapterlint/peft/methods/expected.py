@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +11,13 @@ from adapterlint.base.tree import Kind
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.caches import kept
 from adapterlint.peft.methods.catalogue import METHODS
-from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Parameter
-from adapterlint.peft.methods.shapes import Ground, shape_of, size_of
+from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Method, Parameter
+from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term, shape_of, size_of
 from adapterlint.peft.modules import ANY
 from adapterlint.peft.releases import in_range
 
 MAX_COUNT = 64  # of parameters that differ in a number only
+INNER = "base_layer."  # before the parameters of a layer that is within another one
 
 
 def lists_part(values: Mapping[str, Any], fact: str, name: str) -> bool:
@@ -100,6 +102,47 @@ def made_on(parameters: tuple[Parameter, ...], ground: Ground, release: str) -> 
             continue
         for i in range(count_on(one, ground) or 0):
             yield replace(made, name=one.name.replace("#", str(i)))
+
+
+def expected(parameters: tuple[Parameter, ...], ground: Ground, release: str, names: Iterable[str]) -> list[Made]:
+    """What there is on some ground, and what is of no known number but in a file.
+
+    Args:
+        names: Of the tensors of the file.
+    """
+    made = list(made_on(parameters, ground, release))
+    numbered = [one for one in parameters if one.count is not None or one.group is not None]
+    known = {one.name for one in made}
+    found: dict[str, Parameter] = {}
+    for name in (name for name in names if numbered and name not in known):
+        entry = next((one for one in numbered if _expression(one.name).fullmatch(name)), None)
+        if entry is not None and (entry.count is None or count_on(entry, ground) is None):
+            found[name] = entry
+    certain = _up_to_last(found, parameters)
+    for name, entry in {**found, **certain}.items():
+        made.append(Made(name, None, entry.begins, entry, ground, certain=name in certain))
+    return made
+
+
+def _up_to_last(found: Mapping[str, Parameter], parameters: Iterable[Parameter]) -> Mapping[str, Parameter]:
+    """Parameters of numbers below one that the file has, where there are as many as of another kind or a size says."""
+    last: dict[Term, int] = {}
+    for name, entry in found.items():
+        if entry.count is not None and entry.count is not UNKNOWN and (number := number_in(name, entry)):
+            at = int(number) if len(number) <= len(str(MAX_COUNT)) else MAX_COUNT
+            last[entry.count] = max(at, last.get(entry.count, 0))
+    counted = [(one, last[one.count]) for one in parameters if one.count is not None and one.count in last]
+    return {one.name.replace("#", str(i)): one for one, n in counted if n < MAX_COUNT for i in range(n + 1)}
+
+
+def entry_of(method: Method, name: str) -> Parameter | None:
+    """The parameter that a name is one of, with numbers and groups in it."""
+    return next((one for one in method.parameters() if _expression(one.name).fullmatch(name.removeprefix(INNER))), None)
+
+
+@kept(1024)
+def _expression(entry: str) -> re.Pattern[str]:
+    return re.compile(re.escape(entry).replace(r"\#", r"\d+").replace("\\*", ".+"))
 
 
 def count_on(entry: Parameter, ground: Ground) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from adapterlint.base.tree import Shape as Numbers
+from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.methods.expected import Made
 from adapterlint.peft.methods.method import Parameter
 from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
@@ -144,6 +145,17 @@ def _longer(axes: Iterable[tuple[Made, Numbers, Sequence[Term | int | None]]]) -
             yield one, Misshapen("", one.name, axis, actual, other + size - shorter, text, keys)
 
 
+def unlike(module: str, copy: Mapping[str, Tensor], original: Mapping[str, Numbers | None]) -> Iterator[Misshapen]:
+    """What has another size in a copy of a module, whose parameters' names end as they do there."""
+    for name, tensor in copy.items():
+        shape = original.get(name.rpartition(".")[2])
+        if shape is None or len(shape) != len(tensor.shape):
+            continue
+        for axis, (actual, expected) in enumerate(zip(tensor.shape, shape, strict=True)):
+            if actual != expected:
+                yield Misshapen(module, name, axis, actual, expected, "", (), tensor.shape == shape[::-1])
+
+
 def keys_of(entry: Parameter | None) -> frozenset[str]:
     """The keys of the config that the shape of a parameter depends on."""
     terms = entry.shape if entry is not None else ()
@@ -188,7 +200,7 @@ def unsized(made: Iterable[Made], shapes: Mapping[str, Numbers]) -> bool:
     return any(one.name in shapes and one.shape is not None and None in one.shape for one in made)
 
 
-def grouped(ground: Ground) -> Iterator[Ground]:
+def of_any_groups(ground: Ground) -> Iterator[Ground]:
     """What a convolution may be: of any number of groups that its output channels allow."""
     for groups in range(1, MAX_GROUPS + 1):
         if ground.inputs and (ground.outputs or 0) % groups == 0:

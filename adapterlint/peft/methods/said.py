@@ -13,13 +13,12 @@ from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.matching import Targets, overrides
 from adapterlint.peft.methods.catalogue import METHODS
-from adapterlint.peft.methods.expected import form_on, lists_part
+from adapterlint.peft.methods.expected import INNER, form_on, lists_part
 from adapterlint.peft.methods.method import CONV1D, CONV2D, CONV3D, EMBEDDING, GPT2, LINEAR, PARAMETER, Method
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import are_few, pattern
 from adapterlint.peft.ranks import mask_of
 
-INNER = "base_layer."
 _BY_DIMENSIONS = {2: (LINEAR, GPT2, EMBEDDING), 3: (CONV1D,), 4: (CONV2D,), 5: (CONV3D,)}
 """Dimensions of a weight -> what the module may be."""
 

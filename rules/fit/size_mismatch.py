@@ -21,6 +21,7 @@ from adapterlint import (
 from adapterlint.lint.example import DROP, HIDDEN
 from adapterlint.lint.tensor_sizes import wrong_sizes
 from adapterlint.peft.methods.misshapen import Misshapen
+from adapterlint.words import counted
 
 _KEPT = ("base_model_name_or_path", "inference_mode", "revision", "task_type", "auto_mapping", "peft_type")
 _EXAMPLE = Patch()
@@ -101,14 +102,16 @@ def _finding(group: list[Misshapen], config: Config, header: WeightsHeader, foot
     )
 
 
-_AXES = ("rows", "columns")
+_AXES = ("row", "column")
 
 
 def _has(one: Misshapen) -> str:
     if one.axis < 0:
         return f"has {one.actual} dimensions"
-    what = _AXES[one.axis] if one.axis < len(_AXES) else f"in dimension {one.axis + 1}"
-    return f"is transposed: it has {one.actual:,} {what}" if one.turned else f"has {one.actual:,} {what}"
+    what = (
+        counted(one.actual, _AXES[one.axis]) if one.axis < len(_AXES) else f"{one.actual:,} in dimension {one.axis + 1}"
+    )
+    return f"is transposed: it has {what}" if one.turned else f"has {what}"
 
 
 def _because(one: Misshapen, config: Config) -> str:

@@ -24,7 +24,7 @@ from adapterlint.peft.layout import Look
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.expected import INNER, Made, expected
 from adapterlint.peft.methods.faults import Depends, Faults, Missing, Reader, Unexpected
-from adapterlint.peft.methods.misshapen import Misshapen, by_setting, contradicted, keys_of, unlike
+from adapterlint.peft.methods.misshapen import Misshapen, by_parts, by_setting, contradicted, keys_of, unlike
 from adapterlint.peft.methods.said import Said
 from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.opened import OpenedConfig
@@ -106,10 +106,11 @@ class _Comparison:
         if top is not None:
             behind.setdefault("", {})[""] = top.depends
         found = [*self._in_order(groups), Faults(misshapen=tuple(self._copied())), top or Faults()]
+        misshapen = [m for one in found for m in one.misshapen]
         return Compared(
             tuple(m for one in found for m in one.missing),
             tuple(u for one in found for u in one.unexpected),
-            tuple(m for one in found for m in one.misshapen),
+            tuple(by_parts(misshapen, self.method, self.values, self.touched.tuned)),
             behind,
         )
 

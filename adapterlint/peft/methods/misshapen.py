@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.methods.expected import Made
-from adapterlint.peft.methods.method import Parameter
+from adapterlint.peft.methods.method import Method, Parameter
 from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
 
 MAX_GROUPS = 64  # of a convolution
@@ -219,6 +220,43 @@ def by_setting(
     for one in misshapen:
         blamed = tuple(sorted(settings & depends.get(one.name, frozenset())))
         yield replace(one, keys=blamed, turned=False) if blamed else one
+
+
+def by_parts(
+    misshapen: Sequence[Misshapen], method: Method, values: Mapping[str, Any], modules: Iterable[str]
+) -> Sequence[Misshapen]:
+    """The sizes that are wrong; a setting that is not given, and lists modules by their own names, is blamed for parts.
+
+    All of them have to be the same part of what is asked for, in all modules of their names, as blocks are: one alone
+    is just a wrong size.
+
+    Args:
+        values: The config.
+        modules: All modules that the file has tensors for.
+    """
+    listing = (fact.partition(".")[0] for fact in method.facts if "." in fact)
+    settings = {key for key in listing if not values.get(key)}
+    parts = {one.expected / one.actual for one in misshapen if one.actual > 0}
+    if not settings or len(misshapen) < 2 or len(parts) > 1 or any(part < 2 or part % 1 for part in parts):
+        return misshapen
+    wrong = {one.module for one in misshapen}
+    names = {_own_name(module) for module in wrong}
+    blamed = [_settings(method, one) & settings for one in misshapen]
+    if not all(blamed) or any(_own_name(module) in names and module not in wrong for module in modules):
+        return misshapen
+    return [replace(one, keys=tuple(sorted(keys)), turned=False) for one, keys in zip(misshapen, blamed, strict=True)]
+
+
+def _settings(method: Method, one: Misshapen) -> frozenset[str]:
+    """The keys that decide which of two sizes a tensor has there."""
+    shapes = [entry.shape for entry in method.parameters() if entry.name == one.name]
+    terms = [shape[one.axis] for shape in shapes if 0 <= one.axis < len(shape)]
+    choices = [term.choice for term in terms if isinstance(term, Term) and term.choice is not None]
+    return frozenset(key for condition, _, _ in choices for key in condition.keys)
+
+
+def _own_name(module: str) -> str:
+    return module.rpartition(".")[2]
 
 
 def _matches(shape: Numbers, wanted: Sequence[int | None]) -> bool:

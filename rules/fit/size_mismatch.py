@@ -64,7 +64,8 @@ def size_mismatch(
     vectors, a block size), then torch refuses the tensors: `RuntimeError: Error(s) in loading state_dict for ...: size
     mismatch for ...`. Which keys these are depends on the PEFT type. Where all tensors of a module agree on another
     rank, that is the matter of `rank-mismatch`. A transposed tensor, as other libraries store it, shows up here as
-    well, and one that does not fit the others of its module.
+    well, and one that does not fit the others of its module. A few PEFT takes as they are, and the adapter gives
+    another output: numbers of VB-LoRA for more places than the file has.
 
     Set the key to the size of the tensors; if it is right, or fits others, save the adapter again, or transpose what
     stands the wrong way round.
@@ -95,9 +96,12 @@ def _finding(group: list[Misshapen], config: Config, header: WeightsHeader, foot
     remedy = f"Add {listed(left_out)} to the config." if left_out else "Save the adapter again."
     remedy = f"Set `{one.text}` to {one.actual}." if one.text in one.keys and everywhere else remedy
     at = config.at(one.keys[0]) if one.keys and everywhere and not one.turned else header.at(name)
+    silent = all(m.loads for m in group)
     return Finding(
-        f"{shown(one.name)}{where} {_has(one)}, but {_because(one, config)}",
+        f"{shown(one.name)}{where} {_has(one)}, but {_because(one, config)}"
+        + (": PEFT loads it, and the adapter gives another output" if silent else ""),
         at=at,
+        severity=Severity.WARNING if silent else None,
         help="Save the adapter again, or transpose what stands the wrong way round." if one.turned else remedy,
     )
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import replace
@@ -148,6 +149,17 @@ def test_what_hurts_is_named_by_one_rule_and_what_raises_as_an_error() -> None:
     assert told["raises"] > 3000
     assert told["lost"] > 1000
     assert told["unchanged"] > 100 * told["unchanged, silent"]
+
+
+def test_what_loads_with_another_output_is_told_where_the_file_shows_it() -> None:
+    """Numbers for more places than VB-LoRA has: PEFT takes the first."""
+    told = [
+        found
+        for whole, label, _, found in results(with_base=False)
+        if re.fullmatch(r"vblora-topk.* size-2:.*_topk_weights", f"{whole.name} {label}")
+    ]
+    assert len(told) == 6
+    assert {one for found in told for one in found} == {("warning", "size-mismatch")}
 
 
 def test_what_is_of_no_effect_without_its_task_is_so_in_the_simulation() -> None:

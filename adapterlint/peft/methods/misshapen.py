@@ -29,6 +29,7 @@ class Misshapen:
         text: How the size is written in terms of the config and the module: `r`, `r * 2`, `in_features`.
         keys: The keys of the config in that.
         turned: Whether the shape is the expected one the wrong way round.
+        loads: Whether PEFT takes it as it is, and the output is another one.
     """
 
     module: str
@@ -39,6 +40,7 @@ class Misshapen:
     text: str
     keys: tuple[str, ...]
     turned: bool = False
+    loads: bool = False
 
 
 def contradicted(
@@ -128,9 +130,10 @@ def _differences(
 
 
 def _longer(axes: Iterable[tuple[Made, Numbers, Sequence[Term | int | None]]]) -> Iterator[tuple[Made, Misshapen]]:
-    """Of two tensors that PEFT makes one of, as long as the file has them: the first, if it is too long for the second.
+    """Of two tensors that PEFT makes one of, as long as the file has them: the one that is too long for the other.
 
-    VB-LoRA saves places, and numbers for all of them but the last.
+    VB-LoRA saves places, and numbers for all of them but the last. With too few numbers `scatter` raises; of too many
+    it takes the first, which were not meant to be all (`set_peft_model_state_dict`).
     """
     pairs: dict[str, list[tuple[Made, int, int, Term]]] = {}
     for one, shape, terms in axes:
@@ -139,11 +142,13 @@ def _longer(axes: Iterable[tuple[Made, Numbers, Sequence[Term | int | None]]]) -
         if not one.parameter.held and isinstance(term, Term) and size is not None:
             pairs.setdefault(one.name.rpartition("_")[0], []).append((one, shape[-1], size, term))
     for pair in pairs.values():
-        if len(pair) == 2 and pair[0][1] - pair[0][2] > pair[1][1] - pair[1][2]:
-            (one, actual, size, term), (_, other, shorter, _) = pair
-            axis, keys = len(one.parameter.shape) - 1, tuple(sorted(term.keys))
-            text = f"{pair[1][0].name} + {size - shorter}"
-            yield one, Misshapen("", one.name, axis, actual, other + size - shorter, text, keys)
+        if len(pair) != 2 or pair[0][1] - pair[0][2] == pair[1][1] - pair[1][2]:
+            continue
+        numbers_too_long = pair[0][1] - pair[0][2] < pair[1][1] - pair[1][2]
+        (one, actual, size, term), (partner, other, its_size, _) = reversed(pair) if numbers_too_long else pair
+        axis, keys, more = len(one.parameter.shape) - 1, tuple(sorted(term.keys)), size - its_size
+        text = f"{partner.name} {'+' if more > 0 else '-'} {abs(more)}"
+        yield one, Misshapen("", one.name, axis, actual, other + more, text, keys, loads=numbers_too_long)
 
 
 def unlike(module: str, copy: Mapping[str, Tensor], original: Mapping[str, Numbers | None]) -> Iterator[Misshapen]:

@@ -210,7 +210,7 @@ def _of_files(
     lacking: list[Lacking], lost: list[Unexpected], against: Compared
 ) -> tuple[list[Lacking], list[Unexpected]]:
     """Both as a file has them: some of its tensors PEFT makes into others, and misses these."""
-    others = {one.module for one in against.missing if not one.made.parameter.held}
+    others = {one.module for one in against.missing if one.made.parameter.file_only}
     if not others:
         return lacking, lost
     lacking = [one for one in lacking if one.module not in others]

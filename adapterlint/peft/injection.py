@@ -257,7 +257,7 @@ class Injection:
         layer = Tuner(target, type, self.config.peft_type, self.adapter)
         layer.attributes = self._attributes
         layer.parameter = parameter
-        layer.feedforward = "feedforward_modules" in self._method.facts and self._is_feedforward(key)
+        layer.feedforward = "feedforward_modules" in self._method.lists and self._is_feedforward(key)
         return layer
 
     def _is_feedforward(self, key: str) -> bool:

@@ -149,7 +149,7 @@ def prepare_targets(model: Model, config: OpenedConfig) -> None:
             config["target_modules"] = found if isinstance(found, str) else list(found)
         elif not (method.takes_parameters and config.get("target_parameters")):
             raise Refused("ValueError", "Please specify `target_modules` in `peft_config`", cause="no-targets")
-    if "feedforward_modules" in method.facts and config.get("feedforward_modules") is None:
+    if "feedforward_modules" in method.lists and config.get("feedforward_modules") is None:
         found = default_targets(method.name, model_type, release, table="FEEDFORWARD")
         if found is None:
             raise Refused("ValueError", "Please specify `feedforward_modules` in `peft_config`", cause="no-targets")

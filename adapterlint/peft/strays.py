@@ -156,7 +156,7 @@ def _ends(peft_type: str) -> Mapping[str, re.Pattern[str]]:
     for form in method.forms:
         for one in form.parameters:
             end = re.escape(one.name[len(one.attribute) :]).replace(r"\#", r"\d+")
-            found.setdefault(one.attribute, set()).update({end, re.escape(one.inner)} if one.inner else {end})
+            found.setdefault(one.attribute, set()).update({end, re.escape(one.in_model)} if one.in_model else {end})
     return {attribute: re.compile("|".join(sorted(ends))) for attribute, ends in found.items()}
 
 

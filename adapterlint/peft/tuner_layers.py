@@ -212,10 +212,10 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
     weight = site.module.params.get(parameter or form.weight)
     shape = shape_in(site.module, parameter or form.weight)
     own = tuple(overrides(method.patterns, site.config, (site.key,), site.release, first=site.new).items())
-    facts = frozenset(fact for fact in method.facts if _LISTS[fact](site, fact)) if method.facts else _NO_FACTS
+    lists = frozenset(name for name in method.lists if _LISTS[name](site, name)) if method.lists else _NO_LISTS
     channels = _channels_in_file(site, shape) if site.module.kind in CONVOLUTIONS else None
     alike = (
-        *(id(form), shape, "bias" in site.module.params, own, facts, channels),
+        *(id(form), shape, "bias" in site.module.params, own, lists, channels),
         parameter and site.module.type,
     )
     recipe = site.recipes.get(alike)
@@ -224,7 +224,7 @@ def _made(site: Site, method: Method, form: Form) -> Tuned:
         if parameter:
             ground = _ground_of_parameter(site, values, shape)
         else:
-            ground = ground_on(values, site.module.kind, shape, "bias" in site.module.params, facts)
+            ground = ground_on(values, site.module.kind, shape, "bias" in site.module.params, lists)
             ground = replace(ground, channels=channels) if channels else ground
         recipe = site.recipes[alike] = _recipe(site, method, form, ground)
     noise, start = ("random", site.draw), ("initial",)
@@ -244,15 +244,15 @@ def _channels_in_file(site: Site, weight: Shape | None) -> int | None:
     return factor[1]
 
 
-_NO_FACTS = frozenset[str]()
+_NO_LISTS = frozenset[str]()
 
 
-def _lists_part(site: Site, fact: str) -> bool:
-    return lists_part(site.config, fact, site.key)
+def _lists_part(site: Site, name: str) -> bool:
+    return lists_part(site.config, name, site.key)
 
 
 _LISTS: Mapping[str, Callable[[Site, str], bool]] = {
-    "feedforward_modules": lambda site, fact: site.layer.feedforward,
+    "feedforward_modules": lambda site, name: site.layer.feedforward,
     "use_bdlora.target_modules_bd_a": _lists_part,
     "use_bdlora.target_modules_bd_b": _lists_part,
 }
@@ -292,7 +292,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
     made = tuple(made_on(form.parameters, ground, site.release))
     if not all(one.certain for one in made) or any(count_on(one, ground) is None for one in form.parameters):
         raise Undecided
-    held = [one for one in made if one.parameter.held]
+    held = [one for one in made if not one.parameter.file_only]
     return Recipe(
         tuple((one.place, one.sizes, one.begins is Begins.NOISE) for one in held),
         frozenset(one.place for one in held if one.begins is Begins.IDLE),

@@ -220,14 +220,14 @@ def saved_name(key: str, adapter: str, config: OpenedConfig) -> str:
 @cache
 def _inner(peft_type: str) -> tuple[tuple[str, str], ...]:
     """What is a module in memory and a parameter in a file: its name there, and what follows it in memory."""
-    return tuple({(one.attribute, one.inner): None for one in METHODS[peft_type].parameters() if one.inner})
+    return tuple({(one.attribute, one.in_model): None for one in METHODS[peft_type].parameters() if one.in_model})
 
 
 @cache
 def _numbered(peft_type: str) -> tuple[str, ...]:
     """What holds a list of layers for each adapter, whose numbers stand between its name and those of parameters."""
     named = METHODS[peft_type].parameters()
-    return tuple({one.attribute: None for one in named if one.held and ".#." in one.name})
+    return tuple({one.attribute: None for one in named if not one.file_only and ".#." in one.name})
 
 
 def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:

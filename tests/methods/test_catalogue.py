@@ -59,7 +59,7 @@ def _in_files_alone(model: Model, config: OpenedConfig) -> Iterator[tuple[str, S
             weight, bias = shape_in(module, "weight"), "bias" in module.params
             ground = ground_on(config, module.kind, weight, bias, frozenset())
             for one in made_on(form.parameters, ground, model.release) if form is not None else ():
-                if not one.parameter.held:
+                if one.parameter.file_only:
                     yield f"{path}.{one.name}", one.sizes
 
 

@@ -53,7 +53,7 @@ class Made:
     def place(self) -> tuple[str, str]:
         """The attribute of the layer that holds it, and what follows the adapter's name there."""
         attribute = self.parameter.attribute
-        return attribute, self.parameter.inner or self.name[len(attribute) :]
+        return attribute, self.parameter.in_model or self.name[len(attribute) :]
 
     @property
     def number(self) -> str:
@@ -76,15 +76,15 @@ def form_on(peft_type: str, kind: Kind | str, release: str) -> Form | None:
 
 
 def ground_on(
-    values: Mapping[str, Any], kind: Kind | str, weight: Numbers | None, bias: bool | None, facts: frozenset[str]
+    values: Mapping[str, Any], kind: Kind | str, weight: Numbers | None, bias: bool | None, lists: frozenset[str]
 ) -> Ground:
     """What terms are evaluated on, for a module with a weight of a shape."""
     if weight is None or len(weight) < 2:
-        return Ground(values, kernel=None if kind in CONVOLUTIONS else (), bias=bias, facts=facts)
+        return Ground(values, kernel=None if kind in CONVOLUTIONS else (), bias=bias, lists=lists)
     first, second, *kernel = weight
     inputs, outputs = (first, second) if kind in (GPT2, EMBEDDING) else (second, first)
     channels = None if kernel else inputs
-    return Ground(values, inputs, outputs, channels, tuple(kernel), bias=bias, facts=facts)
+    return Ground(values, inputs, outputs, channels, tuple(kernel), bias=bias, lists=lists)
 
 
 def made_on(parameters: tuple[Parameter, ...], ground: Ground, release: str) -> Iterator[Made]:
@@ -94,7 +94,7 @@ def made_on(parameters: tuple[Parameter, ...], ground: Ground, release: str) -> 
         if (there is not None and not there) or not in_range(release, one.since, one.until):
             continue
         shape, begins = shape_of(one.shape, ground), one.begins
-        if begins is Begins.IDLE and not one.idle.of(ground):
+        if begins is Begins.IDLE and not one.idle_if.of(ground):
             begins = Begins.NOISE
         made = Made(one.name, shape, begins, one, ground, there is not None)
         if one.count is None:

@@ -151,7 +151,7 @@ class Reader:
 
     def _on_kind(self, shapes: Mapping[str, Numbers], where: Where, kind: Kind | str, form: Form) -> list[Made]:
         """What there is on a module of a kind; a convolution has as many groups as the tensors show or fit best."""
-        ground = ground_on({**self.values, **where.overrides}, kind, where.weight, where.bias, where.facts)
+        ground = ground_on({**self.values, **where.overrides}, kind, where.weight, where.bias, where.lists)
         kernel = KERNEL_DIMENSIONS.get(kind, 0) if where.weight is not None else 0
         if kernel:
             ground = replace(ground, channels=channels(form.parameters, shapes, ground))

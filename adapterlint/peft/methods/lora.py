@@ -65,7 +65,7 @@ _ZERO = given("init_lora_weights") & ~(DECOMPOSED | MICA)  # lora_B begins as ze
 _RANK = either(DECOMPOSED, least(R, IN, OUT), R)
 _A_INPUTS = either(IN_BLOCKS_A, IN // BLOCKS, IN)
 _B_RANK = either(IN_BLOCKS_B, R // BLOCKS, _RANK)
-_BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=IDLE, idle=_ZERO)
+_BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=IDLE, idle_if=_ZERO)
 _SAMPLES = key("monteclora_config.num_samples")
 _VARIANTS = (
     Parameter("lora_diag", (R,), when=not_null("kasa_config")),
@@ -89,15 +89,17 @@ def _on_convolution(dora: str = "0.10") -> tuple[Parameter, ...]:
     """
     return (
         Parameter("lora_A.weight", (R, CHANNELS, KERNEL)),
-        Parameter("lora_B.weight", (OUT, R, ONES), begins=IDLE, idle=_ZERO, until="0.15"),
-        Parameter("lora_B.weight", (OUT, R // GROUPS, ONES), begins=IDLE, idle=_ZERO, since="0.16"),
+        Parameter("lora_B.weight", (OUT, R, ONES), begins=IDLE, idle_if=_ZERO, until="0.15"),
+        Parameter("lora_B.weight", (OUT, R // GROUPS, ONES), begins=IDLE, idle_if=_ZERO, since="0.16"),
         _BIAS,
         _magnitude((1, OUT, ONES), dora),
     )
 
 
 def _magnitude(shape: Shape = (OUT,), since: str = "0.10") -> Parameter:
-    return Parameter("lora_magnitude_vector", shape, when=DORA, begins=IDLE, idle=_ZERO, inner=".weight", since=since)
+    return Parameter(
+        "lora_magnitude_vector", shape, when=DORA, begins=IDLE, idle_if=_ZERO, in_model=".weight", since=since
+    )
 
 
 LORA = Method(
@@ -116,8 +118,8 @@ LORA = Method(
         Form(
             on=(LINEAR,),
             parameters=(
-                Parameter("lora_A.weight", (_RANK, _A_INPUTS), begins=IDLE, idle=MICA),
-                Parameter("lora_B.weight", (OUT, _B_RANK), begins=IDLE, idle=_ZERO),
+                Parameter("lora_A.weight", (_RANK, _A_INPUTS), begins=IDLE, idle_if=MICA),
+                Parameter("lora_B.weight", (OUT, _B_RANK), begins=IDLE, idle_if=_ZERO),
                 _BIAS,
                 _magnitude(),
                 *_VARIANTS,
@@ -127,8 +129,8 @@ LORA = Method(
         Form(
             on=(GPT2,),
             parameters=(
-                Parameter("lora_A.weight", (_RANK, either(TURNED, OUT, _A_INPUTS)), begins=IDLE, idle=MICA),
-                Parameter("lora_B.weight", (either(TURNED, IN, OUT), _B_RANK), begins=IDLE, idle=_ZERO),
+                Parameter("lora_A.weight", (_RANK, either(TURNED, OUT, _A_INPUTS)), begins=IDLE, idle_if=MICA),
+                Parameter("lora_B.weight", (either(TURNED, IN, OUT), _B_RANK), begins=IDLE, idle_if=_ZERO),
                 _BIAS,
                 _magnitude(),
                 *_VARIANTS,
@@ -138,7 +140,7 @@ LORA = Method(
         Form(
             on=(EMBEDDING,),
             parameters=(
-                Parameter("lora_embedding_A", (R, IN), begins=IDLE, idle=given("init_lora_weights")),
+                Parameter("lora_embedding_A", (R, IN), begins=IDLE, idle_if=given("init_lora_weights")),
                 Parameter("lora_embedding_B", (OUT, R)),
                 _magnitude(since="0.13"),
             ),
@@ -159,7 +161,7 @@ LORA = Method(
             on=(ATTENTION,),
             parameters=(
                 Parameter("lora_A.weight", (R, IN)),
-                Parameter("lora_B.weight", (OUT, R), begins=IDLE, idle=_ZERO),
+                Parameter("lora_B.weight", (OUT, R), begins=IDLE, idle_if=_ZERO),
                 _BIAS,
             ),
             since="0.15",
@@ -171,7 +173,7 @@ LORA = Method(
             on=(PARAMETER,),
             parameters=(
                 Parameter("lora_A.weight", (R * EXPERTS, IN)),
-                Parameter("lora_B.weight", (OUT, R * EXPERTS), begins=IDLE, idle=_ZERO),
+                Parameter("lora_B.weight", (OUT, R * EXPERTS), begins=IDLE, idle_if=_ZERO),
             ),
             since="0.17",
             demands=ON_PARAMETER,
@@ -179,7 +181,7 @@ LORA = Method(
     ),
     refuses=VALUE_ERROR,
     patterns={"r": Patterned("rank_pattern"), "lora_alpha": Patterned("alpha_pattern")},
-    facts=("use_bdlora.target_modules_bd_a", "use_bdlora.target_modules_bd_b"),
+    lists=("use_bdlora.target_modules_bd_a", "use_bdlora.target_modules_bd_b"),
     together=Together.ORDER,
     in_order=given("use_dora"),
     mixed=True,
@@ -198,7 +200,7 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
         Parameter("lora_A", (r, inputs)),
         Parameter("lora_B", (OUT, r)),
         Parameter("lora_E", (r, 1), until="0.11"),
-        Parameter("lora_E", (r, 1), begins=IDLE, idle=given("init_lora_weights"), since="0.12"),
+        Parameter("lora_E", (r, 1), begins=IDLE, idle_if=given("init_lora_weights"), since="0.12"),
         Parameter("ranknum", (1,), begins=FIXED, saved=NEVER),
     )
 

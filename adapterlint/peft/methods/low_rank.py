@@ -105,8 +105,8 @@ DEFT = Method(
         Form(
             on=LINEARS,
             parameters=(
-                Parameter("deft_P", (OUT, _DEFT_RANK), begins=IDLE, idle=_REPLACES),
-                Parameter("deft_R", (_DEFT_RANK, IN), when=~given("para"), begins=IDLE, idle=_REPLACES),
+                Parameter("deft_P", (OUT, _DEFT_RANK), begins=IDLE, idle_if=_REPLACES),
+                Parameter("deft_R", (_DEFT_RANK, IN), when=~given("para"), begins=IDLE, idle_if=_REPLACES),
             ),
         ),
     ),

@@ -98,12 +98,12 @@ def _lokr(kernel: Shape) -> tuple[Parameter, ...]:
     outputs = (either(_KERNEL_APART, R, right), either(_KERNEL_APART, right, R))
     inputs = (R, either(_KERNEL_APART, below, below * AREA))
     return (
-        Parameter("lokr_w1", (left, above), when=~split_first, begins=IDLE, idle=first),
-        Parameter("lokr_w1_a", (left, R), when=split_first, begins=IDLE, idle=first),
+        Parameter("lokr_w1", (left, above), when=~split_first, begins=IDLE, idle_if=first),
+        Parameter("lokr_w1_a", (left, R), when=split_first, begins=IDLE, idle_if=first),
         Parameter("lokr_w1_b", (R, above), when=split_first),
-        Parameter("lokr_w2", (right, below, KERNEL), when=~split, begins=IDLE, idle=second),
+        Parameter("lokr_w2", (right, below, KERNEL), when=~split, begins=IDLE, idle_if=second),
         Parameter("lokr_w2_a", outputs, when=split),
-        Parameter("lokr_w2_b", inputs, when=split, begins=IDLE, idle=second),
+        Parameter("lokr_w2_b", inputs, when=split, begins=IDLE, idle_if=second),
         Parameter("lokr_t2", (R, R, *kernel), when=split & _KERNEL_APART),
     )
 

@@ -89,7 +89,7 @@ class Parameter:
         shape: Its dimensions.
         when: On which condition there is such a parameter.
         begins: What it holds as long as nothing is loaded into it.
-        idle: On which condition it really begins without effect, if it does so by default.
+        idle_if: On which condition it begins `IDLE`, if that is what it begins with; otherwise it is noise.
         saved: On which condition it is in a file; of what is never there, no file lacks it.
         since: First release with it.
         until: Last release with it.
@@ -97,16 +97,16 @@ class Parameter:
         group: Of what stands at the top for each group of targets: the name of a target's group, for a name with `*`.
         loose: What a forward pass raises if the file has another shape, where PEFT loads whatever there is.
         remade: Whether PEFT makes it again where a file lacks it, so that none is missing.
-        held: Whether it is in the model too, and not in files alone.
+        file_only: Whether it is in files alone, and the model has something else that PEFT makes of it.
         in_layers: Of what stands at the top: how it is in each layer too, if it is.
-        inner: What follows the adapter's name in the model, where a file has nothing.
+        in_model: What follows its name in the model, where a file has nothing.
     """
 
     name: str
     shape: Shape
     when: Term = ALWAYS
     begins: Begins = Begins.NOISE
-    idle: Term = field(default_factory=lambda: given("init_weights"))
+    idle_if: Term = field(default_factory=lambda: given("init_weights"))
     saved: Term = ALWAYS
     since: str = OLDEST
     until: str | None = None
@@ -114,13 +114,13 @@ class Parameter:
     group: Callable[[str], str] | None = None
     loose: str = ""
     remade: bool = False
-    held: bool = True
+    file_only: bool = False
     in_layers: InLayers | None = None
-    inner: str = ""
+    in_model: str = ""
 
     def terms(self) -> Iterator[Term]:
         """Everything that it depends on."""
-        yield from (self.when, self.idle, self.saved, *(one for one in self.shape if isinstance(one, Term)))
+        yield from (self.when, self.idle_if, self.saved, *(one for one in self.shape if isinstance(one, Term)))
         if self.count is not None:
             yield self.count
 
@@ -247,7 +247,7 @@ class Method:
         masks_ranks: Whether `rank_pattern` has a truth value for each rank of a module, which tells those that are left
             after training.
         zero_rank: Whether PEFT builds layers for an `r` of 0, as `update_layer` of most types does not.
-        facts: Settings that list modules by name, which have other parameters then.
+        lists: Settings that list modules by name, which have other parameters then.
         together: What several active adapters do on one module.
         refusal: For `Together.ONE`: what happens, in a sentence after a colon.
         in_order: On which condition the order matters, for `Together.ORDER`.
@@ -310,7 +310,7 @@ class Method:
     patterns: Mapping[str, Patterned] = field(default_factory=dict)
     masks_ranks: bool = False
     zero_rank: bool = False
-    facts: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     together: Together = Together.SUM
     refusal: str = ""
     in_order: Term = ALWAYS

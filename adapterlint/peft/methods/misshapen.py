@@ -123,7 +123,7 @@ def _differences(
             continue
         if isinstance(term, Term) and not one.certain and term.keys & one.parameter.when.keys:
             continue  # then there may be another parameter
-        if not one.parameter.held and axis == len(shape) - 1:  # PEFT takes as many as the file has
+        if one.parameter.file_only and axis == len(shape) - 1:  # PEFT takes as many as the file has
             continue
         keys = tuple(sorted(term.keys)) if isinstance(term, Term) else ()
         yield Misshapen("", one.name, axis, actual, expected, "" if term is None else str(term), keys, turned)
@@ -139,7 +139,7 @@ def _longer(axes: Iterable[tuple[Made, Numbers, Sequence[Term | int | None]]]) -
     for one, shape, terms in axes:
         term = terms[-1] if terms and len(terms) == len(shape) else None
         size = size_of(term, one.ground) if isinstance(term, Term) else None
-        if not one.parameter.held and isinstance(term, Term) and size is not None:
+        if one.parameter.file_only and isinstance(term, Term) and size is not None:
             pairs.setdefault(one.name.rpartition("_")[0], []).append((one, shape[-1], size, term))
     for pair in pairs.values():
         if len(pair) != 2 or pair[0][1] - pair[0][2] == pair[1][1] - pair[1][2]:

@@ -77,7 +77,7 @@ def _oft(attribute: str, features: Term) -> tuple[Parameter, ...]:
     # Only where a kernel has one element is a convolution that is rotated by nothing what it was (`_unfold`).
     idle = given("init_weights") & same(AREA, 1)
     return (
-        Parameter(f"{attribute}.weight", (blocks, size * (size - 1) // 2), begins=IDLE, idle=idle, since="0.16"),
+        Parameter(f"{attribute}.weight", (blocks, size * (size - 1) // 2), begins=IDLE, idle_if=idle, since="0.16"),
         Parameter("oft_r", (blocks, size, size), begins=IDLE, since="0.14", until="0.15"),
         Parameter("oft_s", (OUT, 1), begins=IDLE, since="0.14", until="0.15"),
         Parameter("oft_r", (either(shared, 1, R), old_size, old_size), begins=IDLE, until="0.13"),
@@ -164,7 +164,7 @@ HRA = Method(
     forms=(
         Form(  # grouped convolutions do not run
             on=(LINEAR, CONV2D),
-            parameters=(Parameter("hra_u", (IN * SQUARE, R), begins=IDLE, idle=_PAIRS),),
+            parameters=(Parameter("hra_u", (IN * SQUARE, R), begins=IDLE, idle_if=_PAIRS),),
             demands=(_SQUARE_KERNEL,),
         ),
     ),
@@ -256,9 +256,9 @@ OSF = Method(
         Form(
             on=(LINEAR,),
             parameters=(
-                Parameter("osf_svd_params.U_low", (OUT, _LOW), begins=IDLE, idle=ALWAYS),
-                Parameter("osf_svd_params.S_low", (_LOW,), begins=IDLE, idle=ALWAYS),
-                Parameter("osf_svd_params.V_low", (_LOW, IN), begins=IDLE, idle=ALWAYS),
+                Parameter("osf_svd_params.U_low", (OUT, _LOW), begins=IDLE, idle_if=ALWAYS),
+                Parameter("osf_svd_params.S_low", (_LOW,), begins=IDLE, idle_if=ALWAYS),
+                Parameter("osf_svd_params.V_low", (_LOW, IN), begins=IDLE, idle_if=ALWAYS),
             ),
         ),
     ),

@@ -33,7 +33,7 @@ IDLE = Begins.IDLE
 
 _ON_INPUTS = listed("feedforward_modules")  # for all adapters of a layer, as the first one lists it
 _INIT = given("init_ia3_weights")
-_SCALE_OF_CHANNELS = (Parameter("ia3_l", (1, either(_ON_INPUTS, CHANNELS, OUT), ONES), begins=IDLE, idle=_INIT),)
+_SCALE_OF_CHANNELS = (Parameter("ia3_l", (1, either(_ON_INPUTS, CHANNELS, OUT), ONES), begins=IDLE, idle_if=_INIT),)
 
 IA3 = Method(
     name="IA3",
@@ -47,7 +47,7 @@ IA3 = Method(
                     "ia3_l",
                     (either(_ON_INPUTS, 1, OUT), either(_ON_INPUTS, IN, 1)),
                     begins=IDLE,
-                    idle=_INIT,
+                    idle_if=_INIT,
                 ),
             ),
         ),
@@ -55,7 +55,7 @@ IA3 = Method(
         Form(on=(CONV3D,), parameters=_SCALE_OF_CHANNELS, since="0.14"),
     ),
     refuses=VALUE_ERROR,
-    facts=("feedforward_modules",),
+    lists=("feedforward_modules",),
     containers="ia3_l",
     weighs=True,
 )

@@ -72,7 +72,7 @@ ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layer
             on=(Kind.OTHER,),
             parameters=(
                 Parameter("adaption_prompt", (1, key("adapter_len"), UNKNOWN)),
-                Parameter("adaption_gate", (1,), begins=IDLE, idle=ALWAYS),
+                Parameter("adaption_gate", (1,), begins=IDLE, idle_if=ALWAYS),
             ),
         ),
     ),

@@ -29,7 +29,7 @@ class Where:
 
     Args:
         overrides: The values that patterns give to it.
-        facts: Those of the method that hold for it, since a list of the config names it.
+        lists: The settings that list it by its name.
         weight: The shape of its weight, if the base tells.
         bias: Whether it has a bias, if the base tells.
         kinds: The kinds of modules that it may be.
@@ -38,7 +38,7 @@ class Where:
     """
 
     overrides: Mapping[str, Any]
-    facts: frozenset[str]
+    lists: frozenset[str]
     weight: Numbers | None
     bias: bool | None
     kinds: tuple[Kind | str, ...]
@@ -77,8 +77,8 @@ class Said:
             for key, patterned in self.method.patterns_in(release).items()
             if patterned.for_first and isinstance(given := values.get(patterned.key), dict) and given and are_few(given)
         }
-        self.left_out = [key for key in self.method.facts if "." not in key and values.get(key) is None]
-        self.listing = tuple(fact for fact in self.method.facts if values.get(fact.partition(".")[0]))
+        self.left_out = [key for key in self.method.lists if "." not in key and values.get(key) is None]
+        self.listing = tuple(name for name in self.method.lists if values.get(name.partition(".")[0]))
         # Most configs say the same of all of hundreds of modules, which is found out once then.
         by_module = self.patterns or self.listing or self.left_out or any(self.along.values())
         by_module = by_module or config.get("target_parameters") or config.get("rank_pattern")
@@ -99,7 +99,7 @@ class Said:
         return found.values()
 
     def _one(self, module: str, inner: bool) -> Where:
-        overrides, facts = self._overrides(module), self._facts(module)
+        overrides, lists = self._overrides(module), self._listing(module)
         weight, bias, kinds = self._seen(module)
         owned = (
             None if inner else self.targets.owns_parameter(module) if self.config.get("target_parameters") else False
@@ -107,8 +107,8 @@ class Said:
         if owned is not False:
             weight, kinds = None, ((PARAMETER,) if owned else (PARAMETER, *kinds))
         by_default = bool(self.left_out) and self._may_be_listed(module)
-        text = repr((overrides, sorted(facts), weight, bias, kinds, by_default))
-        return Where(overrides, facts, weight, bias, kinds, by_default, text)
+        text = repr((overrides, sorted(lists), weight, bias, kinds, by_default))
+        return Where(overrides, lists, weight, bias, kinds, by_default, text)
 
     def _seen(self, module: str) -> tuple[Numbers | None, bool | None, tuple[Kind | str, ...]]:
         """The shape of a module's weight, whether it has a bias, if the base tells, and of which kinds it may be."""
@@ -134,17 +134,17 @@ class Said:
             found["init_r"] = sum(one is True for one in mask) if mask is not None else None
         return found
 
-    def _facts(self, module: str) -> frozenset[str]:
-        return frozenset(fact for fact in self.listing if self._lists(fact, module))
+    def _listing(self, module: str) -> frozenset[str]:
+        return frozenset(name for name in self.listing if self._lists(name, module))
 
     def _may_be_listed(self, module: str) -> bool:
         """Whether what a config leaves out would list a module in some base: PEFT fills it in by the base's type."""
         return any(module.endswith(tuple(names)) for names in every_default(self.method.name, "FEEDFORWARD"))
 
-    def _lists(self, fact: str, module: str) -> bool:
-        if "." in fact:
-            return lists_part(self.values, fact, module)
-        value = self.values.get(fact)
+    def _lists(self, name: str, module: str) -> bool:
+        if "." in name:
+            return lists_part(self.values, name, module)
+        value = self.values.get(name)
         if isinstance(value, str):
             return pattern(value).matches(module) is True
         return isinstance(value, list) and module.endswith(tuple(v for v in value if isinstance(v, str)))

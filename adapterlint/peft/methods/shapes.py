@@ -29,7 +29,7 @@ class Ground:
         targets: How many modules the adapter has.
         experts: How many weights a targeted parameter holds.
         bias: Whether the target has a bias.
-        facts: The settings that list the target by its name.
+        lists: The settings that list the target by its name.
     """
 
     values: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Ground:
     targets: int | None = None
     experts: int | None = None
     bias: bool | None = None
-    facts: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,7 +246,7 @@ def not_null(name: str) -> Term:
 
 def listed(name: str) -> Term:
     """A setting lists the target by its name."""
-    return Term(f"{name} lists it", lambda ground: name in ground.facts, frozenset((name.partition(".")[0],)))
+    return Term(f"{name} lists it", lambda ground: name in ground.lists, frozenset((name.partition(".")[0],)))
 
 
 def same(left: Term, right: Term | int) -> Term:

@@ -129,10 +129,14 @@ VBLORA = Method(
             parameters=(
                 Parameter("vblora_logits_A", (R, IN // _LENGTH, _VECTORS), saved=~_ONLY_TOP),
                 Parameter("vblora_logits_B", (OUT // _LENGTH, R, _VECTORS), saved=~_ONLY_TOP),
-                Parameter("vblora_logits_A_topk_indices", (R, IN // _LENGTH, _TOP_K), when=_ONLY_TOP, held=False),
-                Parameter("vblora_logits_A_topk_weights", (R, IN // _LENGTH, _TOP_K - 1), when=_ONLY_TOP, held=False),
-                Parameter("vblora_logits_B_topk_indices", (OUT // _LENGTH, R, _TOP_K), when=_ONLY_TOP, held=False),
-                Parameter("vblora_logits_B_topk_weights", (OUT // _LENGTH, R, _TOP_K - 1), when=_ONLY_TOP, held=False),
+                Parameter("vblora_logits_A_topk_indices", (R, IN // _LENGTH, _TOP_K), when=_ONLY_TOP, file_only=True),
+                Parameter(
+                    "vblora_logits_A_topk_weights", (R, IN // _LENGTH, _TOP_K - 1), when=_ONLY_TOP, file_only=True
+                ),
+                Parameter("vblora_logits_B_topk_indices", (OUT // _LENGTH, R, _TOP_K), when=_ONLY_TOP, file_only=True),
+                Parameter(
+                    "vblora_logits_B_topk_weights", (OUT // _LENGTH, R, _TOP_K - 1), when=_ONLY_TOP, file_only=True
+                ),
             ),
             demands=(
                 Demand(
@@ -209,7 +213,7 @@ TINYLORA = Method(
             ),
         ),
     ),
-    top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle=says("init_weights", True), count=_TIED),),
+    top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle_if=says("init_weights", True), count=_TIED),),
     refuses=TYPE_ERROR_SINCE_20,
     has_bias=True,
 )

@@ -95,7 +95,7 @@ C3A = Method(
                     "c3a_kernel",
                     (OUT // _BLOCK, IN // _BLOCK, _BLOCK),
                     begins=IDLE,
-                    idle=says("init_weights", True),
+                    idle_if=says("init_weights", True),
                 ),
             ),
             demands=(

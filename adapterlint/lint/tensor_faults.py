@@ -20,7 +20,7 @@ from adapterlint.peft.methods import METHODS, tensor_prefix
 from adapterlint.peft.methods.compared import Compared, compared
 from adapterlint.peft.methods.expected import entry_of
 from adapterlint.peft.methods.faults import Missing, Unexpected
-from adapterlint.peft.methods.method import Parameter
+from adapterlint.peft.methods.parameter import Parameter
 from adapterlint.peft.ranks import misfits, rank_key
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.methods.method import ANYWHERE, COMPONENTS, OLDEST, Patterned
+from adapterlint.peft.methods.parameter import ANYWHERE, COMPONENTS, OLDEST, Patterned
 from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
 from adapterlint.peft.releases import in_range
 from adapterlint.peft.tasks import IMPLICIT_HEADS

@@ -14,7 +14,7 @@ from adapterlint.base.tree import Kind
 from adapterlint.caches import kept, remembered
 from adapterlint.peft.footprint import MAX_FOOTPRINTS, Footprint
 from adapterlint.peft.methods import METHODS, Method
-from adapterlint.peft.methods.method import Form, Parameter
+from adapterlint.peft.methods.parameter import Form, Parameter
 from adapterlint.peft.releases import numbers
 
 _LAYERS = {

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import form_on, made_on
-from adapterlint.peft.methods.method import Begins, Shared
+from adapterlint.peft.methods.method import Shared
+from adapterlint.peft.methods.parameter import Begins
 from adapterlint.peft.methods.shapes import Ground, size_of
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk

@@ -18,7 +18,7 @@ from adapterlint.peft.inits import changes_base_on_loading
 from adapterlint.peft.matching import overrides
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, lists_part, made_on
-from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
+from adapterlint.peft.methods.parameter import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
 from adapterlint.peft.methods.shapes import SQUARE, Ground
 from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
 from adapterlint.peft.opened import OpenedConfig

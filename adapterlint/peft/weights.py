@@ -17,8 +17,9 @@ from adapterlint.peft.auxiliary import auxiliaries
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import Made
-from adapterlint.peft.methods.method import InLayers, Searches
+from adapterlint.peft.methods.method import Searches
 from adapterlint.peft.methods.misshapen import contradicted
+from adapterlint.peft.methods.parameter import InLayers
 from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.model import Model, shared_key
 from adapterlint.peft.modules import Module, Param, find, fits, walk

@@ -19,7 +19,7 @@ from adapterlint import (
 )
 from adapterlint.lint.example import DROP
 from adapterlint.lint.tensor_faults import RAISES, Faults, Lacking, faults
-from adapterlint.peft.methods.method import Begins
+from adapterlint.peft.methods.parameter import Begins
 
 _Q = "base_model.model.model.layers.0.self_attn.q_proj."
 

@@ -9,7 +9,7 @@ from recorded_methods import Begun, adapters, bases, beginnings, loaded, transfo
 
 from adapterlint.peft.loading import create
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.methods.method import Begins
+from adapterlint.peft.methods.parameter import Begins
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Value, walk
 from adapterlint.peft.opened import open_config

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
-from adapterlint.peft.methods import METHODS, suggest_type
+from adapterlint.peft import methods
+from adapterlint.peft.methods import METHODS, Method, suggest_type
 from adapterlint.peft.methods.method import Together
 from adapterlint.peft.releases import RELEASES, in_range
 
@@ -29,6 +32,22 @@ def test_every_type_is_known_since_the_release_that_brought_it() -> None:
     assert {name: method.since for name, method in METHODS.items()} == {
         name: release for release, names in NEW_IN.items() for name in names.split()
     }
+
+
+def test_every_entry_is_found_where_the_index_says() -> None:
+    """A line of the package's docstring names a file and its entries, in their order there."""
+    lines = [line.split() for line in str(methods.__doc__).split("\n\n")[1].splitlines()]
+    index = {file: types for file, *types in lines}
+    found = {
+        file: [one.name for one in vars(import_module(f"adapterlint.peft.methods.{file}")).values() if _is_entry(one)]
+        for file in index
+    }
+    assert found == index
+    assert sorted(name for types in index.values() for name in types) == list(METHODS)
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, Method)
 
 
 def test_every_type_says_what_it_has_on_its_targets_or_at_the_top() -> None:

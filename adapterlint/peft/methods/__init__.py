@@ -1,4 +1,40 @@
-"""What every PEFT type is: the releases that know it, its parameters and their shapes, how it goes with others."""
+"""The catalogue: what every PEFT type is, one entry a type, each in one place.
+
+    lora         LORA ADALORA
+    lycoris      LOHA LOKR
+    low_rank     HIRA DELORA DEFT GRALORA LILY PEANUT POLY MISS BONE GLORA ADAMSS
+    shared       VERA PVERA RANDLORA VBLORA UNILORA TINYLORA FROD
+    orthogonal   OFT BOFT HRA PSOFT ROAD OSF
+    sparse       FOURIERFT WAVEFT C3A SHIRA SUPERTUNING
+    plain        IA3 BEFT LN_TUNING TRAINABLE_TOKENS
+    prompts      PROMPT_TUNING P_TUNING CPT PREFIX_TUNING CARTRIDGE MULTITASK_PROMPT_TUNING ADAPTION_PROMPT
+    whole_model  SHADOW XLORA
+
+**To read an entry.** It says what `peft/tuners/<name>/layer.py` and `model.py` of PEFT 0.21.2 do; where a release from
+0.10 on did otherwise, `since=` and `until=` (both included) say so. W is the weight of the module.
+
+    HIRA = Method(
+        name="HIRA", since="0.20", prefix="hira_",
+        forms=(                                 # what an adapter has on each kind of module that it takes
+            Form(
+                on=LINEARS,                     # `nn.Linear` and GPT-2's `Conv1D`
+                parameters=(                    # a file has `<module>.hira_A`, with `r` rows and
+                    Parameter("hira_A", (R, IN)),  # as many columns as the module has inputs
+                    Parameter("hira_B", (OUT, R), begins=IDLE),  # zeros in a new adapter, which does nothing then
+                ),
+                demands=(...),                  # what PEFT raises where config and module do not fit
+            ),
+        ),
+        refuses={"0.20": "TypeError"},          # what it raises at other kinds of modules
+    )
+
+Shapes are terms (`shapes`): `R` and `key("...")` are values of the config, `IN` and `OUT` sizes of the module. What
+stands at the `top` is in a file once. `parameter` tells what `Form`, `Parameter` and `Demand` say, `method` all else; an
+entry leaves out what is so for most types.
+
+**Who reads them**: `expected` (which parameters there are on a module), `said` (what config and base say of it),
+`compared` (what a file has against that), and the simulation (`peft/tuner_layers.py` above all).
+"""
 
 from adapterlint.peft.methods.catalogue import METHODS, suggest_type, tensor_prefix
 from adapterlint.peft.methods.method import Method

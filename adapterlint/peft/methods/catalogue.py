@@ -1,10 +1,4 @@
-"""The catalogue of PEFT types: every entry by its name.
-
-An entry stands in the file of its kind: `lora`, `lycoris`, `low_rank`, `shared`, `orthogonal`, `sparse`, `plain`,
-`prompts`. Facts from `peft/utils/peft_types.py`, the `register_peft_method` calls in `peft/tuners/*/__init__.py`
-(before 0.15: `peft/mapping.py` and `peft/utils/constants.py`), and `config.py`, `model.py` and `layer.py` of each
-tuner, PEFT 0.10 to 0.21.
-"""
+"""The catalogue of PEFT types: every entry by its name."""
 
 from __future__ import annotations
 
@@ -12,10 +6,10 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from adapterlint.peft.methods import lora, low_rank, lycoris, orthogonal, plain, prompts, shared, sparse
+from adapterlint.peft.methods import lora, low_rank, lycoris, orthogonal, plain, prompts, shared, sparse, whole_model
 from adapterlint.peft.methods.method import Method
 
-_FILES = (lora, low_rank, lycoris, orthogonal, plain, prompts, shared, sparse)
+_FILES = (lora, lycoris, low_rank, shared, orthogonal, sparse, plain, prompts, whole_model)
 _ENTRIES = {one.name: one for file in _FILES for one in vars(file).values() if isinstance(one, Method)}
 
 METHODS: Mapping[str, Method] = MappingProxyType({name: _ENTRIES[name] for name in sorted(_ENTRIES)})

@@ -11,7 +11,8 @@ from adapterlint.base.tree import Kind
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.caches import kept
 from adapterlint.peft.methods.catalogue import METHODS
-from adapterlint.peft.methods.method import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Method, Parameter
+from adapterlint.peft.methods.method import Method
+from adapterlint.peft.methods.parameter import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Parameter
 from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term, shape_of, size_of
 from adapterlint.peft.modules import ANY
 from adapterlint.peft.releases import in_range

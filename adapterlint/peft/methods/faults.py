@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from adapterlint.base.tree import Kind
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.peft.methods.expected import Made, count_on, entry_of, expected, form_on, ground_on
-from adapterlint.peft.methods.method import EMBEDDING, GPT2, KERNEL_DIMENSIONS, Form, Method, Parameter
+from adapterlint.peft.methods.method import Method
 from adapterlint.peft.methods.misshapen import (
     Misshapen,
     best_of,
@@ -18,6 +18,7 @@ from adapterlint.peft.methods.misshapen import (
     of_any_groups,
     unsized,
 )
+from adapterlint.peft.methods.parameter import EMBEDDING, GPT2, KERNEL_DIMENSIONS, Form, Parameter
 from adapterlint.peft.methods.said import Where
 from adapterlint.peft.methods.shapes import Ground
 from adapterlint.peft.opened import OpenedConfig

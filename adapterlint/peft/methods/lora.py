@@ -19,7 +19,8 @@ from adapterlint.peft.methods.lora_options import (
     ON_PARAMETER,
     TURNED,
 )
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method, Together
+from adapterlint.peft.methods.parameter import (
     ATTENTION,
     CONV1D,
     CONV2D,
@@ -33,10 +34,8 @@ from adapterlint.peft.methods.method import (
     Begins,
     Demand,
     Form,
-    Method,
     Parameter,
     Patterned,
-    Together,
 )
 from adapterlint.peft.methods.shapes import (
     AREA,
@@ -102,18 +101,12 @@ def _magnitude(shape: Shape = (OUT,), since: str = "0.10") -> Parameter:
     )
 
 
+# W + B A, with a scale. What its options and its ways to begin demand of modules stands in `lora_options`.
 LORA = Method(
     name="LORA",
     title="LoRA",
     prefix="lora_",
-    names_reach_whole=True,
-    asks_for_weight=False,
-    looks_up=True,
-    ties=True,
-    fused_experts=True,
-    spares_mamba=True,
     tuner="LoraModel",
-    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=(LINEAR,),
@@ -182,15 +175,22 @@ LORA = Method(
     refuses=VALUE_ERROR,
     patterns={"r": Patterned("rank_pattern"), "lora_alpha": Patterned("alpha_pattern")},
     lists=("use_bdlora.target_modules_bd_a", "use_bdlora.target_modules_bd_b"),
+    ties=True,
+    fused_experts=True,
+    spares_mamba=True,
+    config=ConfigClass(beside_pattern=LAYERS),
+    has_bias=True,
+    containers="lora_dropout: lora_A: lora_B: lora_embedding_A lora_embedding_B lora_magnitude_vector:",
+    looks_up=True,
     together=Together.ORDER,
     in_order=given("use_dora"),
     mixed=True,
     mixed_first=True,
     mixed_batch=True,
-    hot_swaps=True,
-    has_bias=True,
-    containers="lora_dropout: lora_A: lora_B: lora_embedding_A lora_embedding_B lora_magnitude_vector:",
+    names_reach_whole=True,
+    asks_for_weight=False,
     weighs=True,
+    hot_swaps=True,
 )
 
 
@@ -205,29 +205,30 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
     )
 
 
+# W + B diag(E) A. Training prunes ranks: `rank_pattern` has a truth value for each, which loading cuts the file to.
 ADALORA = Method(
     name="ADALORA",
     prefix="lora_",
-    refuses_names=True,
-    asks_for_weight=False,
-    masks_ranks=True,
-    ties=True,
-    spares_mamba=True,
     tuner="AdaLoraModel",
     layer="SVDLinear",
-    config=ConfigClass(
-        beside_pattern=("layers_to_transform",),
-        null_patterns=True,
-        unread=("alpha_pattern", "init_lora_weights", "megatron_config", "monteclora_config", "r", "use_rslora"),
-    ),
     forms=(
         Form(on=LINEARS, parameters=_adalora(IN)),
         Form(on=(CONV2D,), parameters=_adalora(IN * AREA), since="0.20"),  # grouped ones do not run
     ),
     refuses=VALUE_ERROR,
+    masks_ranks=True,
     zero_rank=True,  # its rank is `init_r`; nothing reads `r`
-    mixed=True,
-    mixed_first=True,
+    ties=True,
+    spares_mamba=True,
+    config=ConfigClass(
+        beside_pattern=("layers_to_transform",),
+        null_patterns=True,
+        unread=("alpha_pattern", "init_lora_weights", "megatron_config", "monteclora_config", "r", "use_rslora"),
+    ),
     has_bias=True,
     containers="lora_dropout: lora_A lora_B lora_embedding_A lora_embedding_B lora_magnitude_vector: lora_E ranknum",
+    mixed=True,
+    mixed_first=True,
+    refuses_names=True,
+    asks_for_weight=False,
 )

@@ -8,7 +8,7 @@ no kind takes are refused by the config alone (`refusals.json`).
 from __future__ import annotations
 
 from adapterlint.peft.inits import changes_base_on_loading
-from adapterlint.peft.methods.method import OLDEST, Demand
+from adapterlint.peft.methods.parameter import OLDEST, Demand
 from adapterlint.peft.methods.shapes import (
     CHANNELS,
     IN,

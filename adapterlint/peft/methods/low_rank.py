@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method
+from adapterlint.peft.methods.parameter import (
     CONVOLUTIONS,
     EMBEDDING,
     LINEAR,
@@ -16,7 +17,6 @@ from adapterlint.peft.methods.method import (
     Begins,
     Demand,
     Form,
-    Method,
     Parameter,
     Patterned,
 )
@@ -42,13 +42,11 @@ from adapterlint.peft.methods.shapes import (
 
 IDLE, FIXED = Begins.IDLE, Begins.FIXED
 
+# W times (1 + B A), element by element.
 HIRA = Method(
     name="HIRA",
     since="0.20",
     prefix="hira_",
-    asks_for_weight=False,
-    looks_up=True,
-    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, reads_init=True),
     forms=(
         Form(
             on=LINEARS,
@@ -68,14 +66,17 @@ HIRA = Method(
     ),
     refuses=VALUE_ERROR,
     patterns={"r": Patterned("rank_pattern", for_first=False)},
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, reads_init=True),
     containers="hira_dropout: hira_A hira_B hira_embedding_A hira_embedding_B",
+    looks_up=True,
+    asks_for_weight=False,
 )
 
+# W + B A with factors of length 1, lambda times the lengths of the columns of W (`delora_w_norm`).
 DELORA = Method(
     name="DELORA",
     since="0.18",
     prefix="delora_",
-    config=ConfigClass(beside_pattern=("layers_to_transform",)),
     forms=(
         Form(
             on=(LINEAR,),
@@ -89,6 +90,7 @@ DELORA = Method(
     ),
     refuses={"0.20": "TypeError", OLDEST: "UnboundLocalError"},
     patterns={"r": Patterned("rank_pattern"), "delora_lambda": Patterned("lambda_pattern")},
+    config=ConfigClass(beside_pattern=("layers_to_transform",)),
     has_bias=True,
     containers="delora_dropout: delora_A delora_B delora_lambda delora_w_norm=",
 )
@@ -96,11 +98,11 @@ DELORA = Method(
 _DEFT_RANK = least(R, OUT)
 _REPLACES = given("init_weights") & ~given("para")
 
+# W without what lies in the span of P, and P R in its place; only without, if `para` is given.
 DEFT = Method(
     name="DEFT",
     since="0.20",
     prefix="deft_",
-    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -111,6 +113,7 @@ DEFT = Method(
         ),
     ),
     refuses={"0.20": "TypeError"},
+    config=ConfigClass(beside_pattern=LAYERS),
     has_bias=True,
     containers="deft_P deft_R deft_dropout:",
 )
@@ -118,12 +121,11 @@ DEFT = Method(
 _K = key("gralora_k")
 _HYBRID = key("hybrid_r")
 
+# `gralora_k` blocks of inputs and as many of outputs, a small LoRA from each to each; `hybrid_r` adds a plain one.
 GRALORA = Method(
     name="GRALORA",
     since="0.19",
     prefix="gralora_",
-    in_groups="ValueError",
-    config=ConfigClass(needs_layers=False),
     forms=(
         Form(
             on=LINEARS,
@@ -146,10 +148,14 @@ GRALORA = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
+    config=ConfigClass(needs_layers=False),
     has_bias=True,
     containers="gralora_dropout: gralora_A gralora_B gralora_A_general: gralora_B_general:",
+    in_groups="ValueError",
 )
 
+# W + B_i A, a router mixing `num_B` factors B. Neighbours share one `lily_A` (`stride_A` of them) and all of a kind
+# one `lily_B`, which a file has for each module all the same.
 LILY = Method(
     name="LILY",
     since="0.19",
@@ -165,11 +171,12 @@ LILY = Method(
         ),
     ),
     refuses={"0.10": "NotImplementedError"},
-    merges=False,
     containers="lily_A: lily_B: lily_router:",
+    merges=False,
 )
 
-PEANUT = Method(  # both factors are on the outputs of the module that they follow
+# B f(... f(A W)) : both factors are on the outputs of the module that they follow, `depth` layers in between.
+PEANUT = Method(
     name="PEANUT",
     since="0.19",
     prefix="peanut_",
@@ -190,11 +197,10 @@ PEANUT = Method(  # both factors are on the outputs of the module that they foll
 
 _SKILLS, _SPLITS = key("n_skills"), key("n_splits")
 
+# W + the mean of LoRAs, `n_skills` of each split, weighed for each task by the router.
 POLY = Method(
     name="POLY",
     prefix="poly_",
-    asks_for_task_ids=True,
-    targets_of_lora=True,
     forms=(
         Form(
             on=(LINEAR,),
@@ -206,17 +212,17 @@ POLY = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
+    targets_of_lora=True,
     containers="poly_router: poly_lora_A poly_lora_B",
+    asks_for_task_ids=True,
     merges=False,
 )
 
+# W + a block repeated along the inputs; "bat" multiplies with W as well, "mini" repeats it along the outputs too.
 MISS = Method(
     name="MISS",
     since="0.17",
     prefix="miss_",
-    merges_with_whole="0.18",
-    targets_of_lora=True,
-    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
         Form(
             on=(LINEAR,),
@@ -248,18 +254,19 @@ MISS = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
+    targets_of_lora=True,
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     has_bias=True,
     containers="miss_dropout: miss_block",
+    merges_with_whole="0.18",
 )
 
+# What became MiSS.
 BONE = Method(
     name="BONE",
     since="0.14",
     until="0.18",
     prefix="bone_",
-    merges_with_whole="0.18",
-    targets_of_lora=True,
-    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
         Form(
             on=(LINEAR,),
@@ -277,8 +284,11 @@ BONE = Method(
         ),
     ),
     refuses=VALUE_ERROR,
+    targets_of_lora=True,
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     has_bias=True,
     containers="bone_block",
+    merges_with_whole="0.18",
 )
 
 
@@ -294,7 +304,8 @@ def _glora(
         yield Parameter(f"glora_{letter}.zeros", empty, when=~(says(setting, *kinds) & has), begins=FIXED)
 
 
-GLORA = Method(  # W + W A + B beside b + b D + E + W C, where the module has a bias b
+# W + W A + B, beside b + b D + E + W C where the module has a bias b.
+GLORA = Method(
     name="GLORA",
     since="0.20",
     prefix="glora_",
@@ -321,8 +332,8 @@ GLORA = Method(  # W + W A + B beside b + b D + E + W C, where the module has a 
     ),
     refuses={"0.20": "ValueError"},
     zero_rank=True,
-    mixed_batch=True,
     has_bias=True,
+    mixed_batch=True,
 )
 
 # The rows of a weight, its bias a column of it, are clustered: of which size the subspaces are, comes out of that.
@@ -335,7 +346,6 @@ ADAMSS = Method(
     name="ADAMSS",
     since="0.19",
     prefix="adamss_",
-    config=ConfigClass(needs_layers=False, unread=("random_seed",), reads_init=True),
     forms=(
         Form(
             on=(LINEAR,),
@@ -347,5 +357,6 @@ ADAMSS = Method(
         ),
     ),
     refuses={"0.19": "TypeError"},
+    config=ConfigClass(needs_layers=False, unread=("random_seed",), reads_init=True),
     containers="adamss_A: adamss_B: adamss_newB=",
 )

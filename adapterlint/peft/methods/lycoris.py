@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from adapterlint.peft.methods.config_class import ConfigClass
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method
+from adapterlint.peft.methods.parameter import (
     CONV1D,
     CONV2D,
     LINEAR,
     TYPE_ERROR_SINCE_20,
     Begins,
     Form,
-    Method,
     Parameter,
     Patterned,
 )
@@ -49,21 +49,22 @@ def _loha(kernel: Shape) -> tuple[Parameter, ...]:
     )
 
 
+# W + (w1_a w1_b) times (w2_a w2_b), element by element.
 LOHA = Method(
     name="LOHA",
     title="LoHa",
     prefix="hada_",
-    merges_with_whole="0.18",
-    config=ConfigClass(unread=("module_dropout",)),
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_loha((KERNEL,))),
         Form(on=(CONV1D,), parameters=_loha((KERNEL, 1)), since="0.18"),
     ),
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"r": Patterned("rank_pattern"), "alpha": Patterned("alpha_pattern")},
+    config=ConfigClass(unread=("module_dropout",)),
+    containers="hada_w1_a hada_w1_b hada_w2_a hada_w2_b hada_t1 hada_t2",
     mixed=True,
     mixed_first=True,
-    containers="hada_w1_a hada_w1_b hada_w2_a hada_w2_b hada_t1 hada_t2",
+    merges_with_whole="0.18",
 )
 
 
@@ -108,19 +109,20 @@ def _lokr(kernel: Shape) -> tuple[Parameter, ...]:
     )
 
 
+# W + the Kronecker product of w1 and w2, each whole or a product of two factors.
 LOKR = Method(
     name="LOKR",
     title="LoKr",
     prefix="lokr_",
-    merges_with_whole="0.18",
-    config=ConfigClass(unread=("module_dropout",)),
     forms=(
         Form(on=(LINEAR, CONV2D), parameters=_lokr((KERNEL,))),
         Form(on=(CONV1D,), parameters=_lokr((KERNEL, 1)), since="0.18"),
     ),
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"r": Patterned("rank_pattern"), "alpha": Patterned("alpha_pattern")},
+    config=ConfigClass(unread=("module_dropout",)),
+    containers="lokr_w1 lokr_w1_a lokr_w1_b lokr_w2 lokr_w2_a lokr_w2_b lokr_t2",
     mixed=True,
     mixed_first=True,
-    containers="lokr_w1 lokr_w1_a lokr_w1_b lokr_w2 lokr_w2_a lokr_w2_b lokr_t2",
+    merges_with_whole="0.18",
 )

@@ -10,7 +10,8 @@ from typing import Any
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.methods.expected import Made
-from adapterlint.peft.methods.method import Method, Parameter
+from adapterlint.peft.methods.method import Method
+from adapterlint.peft.methods.parameter import Parameter
 from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
 
 MAX_GROUPS = 64  # of a convolution

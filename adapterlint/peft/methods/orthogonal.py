@@ -6,7 +6,8 @@ from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method, Searches, Together
+from adapterlint.peft.methods.parameter import (
     ANYWHERE,
     CONV2D,
     EMBEDDING,
@@ -17,11 +18,8 @@ from adapterlint.peft.methods.method import (
     Begins,
     Demand,
     Form,
-    Method,
     Parameter,
     Patterned,
-    Searches,
-    Together,
 )
 from adapterlint.peft.methods.shapes import (
     ALWAYS,
@@ -87,11 +85,10 @@ def _oft(attribute: str, features: Term) -> tuple[Parameter, ...]:
 _OLD_RANK = Demand(R > 0, text="`r` should be a positive integer value but the value passed is {r}", until="0.13")
 
 
+# W R: R rotates blocks of the inputs.
 OFT = Method(
     name="OFT",
     prefix="oft_",
-    targets_of_lora=True,
-    config=ConfigClass(defaults_before={"0.16": {"r": 8, "oft_block_size": 0}}, reads_init=True),
     forms=(
         Form(on=(LINEAR,), parameters=_oft("oft_R", IN), demands=(_OLD_RANK,)),
         Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * SQUARE), demands=(_OLD_RANK, _SQUARE_KERNEL)),
@@ -99,11 +96,13 @@ OFT = Method(
     ),
     refuses={"0.21": "TypeError", OLDEST: "ValueError"},
     patterns={"r": Patterned("rank_pattern", until="0.13")},
-    together=Together.ORDER,
-    mixed=True,
     zero_rank=True,  # where `oft_block_size` is given
+    targets_of_lora=True,
+    config=ConfigClass(defaults_before={"0.16": {"r": 8, "oft_block_size": 0}}, reads_init=True),
     has_bias=True,
     containers="oft_R: oft_dropout:",
+    together=Together.ORDER,
+    mixed=True,
     merges_otherwise="0.16",
 )
 
@@ -135,32 +134,31 @@ def _boft(kind: Kind, features: Term, what: str, scale: Shape) -> Form:
     )
 
 
+# s W R: R is a product of butterflies of blocks that rotate, s a scale.
 BOFT = Method(
     name="BOFT",
     since="0.11",
     prefix="boft_",
-    targets_of_lora=True,
-    config=ConfigClass(reads_init=True),
     forms=(
         _boft(LINEAR, IN, "in_features", (OUT, 1)),
         _boft(CONV2D, IN * SQUARE, "Convolutional kernel dimension", (1, OUT)),  # grouped ones do not run
     ),
     refuses=TYPE_ERROR_SINCE_20,
-    together=Together.ORDER,
+    targets_of_lora=True,
+    config=ConfigClass(reads_init=True),
     has_bias=True,
     containers="boft_dropout: boft_R boft_s",
+    together=Together.ORDER,
 )
 
 # Reflections by pairs of equal vectors undo each other, unless these are made orthogonal first.
 _PAIRS = given("init_weights") & divides(term(2), R) & ~given("apply_GS")
 
+# W times reflections, `r` of them.
 HRA = Method(
     name="HRA",
     since="0.12",
     prefix="hra_",
-    merges_with_whole="0.18",
-    targets_of_lora=True,
-    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(  # grouped convolutions do not run
             on=(LINEAR, CONV2D),
@@ -169,16 +167,19 @@ HRA = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
-    together=Together.ORDER,
+    targets_of_lora=True,
+    config=ConfigClass(beside_pattern=LAYERS),
     has_bias=True,
     containers="hra_u",
+    together=Together.ORDER,
+    merges_with_whole="0.18",
 )
 
+# W + B (R - 1) A: A and B are singular vectors of W, R rotates them (`psoft_orth`) between two scales.
 PSOFT = Method(
     name="PSOFT",
     since="0.19",
     prefix="psoft_",
-    config=ConfigClass(beside_pattern=LAYERS, unread=("num_cayley_neumann_terms", "random_seed")),
     forms=(
         Form(
             on=(LINEAR,),
@@ -199,6 +200,7 @@ PSOFT = Method(
         ),
     ),
     refuses=VALUE_ERROR,
+    config=ConfigClass(beside_pattern=LAYERS, unread=("num_cayley_neumann_terms", "random_seed")),
     containers="psoft_dropout: psoft_R:",
 )
 
@@ -207,6 +209,7 @@ _ANGLES = function(
     "angles", lambda n, variant: n * {"road_1": 1, "road_2": 2, "road_4": 4}[variant] // 2, OUT, _VARIANT
 )
 
+# Pairs of outputs rotated by theta and scaled by alpha: one angle for a pair (road_1), two (road_2) or four.
 ROAD = Method(
     name="ROAD",
     since="0.18",
@@ -228,10 +231,10 @@ ROAD = Method(
         ),
     ),
     refuses=VALUE_ERROR,
+    containers="road_theta road_alpha",
     together=Together.ORDER,
     in_order=says("variant", "road_2", "road_4"),
     mixed_batch=True,
-    containers="road_theta road_alpha",
 )
 
 
@@ -246,12 +249,11 @@ _LOW = _SMALLER - either(
     not_null("effective_rank"), function("kept", _kept, _SMALLER, key("effective_rank")), _SMALLER // 2
 )
 
+# W taken apart: the `effective_rank` largest singular vectors are frozen, the others trained.
 OSF = Method(
     name="OSF",
     since="0.18",
     prefix="osf_",
-    searches=Searches.AFTER,
-    config=ConfigClass(null_patterns=True),
     forms=(
         Form(
             on=(LINEAR,),
@@ -263,7 +265,9 @@ OSF = Method(
         ),
     ),
     patterns={"effective_rank": Patterned("rank_pattern", ANYWHERE)},
+    config=ConfigClass(null_patterns=True),
+    containers="osf_svd_params:",
+    searches=Searches.AFTER,
     together=Together.FIRST,
     merges_otherwise="0.18",
-    containers="osf_svd_params:",
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adapterlint.peft.methods.config_class import ConfigClass
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method, Together
+from adapterlint.peft.methods.parameter import (
     CONV2D,
     CONV3D,
     EMBEDDING,
@@ -13,9 +14,7 @@ from adapterlint.peft.methods.method import (
     VALUE_ERROR,
     Begins,
     Form,
-    Method,
     Parameter,
-    Together,
 )
 from adapterlint.peft.methods.shapes import (
     CHANNELS,
@@ -35,10 +34,10 @@ _ON_INPUTS = listed("feedforward_modules")  # for all adapters of a layer, as th
 _INIT = given("init_ia3_weights")
 _SCALE_OF_CHANNELS = (Parameter("ia3_l", (1, either(_ON_INPUTS, CHANNELS, OUT), ONES), begins=IDLE, idle_if=_INIT),)
 
+# Outputs, or inputs of what `feedforward_modules` lists, times a vector.
 IA3 = Method(
     name="IA3",
     prefix="ia3_",
-    merges_with_whole="0.18",
     forms=(
         Form(
             on=LINEARS,
@@ -57,46 +56,50 @@ IA3 = Method(
     refuses=VALUE_ERROR,
     lists=("feedforward_modules",),
     containers="ia3_l",
+    merges_with_whole="0.18",
     weighs=True,
 )
 
+# A vector added to the outputs.
 BEFT = Method(
     name="BEFT",
     since="0.20",
     prefix="beft_",
-    merged_into="bias",
     forms=(Form(on=(LINEAR,), parameters=(Parameter("beft_bias", (1, OUT), begins=IDLE),)),),
     refuses={"0.20": "TypeError"},
     containers="beft_bias",
+    merged_into="bias",
 )
 
+# A copy of the module is trained in its place; its parameters are those of the base.
 LN_TUNING = Method(
     name="LN_TUNING",
     since="0.11",
     prefix="ln_tuning_",
-    asks_for_weight=False,
-    merges_with_whole=None,
-    copies="ln_tuning_layers",
     layer="LNTuningLayer",
     forms=(Form(on=EVERY_KIND, parameters=()),),
+    copies="ln_tuning_layers",
     refuses=VALUE_ERROR,
+    containers="ln_tuning_layers:",
     together=Together.ONE,
     refusal="every forward pass raises `ValueError: Trying to run forward with 2 active adapters, but LN tuning does "
     "not allow inference with more than one adapter at a time`",
-    containers="ln_tuning_layers:",
+    merges_with_whole=None,
+    asks_for_weight=False,
 )
 
 _TOKENS = function("length", len, key("token_indices"))
 
+# Rows of an embedding in place of those of the base; which ones is in the config alone.
 TRAINABLE_TOKENS = Method(
     name="TRAINABLE_TOKENS",
     since="0.15",
     prefix="trainable_tokens_",
-    token_rows=True,
-    config=ConfigClass(tasks_since="0.18"),
     forms=(
         Form(on=(EMBEDDING,), parameters=(Parameter("trainable_tokens_delta", (_TOKENS, OUT)),)),
         Form(on=(LINEAR,), parameters=(Parameter("trainable_tokens_delta", (_TOKENS, IN)),)),
     ),
+    token_rows=True,
+    config=ConfigClass(tasks_since="0.18"),
     has_modules_to_save=False,
 )

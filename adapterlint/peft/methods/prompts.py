@@ -1,11 +1,12 @@
-"""Entries of the catalogue: prompts, and other methods that put no layer around the modules that they tune."""
+"""Entries of the catalogue: prompts, before the input or in the attention."""
 
 from __future__ import annotations
 
 from adapterlint.base.tree import Kind
-from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import EVERY_KIND, OLDEST, Begins, Form, Method, Parameter, Together
-from adapterlint.peft.methods.shapes import ALWAYS, UNKNOWN, either, function, given, key, multiple, term
+from adapterlint.peft.methods.config_class import ConfigClass
+from adapterlint.peft.methods.method import Method, Together
+from adapterlint.peft.methods.parameter import OLDEST, Begins, Form, Parameter
+from adapterlint.peft.methods.shapes import ALWAYS, UNKNOWN, function, key
 
 IDLE = Begins.IDLE
 
@@ -30,17 +31,17 @@ def _prompt(
     return Method(
         name=name,
         since=since,
-        config=config,
+        top=top,
         base_at="base_model",
+        config=config,
+        prompt_learning=True,
+        keys_and_values=keys_and_values,
         names_adapter=False,
         counts_rows=counts_rows,
         asks_for_task_ids=asks_for_task_ids,
-        top=top,
         together=Together.ONE,
         refusal=_ONE_PROMPT,
         merges=False,
-        prompt_learning=True,
-        keys_and_values=keys_and_values,
     )
 
 
@@ -59,14 +60,11 @@ MULTITASK_PROMPT_TUNING = _prompt(
     asks_for_task_ids=True,
 )
 
-ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layers, in the width of the model
+# A prompt, as wide as the model, that the attention of the last `adapter_layers` layers reads through a gate.
+ADAPTION_PROMPT = Method(
     name="ADAPTION_PROMPT",
     prefix="adaption_prompt_",
     tensors="adaption_",  # there is a gate beside the prompt
-    names_adapter=False,
-    activates_lists=False,
-    layers_only=False,
-    matches_targets=False,  # the attention modules have that name, or one of the type of the base
     forms=(
         Form(
             on=(Kind.OTHER,),
@@ -76,70 +74,12 @@ ADAPTION_PROMPT = Method(  # on the attention of the last `adapter_layers` layer
             ),
         ),
     ),
+    matches_targets=False,  # the attention modules have that name, or one of the type of the base
+    layers_only=False,
+    has_modules_to_save=False,
+    names_adapter=False,
     together=Together.ONE,
     refusal="`base_model.set_adapter` raises `TypeError: unhashable type: 'list'`",
+    activates_lists=False,
     merges=False,
-    has_modules_to_save=False,
-)
-
-SHADOW = Method(  # a smaller copy of the model runs beside it, and is written into each of its layers
-    name="SHADOW",
-    since="0.21",
-    prefix="shadow_",
-    saved_as="default",
-    layers_only=False,
-    layer="ShadowLayer",
-    config=ConfigClass(beside_pattern=LAYERS, unread=("layers_to_transform",)),
-    forms=(Form(on=EVERY_KIND, parameters=()),),
-    together=Together.ONE,
-    refusal="`base_model.set_adapter` raises `ValueError: ShadowPEFT requires exactly one active adapter`",
-    merges=False,
-)
-
-_DEPTH, _EXPERTS = key("xlora_depth"), function("len", len, key("adapters"))
-_EXPERTS_ON_LAYERS = multiple("layers of the experts * len(adapters)", _EXPERTS)
-_MAX_DEPTH = 8  # of classifiers whose layers are compared; they have one or two
-_WITH_DROPOUT = 3
-
-
-def _classifier_layer(number: int, step: int) -> tuple[Parameter, Parameter]:
-    """A linear layer of X-LoRA's classifier.
-
-    Args:
-        number: Which one of them it is.
-        step: One layer is that many places behind another: activations stand between them, and dropouts if there are.
-    """
-    place = number * step
-    dropout = given("xlora_dropout_p")
-    there = either((dropout if step == _WITH_DROPOUT else ~dropout) & (number < _DEPTH), 1, 0)
-    inputs = key("xlora_size") if number else key("hidden_size")
-    last = either(given("layerwise_scalings"), _EXPERTS_ON_LAYERS, _EXPERTS)
-    outputs = either(number + 1 < _DEPTH, key("xlora_size"), last)
-    # Since 0.20 what has the number of an expert in its name is lost on saving.
-    saved = ~(term(place) < _EXPERTS)
-    name = f"internal_xlora_classifier.layers.{place}"
-    return (
-        Parameter(f"{name}.weight", (outputs, inputs), count=there, saved=saved),
-        Parameter(f"{name}.bias", (outputs,), count=there, saved=saved),
-    )
-
-
-_STEPS = (2, _WITH_DROPOUT)
-_CLASSIFIER = (one for step in _STEPS for number in range(_MAX_DEPTH) for one in _classifier_layer(number, step))
-_DEEPER = (
-    Parameter("internal_xlora_classifier.layers.#.weight", (UNKNOWN, UNKNOWN), count=UNKNOWN),
-    Parameter("internal_xlora_classifier.layers.#.bias", (UNKNOWN,), count=UNKNOWN),
-)
-
-XLORA = Method(  # mixes LoRA adapters, which stay in files of their own
-    name="XLORA",
-    since="0.12",
-    prefix="xlora_",
-    names_adapter=False,
-    layers_of="LORA",
-    base_at="base_model.lora_model.model",
-    layers_only=False,
-    matches_targets=False,
-    top=(*_CLASSIFIER, *_DEEPER),
-    has_modules_to_save=False,
 )

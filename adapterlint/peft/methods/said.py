@@ -14,7 +14,8 @@ from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.matching import Targets, overrides
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.expected import INNER, form_on, lists_part
-from adapterlint.peft.methods.method import CONV1D, CONV2D, CONV3D, EMBEDDING, GPT2, LINEAR, PARAMETER, Method
+from adapterlint.peft.methods.method import Method
+from adapterlint.peft.methods.parameter import CONV1D, CONV2D, CONV3D, EMBEDDING, GPT2, LINEAR, PARAMETER
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.patterns import are_few, pattern
 from adapterlint.peft.ranks import mask_of

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method, Shared
+from adapterlint.peft.methods.parameter import (
     EMBEDDING,
     LINEARS,
     TYPE_ERROR_SINCE_20,
@@ -12,9 +13,7 @@ from adapterlint.peft.methods.method import (
     Demand,
     Form,
     InLayers,
-    Method,
     Parameter,
-    Shared,
 )
 from adapterlint.peft.methods.shapes import (
     IN,
@@ -36,11 +35,12 @@ _SAVED = given("save_projection")
 # Both come from one stream of random numbers, and more rows of the second do not change the first ones.
 _DRAWN_BY_RANK = Shared(drawn=((R, IN), (R, IN)), fits=((0, 1, IN), (1, 0, OUT), (0, 0, R), (1, 1, R)))
 
+# W + diag(b) B diag(d) A: A and B are random, frozen, and the same for all targets, which take the rows they need.
 VERA = Method(
     name="VERA",
     since="0.11",
-    prefix="vera_lambda_",
     title="VeRA",
+    prefix="vera_lambda_",
     forms=(
         Form(
             on=LINEARS,
@@ -60,11 +60,12 @@ VERA = Method(
     containers="vera_dropout: vera_lambda_b vera_lambda_d",
 )
 
+# VeRA with a mean and a variance of each rank.
 PVERA = Method(
     name="PVERA",
     since="0.19",
-    prefix="pvera_lambda_",
     title="PVeRA",
+    prefix="pvera_lambda_",
     forms=(
         Form(
             on=LINEARS,
@@ -87,13 +88,12 @@ PVERA = Method(
 _SMALLER, _LARGER = least(IN, OUT), most(IN, OUT)
 _BASES = parts(_SMALLER, R)
 
+# W + sum of B_i Lambda_i A Gamma_i: bases A and B are random, frozen, and the same for all targets.
 RANDLORA = Method(
     name="RANDLORA",
     since="0.16",
-    prefix="randlora_",
     title="RandLora",
-    spares_mamba=True,
-    config=ConfigClass(needs_layers=False, tasks_since="0.20"),
+    prefix="randlora_",
     forms=(
         Form(
             on=LINEARS,
@@ -112,6 +112,8 @@ RANDLORA = Method(
         fits=((1, 0, _LARGER), (0, 2, _SMALLER), (0, 0, R), (1, 2, R)),
     ),
     refuses=VALUE_ERROR,
+    spares_mamba=True,
+    config=ConfigClass(needs_layers=False, tasks_since="0.20"),
     has_bias=True,
     containers="randlora_dropout: randlora_lambda randlora_gamma",
 )
@@ -119,6 +121,7 @@ RANDLORA = Method(
 _LENGTH, _VECTORS, _TOP_K = key("vector_length"), key("num_vectors"), key("topk")
 _ONLY_TOP = given("save_only_topk_weights")
 
+# W + B A, each put together from vectors of one bank: of `num_vectors`, the `topk` with the largest logits, mixed.
 VBLORA = Method(
     name="VBLORA",
     since="0.13",
@@ -158,11 +161,11 @@ VBLORA = Method(
 
 _INDICES = given("save_indices")
 
+# W + B A, each element of both being one of `theta_d_length` numbers, at random but for a seed.
 UNILORA = Method(
     name="UNILORA",
     since="0.20",
     prefix="unilora_",
-    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -176,6 +179,7 @@ UNILORA = Method(
     ),
     top=(Parameter("unilora_theta_d", (key("theta_d_length"),), in_layers=InLayers.HELD),),
     refuses={"0.20": "TypeError"},
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
     has_bias=True,
 )
 
@@ -190,11 +194,11 @@ def _tied(targets: int, tying: float) -> int:
 
 _TIED = function("groups", _tied, TARGETS, key("weight_tying"))
 
+# W + B (sum of v_i P_i) A: A and B are singular vectors of W, P is random but for a seed; `u` numbers v are trained.
 TINYLORA = Method(
     name="TINYLORA",
     since="0.19",
     prefix="tinylora_",
-    looks_up=True,
     forms=(
         Form(
             on=LINEARS,
@@ -216,6 +220,7 @@ TINYLORA = Method(
     top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle_if=says("init_weights", True), count=_TIED),),
     refuses=TYPE_ERROR_SINCE_20,
     has_bias=True,
+    looks_up=True,
 )
 
 
@@ -236,7 +241,8 @@ def category(target: str) -> str:
 
 _SPARSE = function("off_diagonal", off_diagonal, IN, key("sparse_rate"))
 
-FROD = Method(  # matrices of a category have the inputs of its targets
+# U (S + L) V^T: V is that of all targets with one role in their layers, as wide as their inputs; S sparse, L diagonal.
+FROD = Method(
     name="FROD",
     since="0.20",
     prefix="frod_",

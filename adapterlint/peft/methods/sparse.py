@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import (
+from adapterlint.peft.methods.method import Method, Searches, Together
+from adapterlint.peft.methods.parameter import (
     BEHIND_DOT,
     LINEAR,
     LINEARS,
@@ -12,11 +13,8 @@ from adapterlint.peft.methods.method import (
     Begins,
     Demand,
     Form,
-    Method,
     Parameter,
     Patterned,
-    Searches,
-    Together,
 )
 from adapterlint.peft.methods.shapes import (
     IN,
@@ -41,11 +39,11 @@ _FEW = Demand(
     "passed is {n_frequency}",
 )
 
+# W + the inverse transform of a spectrum that is zero but for `n_frequency` places, at random but for a seed.
 FOURIERFT = Method(
     name="FOURIERFT",
     since="0.12",
     prefix="fourierft_",
-    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -55,6 +53,7 @@ FOURIERFT = Method(
     ),
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"n_frequency": Patterned("n_frequency_pattern", BEHIND_DOT)},
+    config=ConfigClass(beside_pattern=LAYERS),
     has_bias=True,
     containers="fourierft_spectrum",
 )
@@ -62,11 +61,11 @@ FOURIERFT = Method(
 # A budget for all targets is shared out by the sizes of their weights.
 _FREQUENCIES = either(given("proportional_parameters"), UNKNOWN, key("n_frequency"))
 
+# The same with wavelets.
 WAVEFT = Method(
     name="WAVEFT",
     since="0.18",
     prefix="waveft_",
-    config=ConfigClass(beside_pattern=LAYERS),
     forms=(
         Form(
             on=LINEARS,
@@ -76,17 +75,18 @@ WAVEFT = Method(
     ),
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"n_frequency": Patterned("n_frequency_pattern")},
+    config=ConfigClass(beside_pattern=LAYERS),
     has_bias=True,
     containers="waveft_spectrum",
 )
 
 _BLOCK = key("block_size")
 
+# W + blocks of `block_size` that are circulant, so that one row tells each.
 C3A = Method(
     name="C3A",
     since="0.16",
     prefix="c3a_",
-    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, tasks_since="0.18", reads_init=True),
     forms=(
         Form(
             on=(LINEAR,),
@@ -114,19 +114,20 @@ C3A = Method(
     ),
     refuses={"0.20": "TypeError", "0.19": "ValueError", OLDEST: "UnboundLocalError"},
     patterns={"block_size": Patterned("block_size_pattern", BEHIND_DOT)},
-    together=Together.ORDER,
+    config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, tasks_since="0.18", reads_init=True),
     has_bias=True,
-    merges_otherwise="0.16",
     containers="c3a_kernel",
+    together=Together.ORDER,
+    merges_otherwise="0.16",
 )
 
 _BUDGET = R * (IN + OUT)  # as many as LoRA has
 
+# W + `shira_weight` at `shira_indices`: as many elements as a LoRA of rank `r` has.
 SHIRA = Method(
     name="SHIRA",
     since="0.17",
     prefix="shira_",
-    searches=Searches.BEFORE,
     forms=(
         Form(
             on=(LINEAR,),
@@ -144,13 +145,15 @@ SHIRA = Method(
         ),
     ),
     refuses=TYPE_ERROR_SINCE_20,
+    containers="shira_weight",
+    searches=Searches.BEFORE,
     mixed=True,
     mixed_first=True,
-    containers="shira_weight",
 )
 
 _TRAINED = function("trained", lambda i, o, sparsity: int(i * o * (1 - sparsity)), IN, OUT, key("sparsity"))
 
+# W + values at its largest or smallest elements, and a LoRA where `r` is given.
 SUPERTUNING = Method(
     name="SUPERTUNING",
     since="0.21",

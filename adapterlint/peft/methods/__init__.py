@@ -29,8 +29,8 @@
     )
 
 Shapes are terms (`shapes`): `R` and `key("...")` are values of the config, `IN` and `OUT` sizes of the module. What
-stands at the `top` is in a file once. `parameter` tells what `Form`, `Parameter` and `Demand` say, `method` all else; an
-entry leaves out what is so for most types.
+stands at the `top` is in a file once. `parameter` has what `Form`, `Parameter` and `Demand` say, `method` the rest.
+What is so for most types, an entry leaves out.
 
 **Who reads them**: `expected` (which parameters there are on a module), `said` (what config and base say of it),
 `compared` (what a file has against that), and the simulation (`peft/tuner_layers.py` above all).

@@ -240,7 +240,7 @@ def by_parts(
         values: The config.
         modules: All modules that the file has tensors for.
     """
-    listing = (fact.partition(".")[0] for fact in method.facts if "." in fact)
+    listing = (name.partition(".")[0] for name in method.lists if "." in name)
     settings = {key for key in listing if not values.get(key)}
     parts = {one.expected / one.actual for one in misshapen if one.actual > 0}
     if not settings or len(misshapen) < 2 or len(parts) > 1 or any(part < 2 or part % 1 for part in parts):

@@ -13,7 +13,7 @@ from adapterlint.base.tree import Shape
 from adapterlint.base.widths import WIDTH, said, text_of
 from adapterlint.peft.activation import set_tuners
 from adapterlint.peft.auxiliary import switch
-from adapterlint.peft.methods import METHODS
+from adapterlint.peft.fields import fields_of
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig, open_config
@@ -106,7 +106,7 @@ def _load_expert(model: Model, name: str, path: Any, inject: Inject) -> None:
         return
     config = open_config(expert, model.release)
     if config.peft_type != "LORA":
-        if METHODS[config.peft_type].has_bias:
+        if "bias" in fields_of(config.peft_type):
             raise Undecided
         text = f"'{config.peft_type}' config object has no attribute 'bias'"
         raise Refused("AttributeError", text, cause="expert")

@@ -265,8 +265,7 @@ def idle_entries(entries: Iterable[str], modules: Iterable[str]) -> tuple[str, .
 
 def whole_modules(config: _Values) -> tuple[str, ...]:
     """The entries of `modules_to_save` as PEFT reads them: a string is a list of its characters."""
-    method = METHODS.get(config.peft_type)
-    if method is not None and not method.has_modules_to_save:
+    if config.peft_type in METHODS and "modules_to_save" not in fields_of(config.peft_type):
         return ()
     entries = dict.fromkeys(v for v in _strings(config.get("modules_to_save"), characters=True) if v)
     return tuple(entries)[:MAX_WHOLE]

@@ -16,6 +16,7 @@ from typing import Literal
 from adapterlint.peft.activation import set_adapters
 from adapterlint.peft.events import Event, after_activation
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.method import MixedBatch
 from adapterlint.peft.model import Model
 from adapterlint.peft.operations import Outcome as Operated
 from adapterlint.peft.operations import loaded, merge, mix, swap, weigh
@@ -82,7 +83,7 @@ def operations(search: Search, order: Order, faithful: Sequence[str]) -> tuple[O
     on_sets: tuple[tuple[Name, bool, Trial], ...] = (
         ("merge", method.merges, _merge),
         ("weigh", method.weighs, _weigh),
-        ("mix", method.mixed_batch, _mix),
+        ("mix", method.mixed_batch in (MixedBatch.LAYERS, MixedBatch.ALL), _mix),
     )
     return (
         *(trials.on_sets(name, do, faithful) if able else Operation(name, False) for name, able, do in on_sets),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, listed, rule
 from adapterlint.lint.example import HIDDEN, LAYERS
-from adapterlint.peft.methods import METHODS
+from adapterlint.peft.fields import fields_of
 from adapterlint.words import counted
 
 _SITES = [f"base_model.model.model.layers.{i}.self_attn.{m}_proj" for i in range(LAYERS) for m in "qv"]
@@ -42,7 +42,7 @@ def bias_mismatch(config: Config, footprint: Footprint, header: WeightsHeader) -
     others = {name.removesuffix(".weight") for name in footprint.overwrites}
     biases = [n for n in footprint.overwrites if n.endswith(".bias") and n.removesuffix(".bias") not in others]
     if biases:
-        known = METHODS[config.peft_type].has_bias
+        known = "bias" in fields_of(config.peft_type)
         said = f"{config.peft_type} trains no biases" if not known else "`bias` is missing"
         count = counted(len(biases), "bias", "biases")
         yield Finding(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known
 from adapterlint.lint.example import HIDDEN
-from adapterlint.peft.methods import METHODS
+from adapterlint.peft.fields import fields_of
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 
@@ -30,7 +30,7 @@ def head_not_saved(config: Config, footprint: Footprint, base: ModuleTree | None
     another task, set `task_type` to that.
     """
     heads = IMPLICIT_HEADS.get(str(config.get("task_type")))
-    if heads is None or not METHODS[config.peft_type].has_modules_to_save:
+    if heads is None or "modules_to_save" not in fields_of(config.peft_type):
         return
     if footprint.modules_to_save or footprint.overwrites:
         return  # a head may be called otherwise

@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 
 from adapterlint.peft import methods
+from adapterlint.peft.fields import types_with
 from adapterlint.peft.methods import METHODS, Method, suggest_type
 from adapterlint.peft.methods.method import Together
 from adapterlint.peft.releases import RELEASES, in_range
@@ -117,7 +118,7 @@ def test_mixed_models_take_six_types_but_not_oft_first() -> None:
 
 
 def test_three_types_have_no_modules_to_save() -> None:
-    assert {name for name, method in METHODS.items() if not method.has_modules_to_save} == {
+    assert METHODS.keys() - types_with("modules_to_save").keys() == {
         *("ADAPTION_PROMPT", "TRAINABLE_TOKENS", "XLORA"),
     }
 
@@ -128,7 +129,7 @@ def test_types_that_build_layers_of_rank_zero() -> None:
 
 
 def test_bias_is_a_key_of_these_types() -> None:
-    assert {name for name, method in METHODS.items() if method.has_bias} == {
+    assert types_with("bias").keys() == {
         *("ADALORA", "BOFT", "BONE", "C3A", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA", "HRA", "LORA"),
         *("MISS", "OFT", "PVERA", "RANDLORA", "TINYLORA", "UNILORA", "VBLORA", "VERA", "WAVEFT"),
     }

@@ -19,7 +19,7 @@ from adapterlint.peft.methods.lora_options import (
     ON_PARAMETER,
     TURNED,
 )
-from adapterlint.peft.methods.method import Method, Together
+from adapterlint.peft.methods.method import Method, MixedBatch, Together
 from adapterlint.peft.methods.parameter import (
     ATTENTION,
     CONV1D,
@@ -179,15 +179,13 @@ LORA = Method(
     fused_experts=True,
     spares_mamba=True,
     config=ConfigClass(beside_pattern=LAYERS),
-    has_bias=True,
     containers="lora_dropout: lora_A: lora_B: lora_embedding_A lora_embedding_B lora_magnitude_vector:",
     looks_up=True,
     together=Together.ORDER,
     in_order=given("use_dora"),
     mixed=True,
     mixed_first=True,
-    mixed_batch=True,
-    names_reach_whole=True,
+    mixed_batch=MixedBatch.ALL,
     asks_for_weight=False,
     weighs=True,
     hot_swaps=True,
@@ -225,10 +223,9 @@ ADALORA = Method(
         null_patterns=True,
         unread=("alpha_pattern", "init_lora_weights", "megatron_config", "monteclora_config", "r", "use_rslora"),
     ),
-    has_bias=True,
     containers="lora_dropout: lora_A lora_B lora_embedding_A lora_embedding_B lora_magnitude_vector: lora_E ranknum",
     mixed=True,
     mixed_first=True,
-    refuses_names=True,
+    mixed_batch=MixedBatch.REFUSED,
     asks_for_weight=False,
 )

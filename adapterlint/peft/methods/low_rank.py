@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import Method
+from adapterlint.peft.methods.method import Method, MixedBatch
 from adapterlint.peft.methods.parameter import (
     CONVOLUTIONS,
     EMBEDDING,
@@ -91,7 +91,6 @@ DELORA = Method(
     refuses={"0.20": "TypeError", OLDEST: "UnboundLocalError"},
     patterns={"r": Patterned("rank_pattern"), "delora_lambda": Patterned("lambda_pattern")},
     config=ConfigClass(beside_pattern=("layers_to_transform",)),
-    has_bias=True,
     containers="delora_dropout: delora_A delora_B delora_lambda delora_w_norm=",
 )
 
@@ -114,7 +113,6 @@ DEFT = Method(
     ),
     refuses={"0.20": "TypeError"},
     config=ConfigClass(beside_pattern=LAYERS),
-    has_bias=True,
     containers="deft_P deft_R deft_dropout:",
 )
 
@@ -149,7 +147,6 @@ GRALORA = Method(
     ),
     refuses=TYPE_ERROR_SINCE_20,
     config=ConfigClass(needs_layers=False),
-    has_bias=True,
     containers="gralora_dropout: gralora_A gralora_B gralora_A_general: gralora_B_general:",
     in_groups="ValueError",
 )
@@ -256,7 +253,6 @@ MISS = Method(
     refuses=TYPE_ERROR_SINCE_20,
     targets_of_lora=True,
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
-    has_bias=True,
     containers="miss_dropout: miss_block",
     merges_with_whole="0.18",
 )
@@ -286,7 +282,6 @@ BONE = Method(
     refuses=VALUE_ERROR,
     targets_of_lora=True,
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
-    has_bias=True,
     containers="bone_block",
     merges_with_whole="0.18",
 )
@@ -332,8 +327,7 @@ GLORA = Method(
     ),
     refuses={"0.20": "ValueError"},
     zero_rank=True,
-    has_bias=True,
-    mixed_batch=True,
+    mixed_batch=MixedBatch.LAYERS,
 )
 
 # The rows of a weight, its bias a column of it, are clustered: of which size the subspaces are, comes out of that.

@@ -21,6 +21,15 @@ class Together(StrEnum):
     ONE = "one"  # PEFT refuses more than one
 
 
+class MixedBatch(StrEnum):
+    """What `adapter_names` does, which is to give every row of a batch an adapter of its own."""
+
+    IGNORED = "ignored"
+    REFUSED = "refused"  # layers take no such argument
+    LAYERS = "layers"  # layers are told; whole modules and token rows are not
+    ALL = "all"
+
+
 class Searches(StrEnum):
     """When PEFT asks every module of a model for an attribute, which its wrappers of whole modules may not answer."""
 
@@ -88,9 +97,6 @@ class Method:
 
     What its config class is like:
         config: What its config class refuses, and which keys are passed over.
-        has_modules_to_save: The config class has `modules_to_save` (prompt learning: since 0.17).
-        has_bias: The config class has `bias`, which says which biases of the base are trained and saved; everything
-            else is read as `"none"` (`BaseTuner._mark_only_adapters_as_trainable`).
         prompt_learning: `PeftConfig.is_prompt_learning`: no modules are injected, virtual tokens are.
         keys_and_values: Whether the prompt is a prefix of keys and values of attention, not of embeddings.
 
@@ -116,9 +122,7 @@ class Method:
         mixed: In `COMPATIBLE_TUNER_TYPES` of `peft/tuners/mixed/model.py`.
         mixed_first: In `PEFT_TYPE_TO_MIXED_MODEL_MAPPING` too, so that `PeftMixedModel.from_pretrained` takes it as
             the first adapter; equals `mixed` except for OFT.
-        mixed_batch: Whether `adapter_names` gives every row of a batch its own adapter; the others ignore it.
-        refuses_names: Whether its layers raise where rows have adapters of their own.
-        names_reach_whole: Whether whole modules and token rows are told which row has which adapter.
+        mixed_batch: What `adapter_names` does.
 
     How it is merged, weighed and swapped:
         merges: Whether it can be merged into the base.
@@ -163,8 +167,6 @@ class Method:
 
     # What its config class is like
     config: ConfigClass = field(default_factory=ConfigClass)
-    has_modules_to_save: bool = True
-    has_bias: bool = False
     prompt_learning: bool = False
     keys_and_values: bool = False
 
@@ -187,9 +189,7 @@ class Method:
     activates_lists: bool = True
     mixed: bool = False
     mixed_first: bool = False
-    mixed_batch: bool = False
-    refuses_names: bool = False
-    names_reach_whole: bool = False
+    mixed_batch: MixedBatch = MixedBatch.IGNORED
 
     # How it is merged, weighed and swapped
     merges: bool = True

@@ -6,7 +6,7 @@ from typing import Any
 
 from adapterlint.base.tree import Kind
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
-from adapterlint.peft.methods.method import Method, Searches, Together
+from adapterlint.peft.methods.method import Method, MixedBatch, Searches, Together
 from adapterlint.peft.methods.parameter import (
     ANYWHERE,
     CONV2D,
@@ -99,7 +99,6 @@ OFT = Method(
     zero_rank=True,  # where `oft_block_size` is given
     targets_of_lora=True,
     config=ConfigClass(defaults_before={"0.16": {"r": 8, "oft_block_size": 0}}, reads_init=True),
-    has_bias=True,
     containers="oft_R: oft_dropout:",
     together=Together.ORDER,
     mixed=True,
@@ -146,7 +145,6 @@ BOFT = Method(
     refuses=TYPE_ERROR_SINCE_20,
     targets_of_lora=True,
     config=ConfigClass(reads_init=True),
-    has_bias=True,
     containers="boft_dropout: boft_R boft_s",
     together=Together.ORDER,
 )
@@ -169,7 +167,6 @@ HRA = Method(
     refuses=TYPE_ERROR_SINCE_20,
     targets_of_lora=True,
     config=ConfigClass(beside_pattern=LAYERS),
-    has_bias=True,
     containers="hra_u",
     together=Together.ORDER,
     merges_with_whole="0.18",
@@ -234,7 +231,7 @@ ROAD = Method(
     containers="road_theta road_alpha",
     together=Together.ORDER,
     in_order=says("variant", "road_2", "road_4"),
-    mixed_batch=True,
+    mixed_batch=MixedBatch.LAYERS,
 )
 
 

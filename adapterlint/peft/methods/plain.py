@@ -101,5 +101,4 @@ TRAINABLE_TOKENS = Method(
     ),
     token_rows=True,
     config=ConfigClass(tasks_since="0.18"),
-    has_modules_to_save=False,
 )

@@ -76,7 +76,6 @@ ADAPTION_PROMPT = Method(
     ),
     matches_targets=False,  # the attention modules have that name, or one of the type of the base
     layers_only=False,
-    has_modules_to_save=False,
     names_adapter=False,
     together=Together.ONE,
     refusal="`base_model.set_adapter` raises `TypeError: unhashable type: 'list'`",

@@ -56,7 +56,6 @@ VERA = Method(
     ),
     shared=_DRAWN_BY_RANK,
     refuses=TYPE_ERROR_SINCE_20,
-    has_bias=True,
     containers="vera_dropout: vera_lambda_b vera_lambda_d",
 )
 
@@ -81,7 +80,6 @@ PVERA = Method(
     ),
     shared=_DRAWN_BY_RANK,
     refuses=VALUE_ERROR,
-    has_bias=True,
     containers="pvera_dropout: pvera_lambda_b pvera_lambda_d",
 )
 
@@ -114,7 +112,6 @@ RANDLORA = Method(
     refuses=VALUE_ERROR,
     spares_mamba=True,
     config=ConfigClass(needs_layers=False, tasks_since="0.20"),
-    has_bias=True,
     containers="randlora_dropout: randlora_lambda randlora_gamma",
 )
 
@@ -155,7 +152,6 @@ VBLORA = Method(
     ),
     top=(Parameter("vblora_vector_bank", (_VECTORS, _LENGTH)),),
     refuses=TYPE_ERROR_SINCE_20,
-    has_bias=True,
     containers="vblora_logits_A vblora_logits_B vblora_dropout:",
 )
 
@@ -180,7 +176,6 @@ UNILORA = Method(
     top=(Parameter("unilora_theta_d", (key("theta_d_length"),), in_layers=InLayers.HELD),),
     refuses={"0.20": "TypeError"},
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
-    has_bias=True,
 )
 
 _CUT = least(R, IN, OUT)
@@ -219,7 +214,6 @@ TINYLORA = Method(
     ),
     top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle_if=says("init_weights", True), count=_TIED),),
     refuses=TYPE_ERROR_SINCE_20,
-    has_bias=True,
     looks_up=True,
 )
 
@@ -261,5 +255,4 @@ FROD = Method(
         Parameter("frod_s_size.*", (2,), begins=FIXED, saved=_SAVED, group=category),
     ),
     refuses={"0.20": "KeyError"},  # that no target of its role is linear comes before that it is not
-    has_bias=True,
 )

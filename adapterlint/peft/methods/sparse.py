@@ -54,7 +54,6 @@ FOURIERFT = Method(
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"n_frequency": Patterned("n_frequency_pattern", BEHIND_DOT)},
     config=ConfigClass(beside_pattern=LAYERS),
-    has_bias=True,
     containers="fourierft_spectrum",
 )
 
@@ -76,7 +75,6 @@ WAVEFT = Method(
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"n_frequency": Patterned("n_frequency_pattern")},
     config=ConfigClass(beside_pattern=LAYERS),
-    has_bias=True,
     containers="waveft_spectrum",
 )
 
@@ -115,7 +113,6 @@ C3A = Method(
     refuses={"0.20": "TypeError", "0.19": "ValueError", OLDEST: "UnboundLocalError"},
     patterns={"block_size": Patterned("block_size_pattern", BEHIND_DOT)},
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS, tasks_since="0.18", reads_init=True),
-    has_bias=True,
     containers="c3a_kernel",
     together=Together.ORDER,
     merges_otherwise="0.16",

@@ -67,6 +67,5 @@ XLORA = Method(
     layers_of="LORA",
     layers_only=False,
     base_at="base_model.lora_model.model",
-    has_modules_to_save=False,
     names_adapter=False,
 )

@@ -15,6 +15,7 @@ from adapterlint.peft.auxiliary import disable
 from adapterlint.peft.calls import is_called_flat
 from adapterlint.peft.events import Event
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.method import MixedBatch
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
 from adapterlint.peft.operations.outcome import (
@@ -51,10 +52,10 @@ def mix(model: Model, names: Sequence[str], *, by_themselves: bool = False) -> O
 
 
 def _mix(model: Model, names: Sequence[str], absent: Collection[str]) -> Outcome:
-    method = METHODS[model.peft_type or ""]
-    taken = method.mixed_batch
+    mixed = METHODS[model.peft_type or ""].mixed_batch
+    taken = mixed in (MixedBatch.LAYERS, MixedBatch.ALL)
     try:
-        if method.refuses_names:
+        if mixed is MixedBatch.REFUSED:
             text = "forward() got an unexpected keyword argument 'adapter_names'"
             raise Refused("TypeError", text, cause="mixed-batch-layer", sure=True)
         if taken:
@@ -84,7 +85,7 @@ def _check(model: Model, names: Sequence[str], absent: Collection[str]) -> None:
         text = f"Trying to infer with non-existing adapter(s): {', '.join(strangers)}"
         raise Refused("ValueError", text, cause="mixed-batch-stranger")
     found: list[tuple[str, Refused]] = []
-    told = METHODS[model.peft_type or ""].names_reach_whole
+    told = METHODS[model.peft_type or ""].mixed_batch is MixedBatch.ALL
     for path, module in model.outline()[1]:
         for inner, one in _inside(module, path):
             if isinstance(one, TokenWrapper) and isinstance(one.layer.base, Auxiliary):
@@ -168,7 +169,7 @@ def _check_auxiliary(wrapper: Auxiliary, names: Sequence[str], path: str) -> Non
 def _take(model: Model, name: str, absent: Collection[str]) -> None:
     """Make active what a row with a name gets."""
     set_tuners(model.root, [name], model.peft_type or "")
-    told = METHODS[model.peft_type or ""].names_reach_whole
+    told = METHODS[model.peft_type or ""].mixed_batch is MixedBatch.ALL
     for _, wrapper in walk(model.root):
         if not isinstance(wrapper, Auxiliary):
             continue

@@ -224,12 +224,12 @@ def set_active(wrapper: Auxiliary, names: Sequence[str]) -> None:
         wrapper.layer.active = list(names)
 
 
-def auxiliaries(root: Module) -> list[tuple[str, Auxiliary]]:
+def auxiliaries(root: Root) -> list[tuple[str, Auxiliary]]:
     """Every auxiliary module of a model, with its path."""
-    return [(path, module) for path, module in walk(root) if isinstance(module, Auxiliary)]
+    return root.of_class(Auxiliary)
 
 
-def switch(root: Module, names: str | Sequence[str], versions: Versions) -> None:
+def switch(root: Root, names: str | Sequence[str], versions: Versions) -> None:
     """`_set_adapter`: make the versions of one adapter, or of several, active in all auxiliary modules.
 
     Raises:

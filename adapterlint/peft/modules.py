@@ -7,7 +7,7 @@ of the same values; `None` is the value of a parameter as the base has it in thi
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from adapterlint.base.tree import Kind, ModuleTree, Shape
 from adapterlint.caches import kept
@@ -117,17 +117,19 @@ class Module:
 
 
 Walk = list[tuple[str, Module]]
+_M = TypeVar("_M", bound=Module)
 
 
 class Root(Module):
     """A whole base model; it remembers its walks until it is changed."""
 
-    __slots__ = ("_walks", "version")
+    __slots__ = ("_found", "_walks", "version")
 
     def __init__(self, kind: Kind, type: str) -> None:
         super().__init__(kind, type)
         self.version = 0
         self._walks: dict[tuple[str, bool], Walk] = {}
+        self._found: dict[object, Any] = {}
 
     def put(self, parent: Module, name: str, module: Module) -> None:
         """Put a module in the place of another one, somewhere below."""
@@ -138,6 +140,7 @@ class Root(Module):
         """Take note that a module was put in the place of another one, somewhere below."""
         self.version += 1
         self._walks.clear()
+        self._found.clear()
 
     def walked(self, prefix: str, duplicates: bool) -> Walk:
         """`walk` of it."""
@@ -148,8 +151,19 @@ class Root(Module):
                 plain = self.walked("", duplicates)
                 found = [(f"{prefix}.{path}" if path else prefix, module) for path, module in plain]
             else:
-                found = _walk(self, prefix, duplicates)
+                found, once = _walk(self, prefix, duplicates)
+                if once:
+                    self._walks[prefix, not duplicates] = found
             self._walks[key] = found
+        return found
+
+    def of_class(self, kind: type[_M]) -> list[tuple[str, _M]]:
+        """The modules of a class in a `walk` of it."""
+        found: list[tuple[str, _M]] | None = self._found.get(kind)
+        if found is None:
+            found = self._found[kind] = [
+                (p, module) for p, module in self.walked("", False) if isinstance(module, kind)
+            ]
         return found
 
 
@@ -175,33 +189,59 @@ def copy_param(param: Param, memo: dict[int, Any]) -> Param:
 
 def build(tree: ModuleTree, transformers: tuple[int, int]) -> Root:
     """The modules of a base as torch would build them, under a release of transformers."""
-    shared: dict[str, Param] = {}
-    shapes = {f"{n.path}.{p}" if n.path else p: s for n in tree.nodes.values() for p, s in n.parameters.items()}
-    for group in tree.tied:
-        one = Param(next((shapes[name] for name in group if shapes.get(name)), None))
-        shared |= dict.fromkeys(group, one)
-    modules: dict[str, Module] = {}
-    keywords_only = where(by_keywords, tree, transformers)
-    for path, node in tree.nodes.items():
-        alias = tree.aliases.get(path)
-        if alias is not None and alias in modules:
-            module = modules[alias]
+    plan, tied = _plan(tree, transformers)
+    shared = [Param(shape) for shape in tied]
+    modules: list[Module] = []
+    root: Root | None = None
+    for node in plan:
+        if node.alias is not None:
+            module = modules[node.alias]
         else:
-            kind = Module if path else Root
-            module = kind(node.kind, node.type or "Module")
-            module.keywords_only = path in keywords_only
-            dot = f"{path}." if path else ""
-            for name, shape in node.parameters.items():
-                module.params[name] = shared.get(dot + name) or Param(shape)
-            for name, shape in node.buffers.items():
+            module = Module(node.kind, node.type) if node.name else Root(node.kind, node.type)
+            module.keywords_only = node.keywords_only
+            for name, shape, group in node.params:
+                module.params[name] = Param(shape) if group is None else shared[group]
+            for name, shape in node.buffers:
                 module.buffers[name] = Param(shape)
-        modules[path] = module
-        if path:
-            parent, _, name = path.rpartition(".")
-            if parent in modules:
-                modules[parent].children[name] = module
-    root = modules.get("")
-    return root if isinstance(root, Root) else Root(Kind.CONTAINER, "Model")
+            if isinstance(module, Root):
+                root = module
+        modules.append(module)
+        if node.parent is not None:
+            modules[node.parent].children[node.name] = module
+    return root or Root(Kind.CONTAINER, "Model")
+
+
+class _Planned(NamedTuple):
+    """A module as `build` makes it; others are named by their place in the plan."""
+
+    name: str
+    parent: int | None
+    alias: int | None
+    kind: Kind
+    type: str
+    keywords_only: bool
+    params: tuple[tuple[str, Shape | None, int | None], ...]  # with the group of tied ones that it is in
+    buffers: tuple[tuple[str, Shape | None], ...]
+
+
+@kept(96)
+def _plan(tree: ModuleTree, transformers: tuple[int, int]) -> tuple[tuple[_Planned, ...], tuple[Shape | None, ...]]:
+    """The modules of a base, parents first, and the shapes of groups of tied parameters."""
+    shapes = {f"{n.path}.{p}" if n.path else p: s for n in tree.nodes.values() for p, s in n.parameters.items()}
+    tied = tuple(next((shapes[name] for name in group if shapes.get(name)), None) for group in tree.tied)
+    groups = {name: number for number, group in enumerate(tree.tied) for name in group}
+    keywords_only = where(by_keywords, tree, transformers)
+    places: dict[str, int] = {}
+    plan = []
+    for path, node in tree.nodes.items():
+        above, _, name = path.rpartition(".")
+        dot = f"{path}." if path else ""
+        params = tuple((name, shape, groups.get(dot + name)) for name, shape in node.parameters.items())
+        alias, parent = places.get(tree.aliases.get(path, path)), places.get(above) if path else None
+        buffers, said = tuple(node.buffers.items()), path in keywords_only
+        plan.append(_Planned(name, parent, alias, node.kind, node.type or "Module", said, params, buffers))
+        places[path] = len(plan) - 1
+    return tuple(plan), tied
 
 
 @kept(96)
@@ -219,24 +259,30 @@ def where(
 
 def walk(root: Module, prefix: str = "", *, duplicates: bool = False) -> Walk:
     """`named_modules`: path and module, parents first; a module at several places once, unless `duplicates`."""
-    return root.walked(prefix, duplicates) if isinstance(root, Root) else _walk(root, prefix, duplicates)
+    return root.walked(prefix, duplicates) if isinstance(root, Root) else _walk(root, prefix, duplicates)[0]
 
 
-def _walk(root: Module, prefix: str, duplicates: bool) -> Walk:
-    found: Walk = []
-    seen: set[int] = set()
-    stack = [(prefix, root)]
+def _walk(root: Module, prefix: str, duplicates: bool) -> tuple[Walk, bool]:
+    """The walk, and whether no module is at several places, so that with duplicates it is the same."""
+    found: Walk = [(prefix, root)]
+    seen = {id(root)}
+    once = True
+    stack = [(f"{prefix}." if prefix else "", iter(root.children.items()))]
     while stack:
-        path, module = stack.pop()
-        if not duplicates:
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-        found.append((path, module))
-        if module.children:
-            dot = f"{path}." if path else ""
-            stack.extend([(dot + name, child) for name, child in reversed(module.children.items())])
-    return found
+        dot, children = stack[-1]
+        for name, child in children:
+            if id(child) in seen:
+                once = False
+                if not duplicates:
+                    continue
+            seen.add(id(child))
+            found.append((dot + name, child))
+            if child.children:
+                stack.append((f"{dot}{name}.", iter(child.children.items())))
+                break
+        else:
+            stack.pop()
+    return found, once
 
 
 def shape_in(module: Module, name: str) -> Shape | None:

@@ -106,8 +106,14 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
             activate=activate,
         )
 
+    orders = {}
+    for order in truth["orders"]:
+        sets = [names.split("+") for names in truth["active"].get(order, {})]
+        orders[order] = run(order.split(">"), sets)
+    # Every simulation of several tells of each of them alone, too.
+    lone = {name: found for result in orders.values() for name, found in result.adapters.items()}
     for name in truth["alone"]:
-        found = run([name], []).adapters[name]
+        found = lone.get(name) or run([name], []).adapters[name]
         yield "loads", name, found.loads or (found.error and found.error.type)
         if found.footprint:
             footprint = found.footprint.model_dump()
@@ -120,10 +126,7 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
                 coverage["missing"] = []
             yield "coverage", name, coverage
         yield "forward", name, found.forward
-    for order in truth["orders"]:
-        names = order.split(">")
-        sets = list(truth["active"].get(order, {}))
-        result = run(names, [s.split("+") for s in sets])
+    for order, result in orders.items():
         loads = [step for step in result.steps if step.do == "load"]
         bad = next((step for step in loads if step.verdict in ("raises", "unknown")), None)
         if bad is None:
@@ -132,10 +135,11 @@ def simulated(fleet: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
             yield "order", order, (bad.adapters[0], bad.error.type)
         state = loads[-1].auxiliary
         yield "auxiliary", order, state and {path: sorted(active) for path, active in state.items()}
-        for name in names:
+        for name in order.split(">"):
             yield "faithful", f"{order} {name}", result.adapters[name].faithful
         yield "base", order, result.base_unchanged
-        for one, step in zip(sets, [s for s in result.steps if s.do == "activate"], strict=True):
+        activations = [step for step in result.steps if step.do == "activate"]
+        for one, step in zip(truth["active"].get(order, {}), activations, strict=True):
             aux = {path: sorted(active) for path, active in (step.auxiliary or {}).items()}
             known = None if step.verdict == "unknown" else (aux, step.forward)
             yield "active", f"{order} {one}", step.error.type if step.error else known

@@ -20,12 +20,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own: no token, no cache, no proxies."""
+    """A home of its own: no token, no cache, no proxies, and no certificates, which take long to load."""
     where = tmp_path / "home"
+    (where / "certificates").mkdir(parents=True)
+    monkeypatch.setenv("SSL_CERT_DIR", str(where / "certificates"))
     monkeypatch.setenv("HF_HOME", str(where / "hf"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(where / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
+    for name in ("SSL_CERT_FILE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     return where
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx2
 
 START_SECONDS = 60
+BLOCK_BYTES = 1 << 20  # to which EDGE fills up whatever it fetches: by default 64 MB, which takes longer than the rest
 
 _GIT = {
     **{f"GIT_{who}_{what}": "hub@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -87,7 +88,8 @@ class HubServer:
         configs = (_origin(self.folder, ports[0]), _edge(self.folder, *ports))
         empty = self.folder / "certificates"
         empty.mkdir()
-        env = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HF_ENDPOINT", "PYTHONPATH")}
+        others = ("HF_TOKEN", "HF_ENDPOINT", "PYTHONPATH", "SSL_CERT_FILE")
+        env = {k: v for k, v in os.environ.items() if k not in others}
         env |= {"NO_PROXY": "127.0.0.1", "SSL_CERT_DIR": str(empty)}
         for name, port, config in zip(("origin", "edge"), ports, configs, strict=True):
             file = self.folder / f"{name}.toml"
@@ -154,6 +156,7 @@ def _edge(folder: Path, origin: int, port: int) -> str:
 host = "127.0.0.1"
 port = {port}
 repos-path = "{folder}/edge-cache"
+cache-block-size = {BLOCK_BYTES}
 hf-scheme = "http"
 hf-netloc = "127.0.0.1:{origin}"
 hf-lfs-netloc = "127.0.0.1:{origin}"

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
-from adapterlint.cli import app
+from adapterlint import cli
 from adapterlint.lint.example import Patch, as_patch
 from hub_fixtures import edge, home, origin, server, traffic  # noqa: F401  fixtures
 from repositories import Repository
 
 Write = Callable[..., Path]
-Run = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a command."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    output: str  # both, as a terminal has them
+
+
+Run = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -36,13 +50,24 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in `tmp_path`, without settings of the environment."""
+    """Run the command line in `tmp_path` as its entry point does, without settings of the environment."""
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
-    def run_command(*arguments: str | os.PathLike[str]) -> Result:
-        return CliRunner().invoke(app, [os.fspath(a) for a in arguments])
+    def run_command(*arguments: str | os.PathLike[str], pasted: str | bytes | None = None) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["adapterlint", *map(os.fspath, arguments)])
+        with CliRunner().isolation(pasted) as streams:
+            try:
+                cli.run()
+                code: object = 0
+            except SystemExit as end:
+                code = end.code
+            sys.stdout.flush()
+            sys.stderr.flush()
+            stdout, stderr, output = (stream.getvalue().decode() for stream in streams)
+        assert isinstance(code, int), code
+        return Ended(code, stdout, stderr, output)
 
     return run_command
 

@@ -98,17 +98,9 @@ def test_the_settings_name_a_baseline_relative_to_their_file(
     assert lines(tmp_path / "ci" / "b.jsonl")[1]["file"] == "../a/de/adapter_config.json"
     for folder in ("a", "a/de", "ci"):
         monkeypatch.chdir(tmp_path / folder)
-        assert run_here("check", str(tmp_path / "a")) == 0
+        assert run("check", str(tmp_path / "a")).exit_code == 0
     monkeypatch.chdir(tmp_path)
-    assert run_here("check", ".", "--no-ignores") == 1
-
-
-def run_here(*arguments: str) -> int:
-    from typer.testing import CliRunner
-
-    from adapterlint.cli import app
-
-    return CliRunner().invoke(app, list(arguments)).exit_code
+    assert run("check", ".", "--no-ignores").exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -126,16 +118,14 @@ def run_here(*arguments: str) -> int:
     ],
 )
 def test_a_baseline_that_cannot_be_used_exits_with_2_and_a_sentence(
-    arguments: list[str], sentence: str, write: Write, tmp_path: Path
+    arguments: list[str], sentence: str, run: Run, write: Write, tmp_path: Path
 ) -> None:
-    from test_check import adapterlint
-
     write("de", {"r": 4})
     (tmp_path / "bad.jsonl").write_text("what is this")
     (tmp_path / "later.jsonl").write_text('{"adapterlint-baseline": 7}\n')
     (tmp_path / "ok.jsonl").write_text('{"adapterlint-baseline": 1}\n')
-    result = adapterlint("check", "de", *arguments, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
+    result = run("check", "de", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert (tmp_path / "bad.jsonl").read_text() == "what is this", "nothing is written over"
@@ -213,13 +203,11 @@ def test_rules_are_ignored_with_and_without_a_reason(value: str, run: Run, write
         ("[]", "`per-file-ignores.old.rules`: tuple should have at least 1 item"),
     ],
 )
-def test_a_wrong_ignore_is_told_at_once(value: str, sentence: str, write: Write, tmp_path: Path) -> None:
-    from test_check import adapterlint
-
+def test_a_wrong_ignore_is_told_at_once(value: str, sentence: str, run: Run, write: Write, tmp_path: Path) -> None:
     write("old/de")
     settings(tmp_path, f'"old" = {value}')
-    result = adapterlint("check", ".", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
+    result = run("check", ".")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert sentence in result.stderr
 
 

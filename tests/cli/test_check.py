@@ -78,10 +78,10 @@ def test_a_missing_path_exits_with_2_and_the_rest_is_checked(run: Run, write: Wr
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
 )
-def test_a_wrong_setting_exits_with_2_and_says_so(arguments: list[str], sentence: str, write: Write) -> None:
+def test_a_wrong_setting_exits_with_2_and_says_so(arguments: list[str], sentence: str, run: Run, write: Write) -> None:
     folder = write("de")
-    result = adapterlint("check", str(folder), *arguments)
-    assert result.returncode == 2
+    result = run("check", str(folder), *arguments)
+    assert result.exit_code == 2
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""

@@ -77,14 +77,14 @@ def test_whatever_a_rule_is_called_its_skeleton_passes(name: str) -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_nothing_is_written(
-    arguments: list[str], sentence: str, tmp_path: Path
+    arguments: list[str], sentence: str, run: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "taken.py").write_text("x = 1\n")
-    result = adapterlint("rule", *arguments, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
+    result = run("rule", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "lint").exists()
@@ -130,7 +130,7 @@ EVIL = "import pathlib\npathlib.Path({!r}).write_text('ran')\n"
 @pytest.mark.parametrize("settings_file", ["pyproject.toml", "adapterlint.toml"])
 @pytest.mark.parametrize("place", ["inspected", "inspected/de"])
 def test_rules_that_an_inspected_folder_names_are_never_loaded(
-    settings_file: str, place: str, write: Write, tmp_path: Path
+    settings_file: str, place: str, run: Run, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("inspected/de")
     mark = tmp_path / "mark"
@@ -143,14 +143,16 @@ def test_rules_that_an_inspected_folder_names_are_never_loaded(
     (planted / settings_file).write_text(f'{table}rule-dirs = ["lint"]\n')
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "adapterlint.toml").write_text("")
+    monkeypatch.chdir(tmp_path / "project")
     for command in (["check"], ["show"], ["compat"], ["simulate"], ["plan"], ["rules"], ["rule", "zero-rank"]):
         paths = [] if command[0].startswith("rule") else ["../inspected"]
-        assert adapterlint(*command, *paths, cwd=tmp_path / "project").returncode in (0, 1), command
+        assert run(*command, *paths).exit_code in (0, 1), command
         assert not mark.exists(), command
     # Inside the adapter's own folder its settings would be those of the project: there rules are refused.
     if place == "inspected/de":
-        refused = adapterlint("check", ".", cwd=planted)
-        assert (refused.returncode, mark.exists()) == (2, False)
+        monkeypatch.chdir(planted)
+        refused = run("check", ".")
+        assert (refused.exit_code, mark.exists()) == (2, False)
         assert "lies beside an adapter" in refused.stderr
 
 

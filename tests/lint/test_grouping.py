@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import Result
 
 from adapterlint.adapter import load_adapter
 from adapterlint.api import check
@@ -16,9 +15,8 @@ from adapterlint.lint.example import Patch
 from adapterlint.lint.grouping import Fleets, form_fleets
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.settings import FleetSettings, Settings
+from conftest import Run, Write
 
-Write = Callable[..., Path]
-Run = Callable[..., Result]
 HEAD = Patch(config={"modules_to_save": ["lm_head"]}, tensors={"base_model.model.lm_head.weight": ("F32", (64, 16))})
 
 

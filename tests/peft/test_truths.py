@@ -99,18 +99,19 @@ AGREED = {"fleets": 0.985, "second": 0.985, "rare": 0.97, "special": 0.99}
 CLEAN = {"fleets": 0.94, "second": 0.9, "rare": 0.75, "special": 0.95}
 
 
-@pytest.mark.parametrize("source", UNSEEN)
-def test_architectures_that_were_never_looked_at(source: str) -> None:
-    """Over all releases: nearly all that is said is right, of nearly all fleets in each release."""
-    wrong = agreed = every = 0
-    for release in RELEASES:
-        fleets = [fleet for fleet in recorded(source) if release in fleet["truth"]]
-        *found, clean = compared(fleets, release)
-        wrong, agreed = wrong + found[0].total(), agreed + found[2].total()
-        every += sum(counts.total() for counts in found)
-        assert clean >= 0.9 * len(fleets)
-    assert wrong < 0.005 * every
-    assert agreed >= 0.99 * every
+TRIED = {"sixth": ("0.15.2", "0.18.1", "0.21.2")}
+"""File -> the releases that its fleets were given to, where not all were."""
+
+
+@pytest.mark.parametrize(("source", "release"), [(s, r) for s in UNSEEN for r in TRIED.get(s, RELEASES)])
+def test_architectures_that_were_never_looked_at(source: str, release: str) -> None:
+    """In each release nearly all that is said is right, of nearly all fleets."""
+    fleets = [fleet for fleet in recorded(source) if release in fleet["truth"]]
+    wrong, unknown, agreed, clean = compared(fleets, release)
+    every = wrong.total() + unknown.total() + agreed.total()
+    assert wrong.total() < 0.005 * every
+    assert agreed.total() >= 0.99 * every
+    assert clean >= 0.9 * len(fleets)
 
 
 def _plain(value: Any) -> Any:

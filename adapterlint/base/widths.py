@@ -8,6 +8,9 @@ from typing import Any
 WIDTH = ("hidden_size", "n_embd", "d_model")
 """Keys for the features of hidden states, in the order in which `_prepare_prompt_learning_config` asks for them."""
 
+HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
+"""The same for the number of heads of attention."""
+
 
 def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config of the model of a text: the one inside of that of several models, or itself."""

@@ -163,6 +163,11 @@ def unfilled(lone: Alone, touched: Footprint, base: ModuleTree) -> tuple[str, ..
     return tuple(m for m in tuned if any(key.startswith(f"{PREFIX}{m}.") for key in lacking))
 
 
+def brought_whole(lone: Alone, touched: Footprint) -> frozenset[str]:
+    """The targets of which the file has the weights of the base instead of what the method has there."""
+    return frozenset(m for m in lone.tuned if "weight" in touched.plain.get(m, ()) and m not in touched.tuned)
+
+
 def dropped_by(lone: Alone) -> tuple[str, ...]:
     """The tensors that reach nothing when the adapter is loaded."""
     return lone.loaded.unexpected if lone.loaded is not None else ()

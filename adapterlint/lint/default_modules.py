@@ -19,6 +19,14 @@ from adapterlint.peft.replication import is_there
 from adapterlint.peft.simulate import Alone
 
 
+def resized_by_targets(config: Config, touched: Footprint, simulation: AdapterSimulation | None) -> bool:
+    """Whether PEFT refuses what all targets share, which has the sizes of the targets, of which some are missing."""
+    shared = METHODS[config.peft_type].top or config.get("proportional_parameters")
+    if not shared or not touched.untargeted or simulation is None:
+        return False
+    return any(one.error is not None and one.error.cause == "size-mismatch" for one in simulation.alone.values())
+
+
 @remembered(1)
 def not_by_default(
     config: Config, touched: Footprint, base: ModuleTree | None, simulation: AdapterSimulation | None

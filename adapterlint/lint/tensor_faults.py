@@ -179,6 +179,8 @@ class _Told:
             return True
         if self.tuned is not None and module in self.touched.tuned and module not in self.tuned:
             return True
+        if self.tuned is not None and module in self.tuned - self.touched.tuned.keys():
+            return "weight" in self.touched.plain.get(module, ())  # a target that was brought whole
         if (
             not module
             and "." in one.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from adapterlint.adapter import Config
-from adapterlint.base.tree import ModuleTree
+from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.footprint import Footprint
@@ -51,6 +51,7 @@ def wrong_sizes(
     against, rank = compared(config, touched, base), rank_key(config.peft_type)
     modules, everywhere = _ranked(config, touched, base)
     decided = simulation is not None and all(lone.known for lone in simulation.alone.values())
+    loads = decided and simulation is not None and all(lone.loads for lone in simulation.alone.values())
     incomplete = {m.module for m in against.missing} | {
         u.module for u in against.unexpected
     }  # what is left may be another form
@@ -59,10 +60,30 @@ def wrong_sizes(
         if not one.keys and one.module in incomplete:
             continue
         ranked = rank in one.keys and (everywhere or one.module in modules)
+        if loads and _is_sized(one.module, config, base) and not _is_loose(one, config):
+            continue  # a size that is wrong would be refused
+        if _is_loose(one, config) and _is_passed_over(one.module, base):
+            continue
         sure = one.keys or not decided or (one.turned and _any_keys(one, against)) or _is_loose(one, config)
         if sure and not ranked and TOKENS not in one.name:
             found.append(one)
     return found
+
+
+def _is_sized(module: str, config: Config, base: ModuleTree | None) -> bool:
+    """Whether the base tells what sizes PEFT asks for in a module, or of a prompt."""
+    if base is None or base.partial:
+        return False
+    if not module:
+        return METHODS[config.peft_type].prompt_learning and bool(base.config)
+    node = base.nodes.get(module)
+    return node is not None and node.certain and bool(node.parameters)
+
+
+def _is_passed_over(module: str, base: ModuleTree | None) -> bool:
+    """Whether no forward pass calls a layer: `MultiheadAttention` takes the weight of its projection itself."""
+    around = base.nodes.get(module.rpartition(".")[0]) if base is not None else None
+    return around is not None and around.kind is Kind.ATTENTION
 
 
 def explained(config: Config, touched: Footprint, base: ModuleTree | None) -> Callable[[str, str], bool]:

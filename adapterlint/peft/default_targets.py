@@ -7,6 +7,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
+from adapterlint.peft.matching import ALL_LINEAR
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.releases import RELEASES
 
@@ -33,7 +34,8 @@ def default_targets(peft_type: str, model_type: str | None, release: str, *, tab
             return None
         rows = _table()["LORA_TARGET"]
     known = [targets for since, targets in (rows or {}).get(model_type, ()) if _index(since) <= _index(release)]
-    return known[-1] if known else None
+    linear = table == "TARGET" and METHODS[peft_type].targets_all_linear
+    return known[-1] if known else ALL_LINEAR if linear else None
 
 
 @functools.cache
@@ -49,6 +51,7 @@ def every_default(peft_type: str, table: str = "TARGET") -> tuple[Any, ...]:
     tables = (rows, _table()["LORA_TARGET"]) if table == "TARGET" else (rows,)
     histories = [history for of in tables if isinstance(of, dict) for history in of.values()]
     found = [targets for history in histories for _, targets in history if targets is not None]
+    found += [ALL_LINEAR] if table == "TARGET" and METHODS[peft_type].targets_all_linear else []
     return tuple({repr(targets): targets for targets in found}.values())
 
 

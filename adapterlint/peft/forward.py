@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
-from adapterlint.base.widths import WIDTH, said, text_of
+from adapterlint.base.widths import HEADS, WIDTH, said, text_of
 from adapterlint.peft.calls import is_listed, listed, refuses
 from adapterlint.peft.experts import unfit_width
 from adapterlint.peft.methods import METHODS, Method
@@ -92,15 +92,16 @@ def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
     sizes = _has_prefix_sizes(model, config) and not _has(model, "positions")
     if states or not sizes:
         return UNDECIDED if states and not sizes else "ValueError" if states else "RuntimeError"
+    fits = _has_size_of_heads(config, model.tree.config) and _has_number_of_heads(config, model.tree.config)
     if config.task_type == "SEQ_CLS" and not model.generates and not _is(model, "prefix"):
-        return _pooled_error(model)
+        return _pooled_error(model) if fits else "RuntimeError"
     if config.task_type == "QUESTION_ANS" and "qa_outputs" not in model.tree.nodes:  # what PEFT looks for as the head
         return "AttributeError"
     two = config.get("num_transformer_submodules") == 2
     old = model.versions.peft < ((0, 18) if two else (0, 14)) and model.versions.transformers >= (4, 56)
     if old:
         return "AttributeError"
-    return None if _has_size_of_heads(config, model.tree.config) else "RuntimeError"
+    return None if fits else "RuntimeError"
 
 
 def _method(model: Model) -> Method:
@@ -112,6 +113,12 @@ def _has_size_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:
     size, heads, dim = base.get("d_kv"), config.get("num_attention_heads"), config.get("token_dim")
     known = all(isinstance(one, int) and one > 0 for one in (size, heads, dim))
     return not known or dim // heads == size
+
+
+def _has_number_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:
+    """Whether the prefix is for as many heads as the base has; of grouped attention PEFT counts them itself."""
+    heads, said_of_base = config.get("num_attention_heads"), said(base, HEADS)
+    return heads in (None, said_of_base) or said_of_base is None or "num_key_value_heads" in base
 
 
 def _pooled_error(model: Model) -> str | None:

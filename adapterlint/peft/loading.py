@@ -11,7 +11,7 @@ from typing import Any
 from adapterlint.adapter import Adapter
 from adapterlint.base.renames import renamed_once
 from adapterlint.base.tree import Shape
-from adapterlint.base.widths import WIDTH, said, text_of
+from adapterlint.base.widths import HEADS, WIDTH, said, text_of
 from adapterlint.peft.adaption import add_adaption_prompt, in_the_model
 from adapterlint.peft.additional_modules import add_auxiliaries, tie_token_layers
 from adapterlint.peft.auxiliary import Wrapping
@@ -34,7 +34,6 @@ from adapterlint.peft.weights_files import parameters_in, tensors_in
 
 # Words of a base's config for the same thing, in the order in which `_prepare_prompt_learning_config` asks for them.
 _LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
-_HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
 
 
 def load(model: Model, adapter: Adapter, name: str) -> Loaded:
@@ -197,8 +196,8 @@ def _inject(model: Model, name: str, config: OpenedConfig) -> None:
         error = Refused(refusal.error, refusal.text, cause="config")
         if refusal.where == "factors":
             late = late or error
-        elif refusal.pointer == "/bias" and model.active != [name]:
-            continue  # which biases are trained is looked at for active adapters
+        elif refusal.pointer == "/bias":
+            continue  # which biases are trained is looked at when the layers are made (`check_bias`)
         elif refusal.where == "injection" or (refusal.where == "layer" and model.tree.partial):
             raise error
     Injection(model, name, config, late).run()
@@ -211,7 +210,7 @@ def _set_up_prompt(model: Model, name: str, config: OpenedConfig) -> None:
     check_prompt(config, model.versions.peft)
     base = text_of(model.tree.config)
     method = METHODS[config.peft_type]
-    for key, words in (("num_layers", _LAYERS), ("token_dim", WIDTH), ("num_attention_heads", _HEADS)):
+    for key, words in (("num_layers", _LAYERS), ("token_dim", WIDTH), ("num_attention_heads", HEADS)):
         if config.get(key) is None:
             value = said(base, words)
             if value is None and not model.tree.config:

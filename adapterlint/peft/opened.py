@@ -35,6 +35,7 @@ class OpenedConfig(dict[str, Any]):
         self.ignored: list[str] = [key for key in values if key not in known and key not in runtime]
         super().__init__(defaults)
         self.update({key: value for key, value in values.items() if key in known})
+        self.update(dict.fromkeys(METHODS[peft_type].config.cleared))
         for key in ("modules_to_save", "target_modules"):
             if isinstance(self.get(key), list):
                 self[key] = list(self[key])

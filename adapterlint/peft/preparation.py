@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from adapterlint.peft.constructors import refusals
 from adapterlint.peft.default_targets import default_targets
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.matching import ALL_LINEAR, Components, Targets, component_pattern
@@ -211,14 +212,13 @@ def check_mamba(model: Model, config: OpenedConfig, name: str) -> None:
 
 
 def check_bias(model: Model) -> None:
-    """`_mark_only_adapters_as_trainable` knows three kinds of bias."""
+    """`_mark_only_adapters_as_trainable`, after the layers are made, knows three kinds of bias."""
     for name in model.active:
         config = model.configs.get(name)
-        bias = config.get("bias", "none") if config is not None else "none"
-        own = f"{(config.peft_type if config else '').lower()}_only"
-        known = bias in ("none", "all", None, own, "lora_only")
-        if not known and not (model.versions.peft >= (0, 18) and isinstance(bias, str) and bias.endswith("_only")):
-            raise Refused("NotImplementedError", f"Requested bias: {bias}, is not implemented.", cause="config")
+        found = refusals(config.peft_type, config, release=model.release) if config is not None else ()
+        for refusal in found:
+            if refusal.pointer == "/bias" and refusal.where == "injection":
+                raise Refused(refusal.error, refusal.text, cause="config")
 
 
 _MAMBA = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})

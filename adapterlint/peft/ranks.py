@@ -28,11 +28,13 @@ class _Axis:
     Args:
         axis: Counted from 0.
         factor: How many times the rank it is.
+        capped: Whether sizes of the module may make it smaller.
         unless: Settings with which it may be something else.
     """
 
     axis: int
     factor: int
+    capped: bool
     unless: frozenset[str]
 
 
@@ -66,7 +68,8 @@ def _ranks_of(method: Method) -> _Ranks | None:
             axis, size = shown
             rank = _otherwise(size)
             keys |= rank.keys
-            axes.setdefault((one.name, one.dimensions(kind)), _Axis(axis, rank.ranks, _unless(size) or frozenset()))
+            unless = _unless(size) or frozenset()
+            axes.setdefault((one.name, one.dimensions(kind)), _Axis(axis, rank.ranks, rank.capped, unless))
     pattern = method.patterns_in(NEWEST).get("r")
     patterned = pattern is not None and (pattern.for_first or None)
     return _Ranks(keys.pop(), axes, patterned, method.masks_ranks) if keys else None
@@ -163,7 +166,7 @@ def misfits(config: Config, footprint: Footprint) -> Iterator[Misfit]:
             expected, route, better = _expected(config, ranks, outer, default, patterns, actual)
         if expected is None or expected == actual or module in dropped:
             continue
-        if _is_turned(ranks, parameters, expected):
+        if _is_turned(ranks, parameters, expected) or (actual < expected and _is_cut(ranks, parameters)):
             continue
         if experts is None or experts.owns_parameter(module) is False:
             yield Misfit(module, expected, actual, route, better)
@@ -262,6 +265,13 @@ def _is_turned(ranks: _Ranks, parameters: Mapping[str, Tensor], expected: int) -
         return False
     shape, one = shown[0]
     return shape[1 - one.axis] == expected * one.factor
+
+
+def _is_cut(ranks: _Ranks, parameters: Mapping[str, Tensor]) -> bool:
+    """Whether the rank of a module's tensors is another size of it too, which made it smaller than in the config."""
+    shapes = [(tensor.shape, ranks.axes.get((name, len(tensor.shape)))) for name, tensor in parameters.items()]
+    shown = [(shape, one.axis) for shape, one in shapes if one is not None and one.capped]
+    return any(size == shape[axis] for shape, axis in shown for place, size in enumerate(shape) if place != axis)
 
 
 def _is_rank(value: Any) -> bool:

@@ -20,7 +20,7 @@ from adapterlint import (
     shown,
 )
 from adapterlint.lint.against_base import has_all_weights, is_sure, last, refusals, rows
-from adapterlint.lint.default_modules import not_by_default
+from adapterlint.lint.default_modules import not_by_default, resized_by_targets
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
 from adapterlint.lint.tensor_sizes import explained
 from adapterlint.peft.keys import TOKENS
@@ -92,7 +92,9 @@ def shape_differs_from_base(
     bare = has_all_weights(base)
     # What modules share is of the sizes of all of them, and these are others.
     shared = METHODS[config.peft_type].top or config.get("proportional_parameters")
-    others = shared and not_by_default(config, footprint, base, simulation)
+    others = shared and (
+        not_by_default(config, footprint, base, simulation) or resized_by_targets(config, footprint, simulation)
+    )
     ours = {"", *footprint.tuned} if others else set[str]()
     for refusal in refusals(simulation, "size-mismatch"):
         sure = is_sure(base, refusal.error.module)

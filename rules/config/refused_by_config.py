@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import Config, Finding, Severity, rule, shown
+from adapterlint import Config, Finding, Footprint, Severity, rule, shown
 from adapterlint.peft.constructors import Refusal, refusals
 from adapterlint.peft.releases import between
 from adapterlint.words import printable, redacted, shortened
 
 MAX_TEXT = 240  # characters of PEFT's own words
+_OF_EMBEDDINGS, _FACTORS = {"lora_embedding_A", "lora_embedding_B"}, {"lora_A.weight", "lora_B.weight"}
 _ELSEWHERE = frozenset({"/target_modules"})  # told with the other forms of targets that match nothing
 
 
@@ -27,7 +28,7 @@ _ELSEWHERE = frozenset({"/target_modules"})  # told with the other forms of targ
     also=("bias-mismatch", "dora-mismatch"),
     source="__post_init__ in peft/tuners/*/config.py, update_layer in peft/tuners/*/layer.py",
 )
-def refused_by_config(config: Config) -> Iterator[Finding]:
+def refused_by_config(config: Config, footprint: Footprint | None) -> Iterator[Finding]:
     """PEFT refuses the values of the config.
 
     The config classes check some values and combinations as the file is read, others are checked as the layers are
@@ -38,7 +39,11 @@ def refused_by_config(config: Config) -> Iterator[Finding]:
     been trained with that release: the config was edited, or another release or a fork wrote it.
     """
     told: set[tuple[str, str]] = set()
+    names = set(footprint.shapes) if footprint is not None else set[str]()
+    embeddings = not names.isdisjoint(_OF_EMBEDDINGS) and names.isdisjoint(_FACTORS)
     for refusal in refusals(config.peft_type, config.values):
+        if refusal.where == "factors" and embeddings:
+            continue  # which have factors of another form, and are initialised otherwise
         if refusal.pointer in _ELSEWHERE or (refusal.pointer, refusal.text) in told:
             continue
         told.add((refusal.pointer, refusal.text))

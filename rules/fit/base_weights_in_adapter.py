@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from adapterlint import (
     AdapterSimulation,
@@ -16,9 +16,10 @@ from adapterlint import (
     listed,
     rule,
 )
-from adapterlint.lint.against_base import dropped_by, is_known
+from adapterlint.lint.against_base import brought_whole, dropped_by, is_known
 from adapterlint.lint.example import HIDDEN, VOCABULARY
 from adapterlint.peft.keys import ORIGINAL
+from adapterlint.peft.simulate import Alone
 from adapterlint.peft.sites import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
 
 _PREFIX = "base_model.model."
@@ -70,7 +71,7 @@ def base_weights_in_adapter(
     if base is not None and simulation is not None and is_known(base):
         # What is dropped, or refused for its shape, is the matter of other rules.
         lone = simulation.alone.values()
-        told = {name for one in lone for name in dropped_by(one)}
+        told = {name for one in lone for name in dropped_by(one)} - _on_targets(footprint, lone)
         refused = " ".join(one.error.text for one in lone if one.error is not None)
         names = [name for name in names if name not in told and f" {name}:" not in refused]
         names = [name for name in names if not _is_no_parameter(name, base)]
@@ -92,6 +93,12 @@ def base_weights_in_adapter(
             help=_REMEDY[severity],
             severity=severity,
         )
+
+
+def _on_targets(footprint: Footprint, lone: Iterable[Alone]) -> set[str]:
+    """The weights of targets of which the file has nothing else: the list of whole modules lacks these."""
+    modules = {module for one in lone for module in brought_whole(one, footprint)}
+    return {footprint.names[module, name] for module in modules for name in footprint.plain[module]}
 
 
 def _is_no_parameter(name: str, base: ModuleTree) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Severity, listed, rule, shown
-from adapterlint.lint.against_base import has_all_weights, last, outcomes, unfilled
+from adapterlint.lint.against_base import brought_whole, has_all_weights, last, outcomes, unfilled
 from adapterlint.lint.default_modules import not_by_default
 from adapterlint.lint.example import DROP
 from adapterlint.lint.of_method import is_of_method
@@ -43,9 +43,9 @@ def target_without_tensors(
 
     Take the entry out if the module was not trained; else the file has lost tensors.
     """
-    if not is_of_method(config.peft_type, footprint) or footprint.foreign:
+    if footprint.foreign or not (is_of_method(config.peft_type, footprint) or _has_others(footprint)):
         return
-    if len(footprint.untargeted) == len(footprint.tuned):
+    if footprint.tuned and len(footprint.untargeted) == len(footprint.tuned):
         return
     if base is not None and simulation is not None and has_all_weights(base):
         yield from _in_base(config, footprint, base, simulation)
@@ -74,6 +74,11 @@ def target_without_tensors(
         )
 
 
+def _has_others(footprint: Footprint) -> bool:
+    """Whether whole modules are all that the file has."""
+    return not footprint.tuned and bool(footprint.modules_to_save)
+
+
 def _in_base(
     config: Config, footprint: Footprint, base: ModuleTree, simulation: AdapterSimulation
 ) -> Iterator[Finding]:
@@ -95,7 +100,9 @@ def _in_base(
 
 def _unfilled(lone: Alone, footprint: Footprint, base: ModuleTree) -> tuple[tuple[str, ...], bool] | None:
     """The modules, and whether the adapter changes nothing at all."""
+    others = brought_whole(lone, footprint)  # whose weights another rule tells
     found = tuple(m for m in unfilled(lone, footprint, base) if last(m) not in (*INPUT_EMBEDDINGS, "lm_head"))
+    found = tuple(m for m in found if m not in others)
     return (found, not lone.expression and lone.forward is None) if found else None
 
 

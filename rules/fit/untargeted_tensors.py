@@ -7,7 +7,7 @@ from typing import Any
 
 from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import has_no_targets, is_known
-from adapterlint.lint.default_modules import not_by_default
+from adapterlint.lint.default_modules import not_by_default, resized_by_targets
 from adapterlint.lint.example import DROP, HIDDEN
 from adapterlint.peft.matching import Targets
 from adapterlint.peft.replication import is_there
@@ -70,6 +70,7 @@ def untargeted_tensors(
     nothing = len(footprint.untargeted) == len(footprint.tuned) and not _anything_else(footprint)
     if not untargeted or (known and not nothing and has_no_targets(simulation)):
         return
+    resized = resized_by_targets(config, footprint, simulation)
     targets = Targets(config)
     causes: dict[str, list[str]] = {}
     for module in untargeted:
@@ -82,11 +83,13 @@ def untargeted_tensors(
             if every
             else ", so that the tensors in the file are dropped"
         )
+        if resized:
+            consequence = ", and PEFT makes what all targets share for the others alone: it raises `RuntimeError`"
         yield Finding(
             f"{_WHY[key]} {where}{consequence}",
             at=config.at(key if key in config else "task_type"),
             help=_remedy(config, key, modules),
-            severity=Severity.ERROR if nothing else None,
+            severity=Severity.ERROR if nothing or resized else None,
             peft=_SINCE.get(key),
         )
 

@@ -10,8 +10,8 @@ from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.layout import layout
 from adapterlint.peft.methods import METHODS
 
-# Where a rank or a number of values may be 0: pruned away, or nothing chosen.
-_MAY_BE_EMPTY = frozenset({"ADALORA", "FROD", "GLORA", "SHIRA", "SUPERTUNING"})
+# Where a rank or a number of values may be 0: pruned away, nothing chosen, or no angle between axes (rank 1 of PSOFT).
+_MAY_BE_EMPTY = frozenset({"ADALORA", "FROD", "GLORA", "PSOFT", "SHIRA", "SUPERTUNING"})
 
 
 @rule(

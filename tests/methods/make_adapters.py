@@ -12,9 +12,11 @@ import argparse
 import gzip
 import json
 import os
+import shutil
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,28 @@ def make(args: argparse.Namespace) -> None:
             if args.names:
                 traceback.print_exc()
     print(f"{made} made, {failed} failed, PEFT {peft.__version__}")
+
+
+def make_random(args: argparse.Namespace) -> None:
+    """Of each that is wanted, the first recipe that PEFT can build and save."""
+    from method_saving import Recipe, save
+    from random_recipes import random_recipes
+
+    failed = Counter[str]()
+    for name, tried in random_recipes(args.random):
+        for recipe in tried:
+            try:
+                save(args.out / name, Recipe(*recipe))
+            except Exception as error:
+                failed[f"{recipe[0]} {type(error).__name__}: {error}"[:120]] += 1
+                shutil.rmtree(args.out / name, ignore_errors=True)
+                continue
+            made = json.loads((args.out / name / "made.json").read_text())
+            (args.out / name / "made.json").write_text(json.dumps(made | {"kind": recipe[0]}))
+            break
+        else:
+            print(f"{name}: none of {len(tried)}")
+    print(*(f"{count} {text}" for text, count in failed.most_common()), sep="\n")
 
 
 def folders(args: argparse.Namespace) -> list[Path]:
@@ -75,19 +99,32 @@ def write_lines(target: Path, lines: Iterable[dict[str, Any]]) -> None:
     print(f"{target.name}: {target.stat().st_size} bytes")
 
 
+def line_of(folder: Path) -> dict[str, Any]:
+    from method_judge import CONFIG, header
+
+    made = json.loads((folder / "made.json").read_text())
+    truths = {path.stem.partition("-")[2]: json.loads(path.read_text()) for path in folder.glob("truth-*.json")}
+    config = json.loads((folder / CONFIG).read_text())
+    return made | {"name": folder.name, "config": config, "tensors": header(folder), "truth": truths}
+
+
+def pack_random(args: argparse.Namespace) -> None:
+    lines = []
+    for folder in folders(args):
+        if "@" not in folder.name:
+            lines.append(line_of(folder) | {"damages": json.loads((folder / "damages.json").read_text())})
+    write_lines(Path(__file__).resolve().parent / "random.jsonl.gz", lines)
+
+
 def pack(args: argparse.Namespace) -> None:
     from method_bases import CLASSES, CONFIGS, build
-    from method_judge import CONFIG, header
+    from method_judge import header
     from safetensors.torch import save_file
 
     here = Path(__file__).resolve().parent
     adapters, damaged = [], []
     for folder in folders(args):
-        made = json.loads((folder / "made.json").read_text())
-        truths = {path.stem.partition("-")[2]: json.loads(path.read_text()) for path in folder.glob("truth-*.json")}
-        config = json.loads((folder / CONFIG).read_text())
-        line = {"name": folder.name, "config": config, "tensors": header(folder), "truth": truths}
-        adapters.append(made | line)
+        adapters.append(line_of(folder))
         if (folder / "damages.json").exists():
             damaged.append({"name": folder.name, "damages": json.loads((folder / "damages.json").read_text())})
     write_lines(here / "adapters.jsonl.gz", adapters)
@@ -111,8 +148,12 @@ def main() -> None:
     parser.add_argument("do", choices=["make", "judge", "damage", "pack"])
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="*")
+    parser.add_argument(
+        "--random", type=int, metavar="SEED", help="adapters that are drawn, instead of the listed ones"
+    )
     args = parser.parse_args()
-    {"make": make, "judge": judge, "damage": damage, "pack": pack}[args.do](args)
+    drawn = {"make": make_random, "pack": pack_random} if args.random is not None else {}
+    ({"make": make, "judge": judge, "damage": damage, "pack": pack} | drawn)[args.do](args)
 
 
 if __name__ == "__main__":

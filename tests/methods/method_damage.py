@@ -35,19 +35,29 @@ def damages(config: Mapping[str, Any], header: Mapping[str, Any], given: Sequenc
         (`rename`), with its shape reversed where that is another one (`transpose`), and with one more along each axis
         (`size-0` ...); then a copy without each of the given keys (`field`).
     """
-    whole: Header = {name: (dtype, tuple(shape)) for name, (dtype, shape) in sorted(header.items())}
+    whole = read(header)
     first: dict[tuple[str, ...], str] = {}
     for name, (_, shape) in whole.items():
         first.setdefault(kind_of(name, shape), name)
     for name in first.values():
-        dtype, shape = whole[name]
-        rest = {other: value for other, value in whole.items() if other != name}
-        yield f"drop:{name}", dict(config), rest
-        yield f"rename:{name}", dict(config), rest | {f"{name}_old": (dtype, shape)}
-        if shape != shape[::-1]:
-            yield f"transpose:{name}", dict(config), rest | {name: (dtype, shape[::-1])}
-        for axis, size in enumerate(shape):
-            larger = (*shape[:axis], size + 1, *shape[axis + 1 :])
-            yield f"size-{axis}:{name}", dict(config), rest | {name: (dtype, larger)}
+        yield from of_tensor(name, config, whole)
     for key in given:
         yield f"field:{key}", {other: value for other, value in config.items() if other != key}, dict(whole)
+
+
+def read(header: Mapping[str, Any]) -> Header:
+    """A header that was JSON, by name."""
+    return {name: (dtype, tuple(shape)) for name, (dtype, shape) in sorted(header.items())}
+
+
+def of_tensor(name: str, config: Mapping[str, Any], whole: Header) -> Iterator[Damaged]:
+    """The copies with one tensor damaged."""
+    dtype, shape = whole[name]
+    rest = {other: value for other, value in whole.items() if other != name}
+    yield f"drop:{name}", dict(config), rest
+    yield f"rename:{name}", dict(config), rest | {f"{name}_old": (dtype, shape)}
+    if shape != shape[::-1]:
+        yield f"transpose:{name}", dict(config), rest | {name: (dtype, shape[::-1])}
+    for axis, size in enumerate(shape):
+        larger = (*shape[:axis], size + 1, *shape[axis + 1 :])
+        yield f"size-{axis}:{name}", dict(config), rest | {name: (dtype, larger)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from method_damage import Header, damages
+from random_damage import copy_of
 
 from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.base import Base, load_base
@@ -103,7 +104,7 @@ class Saved:
 
 
 def _lines(name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(METHODS / f"{name}.jsonl.gz", "rt") as file:
+    with gzip.open(METHODS / f"{name}.jsonl.gz", "rt") as file:  # an absolute name is of a file elsewhere
         yield from map(json.loads, file)
 
 
@@ -118,15 +119,30 @@ def _truth(told: Mapping[str, Any]) -> Truth:
     return Truth(told["loads"], error("error"), **lists, forward=error("forward"), effective=effective, same=same)
 
 
+def _saved(line: Mapping[str, Any]) -> Saved:
+    header = {name: (dtype, tuple(shape)) for name, (dtype, shape) in line["tensors"].items()}
+    truth = {release: _truth(told) for release, told in line["truth"].items()}
+    return Saved(line["name"], line["base"], line["made_with"], tuple(line["given"]), line["config"], header, truth)
+
+
 @cache
 def adapters() -> Mapping[str, Saved]:
     """Every recorded adapter by name."""
-    found = {}
-    for line in _lines("adapters"):
-        header = {name: (dtype, tuple(shape)) for name, (dtype, shape) in line["tensors"].items()}
-        truth = {release: _truth(told) for release, told in line["truth"].items()}
-        given = tuple(line["given"])
-        found[line["name"]] = Saved(line["name"], line["base"], line["made_with"], given, line["config"], header, truth)
+    return {line["name"]: _saved(line) for line in _lines("adapters")}
+
+
+@cache
+def drawn(file: str = "random") -> Sequence[tuple[Saved, Sequence[tuple[str, Saved]]]]:
+    """Every adapter that was drawn at random, with its damaged copies."""
+    found = []
+    for line in _lines(file):
+        whole = _saved(line)
+        copies = [(copy_of(label, whole.config, whole.header), told) for label, told in line["damages"].items()]
+        made = [
+            (label, replace(whole, config=config, header=header, truth={NEWEST: _truth(told)}))
+            for (label, config, header), told in copies
+        ]
+        found.append((whole, made))
     return found
 
 

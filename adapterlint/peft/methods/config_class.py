@@ -24,6 +24,7 @@ class ConfigClass:
         defaults_before: A release -> the defaults of earlier ones that are others than those of the newest.
         null_patterns: Whether a mapping of patterns may be `null`, as its annotation says.
         unread: Keys that are not looked at when an adapter is loaded and run, whatever stands there.
+        cleared: Keys that `__post_init__` takes out, whatever stands there: PEFT finds the values out by itself.
         reads_init: Whether what `init_weights` is makes a difference to an adapter that is loaded.
     """
 
@@ -33,13 +34,14 @@ class ConfigClass:
     defaults_before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     null_patterns: bool = False
     unread: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
     reads_init: bool = False
 
     def passes_over(self, key: str) -> bool:
         """Whether PEFT never looks at a key of a loaded adapter's config."""
         if key == "init_weights":
             return not self.reads_init
-        return key in self.unread or (key == "layers_pattern" and not self.needs_layers)
+        return key in (*self.unread, *self.cleared) or (key == "layers_pattern" and not self.needs_layers)
 
     def former_defaults(self, release: str) -> Mapping[str, Any]:
         """What a release takes for absent keys where the newest takes something else."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from adapterlint.peft.methods.config_class import ConfigClass
 from adapterlint.peft.methods.method import Method
 from adapterlint.peft.methods.parameter import (
     CONV1D,
     CONV2D,
     LINEAR,
+    OLDEST,
     TYPE_ERROR_SINCE_20,
     Begins,
     Form,
@@ -16,6 +20,7 @@ from adapterlint.peft.methods.parameter import (
 )
 from adapterlint.peft.methods.shapes import (
     AREA,
+    CHANNELS,
     IN,
     KERNEL,
     OUT,
@@ -36,10 +41,15 @@ IDLE = Begins.IDLE
 _KERNEL_APART = given("use_effective_conv2d") & (AREA > 1)
 
 
-def _loha(kernel: Shape) -> tuple[Parameter, ...]:
+def _grouped(of: Callable[..., tuple[Parameter, ...]], kernel: Shape) -> tuple[Parameter, ...]:
+    """The parameters on a convolution: before 0.20 they are as wide as all of its groups together."""
+    return (*of(kernel, since="0.20"), *of(kernel, CHANNELS, until="0.19"))
+
+
+def _loha(kernel: Shape, channels: Term = IN, since: str = OLDEST, until: str | None = None) -> tuple[Parameter, ...]:
     left = (either(_KERNEL_APART, R, OUT), either(_KERNEL_APART, OUT, R))
-    right = (R, either(_KERNEL_APART, IN, IN * AREA))
-    return (
+    right = (R, either(_KERNEL_APART, channels, channels * AREA))
+    found = (
         Parameter("hada_w1_a", left),
         Parameter("hada_w1_b", right),
         Parameter("hada_w2_a", left),
@@ -47,6 +57,7 @@ def _loha(kernel: Shape) -> tuple[Parameter, ...]:
         Parameter("hada_t1", (R, R, *kernel), when=_KERNEL_APART),
         Parameter("hada_t2", (R, R, *kernel), when=_KERNEL_APART),
     )
+    return tuple(replace(one, since=since, until=until) for one in found)
 
 
 # W + (w1_a w1_b) times (w2_a w2_b), element by element.
@@ -55,8 +66,9 @@ LOHA = Method(
     title="LoHa",
     prefix="hada_",
     forms=(
-        Form(on=(LINEAR, CONV2D), parameters=_loha((KERNEL,))),
-        Form(on=(CONV1D,), parameters=_loha((KERNEL, 1)), since="0.18"),
+        Form(on=(LINEAR,), parameters=_loha(())),
+        Form(on=(CONV2D,), parameters=_grouped(_loha, (KERNEL,))),
+        Form(on=(CONV1D,), parameters=_grouped(_loha, (KERNEL, 1)), since="0.18"),
     ),
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"r": Patterned("rank_pattern"), "alpha": Patterned("alpha_pattern")},
@@ -91,14 +103,14 @@ def _split(features: Term) -> tuple[Term, Term]:
     )
 
 
-def _lokr(kernel: Shape) -> tuple[Parameter, ...]:
-    (left, right), (above, below) = _split(OUT), _split(IN)
+def _lokr(kernel: Shape, channels: Term = IN, since: str = OLDEST, until: str | None = None) -> tuple[Parameter, ...]:
+    (left, right), (above, below) = _split(OUT), _split(channels)
     split_first = given("decompose_both") & (most(left, above) > R * 2)
     split = most(right, below) > R * 2
     first, second = given("init_weights") & ~says("init_weights", "lycoris"), says("init_weights", "lycoris")
     outputs = (either(_KERNEL_APART, R, right), either(_KERNEL_APART, right, R))
     inputs = (R, either(_KERNEL_APART, below, below * AREA))
-    return (
+    found = (
         Parameter("lokr_w1", (left, above), when=~split_first, begins=IDLE, idle_if=first),
         Parameter("lokr_w1_a", (left, R), when=split_first, begins=IDLE, idle_if=first),
         Parameter("lokr_w1_b", (R, above), when=split_first),
@@ -107,6 +119,7 @@ def _lokr(kernel: Shape) -> tuple[Parameter, ...]:
         Parameter("lokr_w2_b", inputs, when=split, begins=IDLE, idle_if=second),
         Parameter("lokr_t2", (R, R, *kernel), when=split & _KERNEL_APART),
     )
+    return tuple(replace(one, since=since, until=until) for one in found)
 
 
 # W + the Kronecker product of w1 and w2, each whole or a product of two factors.
@@ -115,8 +128,9 @@ LOKR = Method(
     title="LoKr",
     prefix="lokr_",
     forms=(
-        Form(on=(LINEAR, CONV2D), parameters=_lokr((KERNEL,))),
-        Form(on=(CONV1D,), parameters=_lokr((KERNEL, 1)), since="0.18"),
+        Form(on=(LINEAR,), parameters=_lokr(())),
+        Form(on=(CONV2D,), parameters=_grouped(_lokr, (KERNEL,))),
+        Form(on=(CONV1D,), parameters=_grouped(_lokr, (KERNEL, 1)), since="0.18"),
     ),
     refuses=TYPE_ERROR_SINCE_20,
     patterns={"r": Patterned("rank_pattern"), "alpha": Patterned("alpha_pattern")},

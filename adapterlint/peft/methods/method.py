@@ -87,6 +87,7 @@ class Method:
         zero_rank: Whether PEFT builds layers for an `r` of 0, as `update_layer` of most types does not.
         lists: Settings that list modules by name, which have other parameters then.
         matches_targets: Whether `target_modules` says which modules it tunes, by names or a pattern.
+        targets_all_linear: Whether it takes all linear layers of a base that its table of default targets lacks.
         targets_of_lora: Whether releases without a table of its default targets take that of LoRA.
         ties: Whether it adds the modules that are tied to those of a config (`ensure_weight_tying`).
         fused_experts: Whether PEFT fits its configs and tensors to experts that transformers 5 has in one parameter.
@@ -157,6 +158,7 @@ class Method:
     zero_rank: bool = False
     lists: tuple[str, ...] = ()
     matches_targets: bool = True
+    targets_all_linear: bool = False
     targets_of_lora: bool = False
     ties: bool = False
     fused_experts: bool = False

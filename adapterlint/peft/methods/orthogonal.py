@@ -262,6 +262,7 @@ OSF = Method(
         ),
     ),
     patterns={"effective_rank": Patterned("rank_pattern", ANYWHERE)},
+    targets_all_linear=True,
     config=ConfigClass(null_patterns=True),
     containers="osf_svd_params:",
     searches=Searches.AFTER,

@@ -48,8 +48,9 @@ def _prompt(
 PROMPT_TUNING = _prompt("PROMPT_TUNING", _TOKENS)
 P_TUNING = _prompt("P_TUNING", _TOKENS)
 _OF_CONTEXT = Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM))
-_NO_SIZES = ("num_layers", "num_transformer_submodules", "num_virtual_tokens", "token_dim")
-CPT = _prompt("CPT", _OF_CONTEXT, since="0.14", config=ConfigClass(tasks_since="0.18", unread=_NO_SIZES))
+_SIZES = ("num_attention_heads", "num_layers", "num_transformer_submodules", "token_dim")
+_OWN_SIZES = ConfigClass(tasks_since="0.18", unread=("num_virtual_tokens",), cleared=_SIZES)
+CPT = _prompt("CPT", _OF_CONTEXT, since="0.14", config=_OWN_SIZES)
 PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE, config=_SIZES_OF_CACHE, keys_and_values=True)
 CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19", config=_SIZES_OF_CACHE, keys_and_values=True, counts_rows=True)
 MULTITASK_PROMPT_TUNING = _prompt(

@@ -54,6 +54,7 @@ class Term:
         choice: Of one term or another: the condition, the term if it holds, the term if it does not.
         simple: Whether it is no more than a value or a size, so that it needs no brackets.
         ranks: How many times the rank it is, unless sizes of the target make it smaller; 0 if it is something else.
+        capped: Whether sizes of the target may make it smaller.
         numbered: Whether it is another one for each number in the names of parameters.
         multiple_of: What goes into it without a rest, where it is not known itself.
     """
@@ -64,6 +65,7 @@ class Term:
     choice: tuple[Term, Term, Term] | None = None
     simple: bool = True
     ranks: int = 0
+    capped: bool = False
     numbered: bool = False
     multiple_of: Term | None = None
 
@@ -179,7 +181,7 @@ def either(condition: Term, yes: Term | int, no: Term | int) -> Term:
 
 def least(*terms: Term | int) -> Term:
     """The smallest of some terms."""
-    return replace(function("min", min, *terms), ranks=max(term(one).ranks for one in terms))
+    return replace(function("min", min, *terms), ranks=max(term(one).ranks for one in terms), capped=True)
 
 
 def most(*terms: Term | int) -> Term:

@@ -42,11 +42,12 @@ class ReleaseVerdict(_Frozen):
     Attributes:
         verdict: `ok`; `drops`: it loads, without keys that the release does not know or tensors that have no place in
             it; `raises`; or `unknown`.
-        right: Whether it loads and nothing that matters is lost; null if that is not known.
+        right: Whether it loads, nothing that matters is lost, and it does something; null if that is not known.
         error: What is raised.
         dropped: The keys that are dropped; if the config is refused for keys that are not known, these.
         lost: Names of tensors that reach nothing, and in the newest release that loads the adapter do.
         forward: The class of the error that a forward pass raises, and in that release does not.
+        effective: Whether a forward pass gives something else than the base's; null if that is not known.
     """
 
     verdict: Literal["ok", "drops", "raises", "unknown"]
@@ -55,6 +56,7 @@ class ReleaseVerdict(_Frozen):
     dropped: list[DroppedKey] = []
     lost: list[str] = []
     forward: str | None = None
+    effective: bool | None = None
 
 
 class AdapterCompatibility(_Frozen):
@@ -265,7 +267,8 @@ def _release(one: Verdict, lost: list[str], forward: str | None) -> ReleaseVerdi
         error = SimulatedError(type=one.error.type, text=one.error.text) if one.error is not None else None
         right = False if one.outcome == "raises" else None
         return ReleaseVerdict(verdict=one.outcome, right=right, error=error, dropped=keys)
-    right = not (lost or forward or any(key.matters for key in keys))
+    right = not (lost or forward or one.effective is False or any(key.matters for key in keys))
+    verdict: Literal["ok", "drops"] = "drops" if keys or lost else "ok"
     return ReleaseVerdict(
-        verdict="drops" if keys or lost else "ok", right=right, dropped=keys, lost=lost, forward=forward
+        verdict=verdict, right=right, dropped=keys, lost=lost, forward=forward, effective=one.effective
     )

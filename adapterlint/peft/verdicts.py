@@ -40,6 +40,7 @@ class Verdict:
         dropped: Keys that are taken out of its config; where the config is refused for them, those that are not known.
         lost: Names of tensors that reach nothing; `None` if that is not known.
         forward: The class of the error that a forward pass raises.
+        effective: Whether a forward pass gives something else than the base's; `None` if that is not known.
         evidence: What decided.
     """
 
@@ -48,6 +49,7 @@ class Verdict:
     dropped: tuple[Dropped, ...] = ()
     lost: tuple[str, ...] | None = None
     forward: str | None = None
+    effective: bool | None = None
     evidence: Evidence = "config"
 
 
@@ -101,7 +103,8 @@ def _simulated(found: Alone, keys: tuple[Dropped, ...], evidence: Evidence) -> V
     if found.error is not None:
         return Verdict("raises", found.error, keys, evidence=evidence)
     lost = found.loaded.unexpected if found.loaded is not None else None
-    return Verdict("loads", dropped=keys, lost=lost, forward=found.forward, evidence=evidence)
+    effective = found.effective if found.forward is None and evidence == "base" else None
+    return Verdict("loads", dropped=keys, lost=lost, forward=found.forward, effective=effective, evidence=evidence)
 
 
 def _unknown_keys(adapter: Adapter, release: str) -> tuple[Dropped, ...]:

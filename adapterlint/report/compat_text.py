@@ -13,8 +13,14 @@ from adapterlint.words import counted, shortened
 MAX_LABEL, MIN_LABEL = 40, 12  # characters of an adapter's name
 MAX_ROWS = 60  # groups of alike adapters that are drawn
 
-_STYLES = {".": "1;32", "d": "1;33", "x": "1;31", "?": "2"}
-_WORDS = {".": "right", "d": "loads, but drops what matters", "x": "raises", "?": "not known"}
+_STYLES = {".": "1;32", "d": "1;33", "-": "1;33", "x": "1;31", "?": "2"}
+_WORDS = {
+    ".": "right",
+    "d": "loads, but drops what matters",
+    "-": "loads, and changes nothing",
+    "x": "raises",
+    "?": "not known",
+}
 _EVIDENCE = {
     "tensors": "their base is not at hand, so that what depends on it is not known; --base names it",
     "config": "by their config alone",
@@ -49,6 +55,8 @@ def mark(one: ReleaseVerdict) -> str:
         return "?"
     if one.right:
         return "."
+    if one.effective is False and not one.lost:
+        return "-"
     return "d" if one.verdict == "drops" else "x"
 
 

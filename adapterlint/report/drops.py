@@ -43,6 +43,8 @@ def why_not(found: ReleaseVerdict, release: str, peft_type: str) -> str:
         return f"{release} drops {lost_with(found.dropped)}"
     if found.lost:
         return f"{release} has no place for {counted(len(found.lost), 'tensor')}, such as {clean(found.lost[0])}"
+    if found.forward is None:
+        return f"{release} loads it, and it changes nothing"
     return f"a forward pass of {release} raises {found.forward}"
 
 

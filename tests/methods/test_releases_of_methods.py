@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
 
 import pytest
-from recorded_methods import RELEASES, adapters, bases, transformers_of
+from recorded_methods import NEWEST, RELEASES, adapters, base_folders, bases, damaged, transformers_of
 
+from adapterlint import compat
 from adapterlint.adapter import load_adapter
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.releases import PATCHES
 from adapterlint.peft.verdicts import Verdict, verdict
+from adapterlint.report.compat_text import compat_text
 
 WITHOUT_BASE = {
     "adaptionprompt-*": "which attention it has",
@@ -31,6 +35,7 @@ WITHOUT_BASE = {
 """Adapters that some release refuses and that are said to load without their base, and what nothing tells then."""
 
 
+@cache
 def judged(name: str, release: str, *, with_base: bool = True) -> Verdict:
     one = adapters()[name]
     adapter = load_adapter(one.folder())
@@ -72,3 +77,31 @@ def test_without_a_base_nothing_is_refused_that_peft_loads(release: str) -> None
     assert {said for said, _ in found.values()} <= {"loads"}
     assert [name for name in found if not any(fnmatch(name, known) for known in WITHOUT_BASE)] == []
     assert len(found) < 0.05 * len(adapters())
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_changes_nothing_is_said_to(release: str) -> None:
+    """Where the output is the base's; what differs from it by rounding alone has lost all its tensors."""
+    said = {name: judged(name, release).effective for name, one in adapters().items() if one.truth[release].runs}
+    silent = {name for name in said if not adapters()[name].truth[release].effective}
+    assert {name for name in silent if said[name] is True} == set()
+    assert {name for name in said.keys() - silent if said[name] is False and not _is_lost(name, release)} == set()
+
+
+def _is_lost(name: str, release: str) -> bool:
+    return len(adapters()[name].truth[release].unexpected) == len(adapters()[name].header)
+
+
+@pytest.mark.parametrize("name", ["prefixtuning-plain", "prompttuning-plain", "cartridge-plain"])
+def test_a_prompt_without_its_task_is_right_in_no_release(name: str, tmp_path: Path) -> None:
+    """PEFT 0.21.2 loads it, and the output is the base's."""
+    copy = next(copy for whole, label, copy in damaged() if (whole.name, label) == (name, "field:task_type"))
+    assert (copy.truth[NEWEST].runs, copy.truth[NEWEST].effective) == (True, False)
+    (tmp_path / "base").mkdir()
+    for file, content in base_folders()[copy.base].files.items():
+        (tmp_path / "base" / file).write_bytes(content)
+    found = compat(copy.write(tmp_path), base=tmp_path / "base")
+    (one,) = found.adapters
+    assert (one.oldest, one.before) == (None, "0.21.2 loads it, and it changes nothing")
+    assert one.releases[NEWEST].effective is False
+    assert "- loads, and changes nothing" in compat_text(found)

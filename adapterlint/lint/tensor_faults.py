@@ -158,11 +158,14 @@ class _Told:
         return name.endswith("lora_B.bias")
 
     def lacks(self, module: str, name: str) -> bool:
-        """Whether a target has no tensors at all, or another rule tells of this one."""
+        """Whether a target has no tensors at all, a module is none, or another rule tells of this tensor."""
         entry = entry_of(METHODS[self.config.peft_type], name)
         if entry is not None and rank_key(self.config.peft_type) in entry.when.keys and self.is_ranked():
             return True
-        return self.by_name(module, name) or (module not in self.touched.tuned and module in (self.tuned or ()))
+        tuned = self.tuned or frozenset()
+        if module in self.touched.untargeted and module not in tuned:
+            return True  # no target, so that its own bias has another name
+        return self.by_name(module, name) or (module not in self.touched.tuned and module in tuned)
 
     def is_ranked(self) -> bool:
         """Whether the rank is told to be wrong."""

@@ -14,6 +14,7 @@ from adapterlint.base.tree import ModuleTree
 from adapterlint.peft.constructors import refusals
 from adapterlint.peft.dropped import DROPS_SINCE, Dropped, dropped
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.needs import needs_of
 from adapterlint.peft.opened import OpenedConfig, open_config
@@ -103,6 +104,8 @@ def _simulated(found: Alone, keys: tuple[Dropped, ...], evidence: Evidence) -> V
     if found.error is not None:
         return Verdict("raises", found.error, keys, evidence=evidence)
     lost = found.loaded.unexpected if found.loaded is not None else None
+    if lost is not None and evidence != "base":
+        lost = tuple(name for name in lost if not name.endswith(TOKENS))  # only a base tells what is tied
     effective = found.effective if found.forward is None and evidence == "base" else None
     return Verdict("loads", dropped=keys, lost=lost, forward=found.forward, effective=effective, evidence=evidence)
 

@@ -9,7 +9,7 @@ import re
 from functools import cache
 
 import pytest
-from recorded_methods import RELEASES, drawn
+from recorded_methods import NEWEST, RELEASES, drawn
 from score_random import Drawn, alarms, compared, damages
 
 GROUPS = {"loha-4-3": "the header of the base does not tell how many groups a convolution has"}
@@ -55,6 +55,11 @@ def test_what_a_release_makes_of_an_adapter_is_said_as_it_was(release: str) -> N
     """The class of the error, or the keys that are dropped and the tensors that are lost."""
     told = {one.name: compared(one, release, with_base=True) for one, _ in drawn()}
     assert {name: pair for name, pair in told.items() if pair[0] != pair[1] and name not in GROUPS} == {}
+
+
+def test_without_a_base_nothing_is_refused_or_lost_that_peft_takes() -> None:
+    told = {one.name: compared(one, NEWEST, with_base=False) for one, _ in drawn() if one.truth[NEWEST].loads}
+    assert {name: (said, did) for name, (said, did) in told.items() if said != did} == {}
 
 
 def test_a_sound_adapter_is_no_error() -> None:

@@ -60,8 +60,11 @@ from adapterlint.peft.methods.shapes import (
 
 IDLE, FIXED = Begins.IDLE, Begins.FIXED
 
-_ZERO = given("init_lora_weights") & ~(DECOMPOSED | MICA)  # lora_B begins as zeros
+# `lora_B` begins as zeros, but for PiSSA and others, which take both factors out of the weight, and for MiCA, which has
+# zeros in `lora_A`. What is taken out of a weight has no more ranks than that.
+_ZERO = given("init_lora_weights") & ~(DECOMPOSED | MICA)
 _RANK = either(DECOMPOSED, least(R, IN, OUT), R)
+# BD-LoRA cuts one factor of a module into blocks on the diagonal, and saves no more than these.
 _A_INPUTS = either(IN_BLOCKS_A, IN // BLOCKS, IN)
 _B_RANK = either(IN_BLOCKS_B, R // BLOCKS, _RANK)
 _BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=IDLE, idle_if=_ZERO)
@@ -96,6 +99,7 @@ def _on_convolution(dora: str = "0.10") -> tuple[Parameter, ...]:
 
 
 def _magnitude(shape: Shape = (OUT,), since: str = "0.10") -> Parameter:
+    """DoRA's, which begins as the lengths of the weight's rows: as long as they are that, B A = 0 changes nothing."""
     return Parameter(
         "lora_magnitude_vector", shape, when=DORA, begins=IDLE, idle_if=_ZERO, in_model=".weight", since=since
     )
@@ -162,7 +166,7 @@ LORA = Method(
             weight="in_proj_weight",
             along="out_proj",
         ),
-        Form(
+        Form(  # `ParamWrapper`: all experts of one weight have their ranks in one tensor
             on=(PARAMETER,),
             parameters=(
                 Parameter("lora_A.weight", (R * EXPERTS, IN)),
@@ -199,7 +203,7 @@ def _adalora(inputs: Term) -> tuple[Parameter, ...]:
         Parameter("lora_B", (OUT, r)),
         Parameter("lora_E", (r, 1), until="0.11"),
         Parameter("lora_E", (r, 1), begins=IDLE, idle_if=given("init_lora_weights"), since="0.12"),
-        Parameter("ranknum", (1,), begins=FIXED, saved=NEVER),
+        Parameter("ranknum", (1,), begins=FIXED, saved=NEVER),  # how many ranks are left
     )
 
 

@@ -95,6 +95,7 @@ DELORA = Method(
 )
 
 _DEFT_RANK = least(R, OUT)
+# R begins as what P takes out of the weight, P as random numbers; without R nothing puts it back.
 _REPLACES = given("init_weights") & ~given("para")
 
 # W without what lies in the span of P, and P R in its place; only without, if `para` is given.
@@ -327,6 +328,7 @@ GLORA = Method(
     ),
     refuses={"0.20": "ValueError"},
     zero_rank=True,
+    containers="glora_A: glora_B: glora_C: glora_D: glora_E:",
     mixed_batch=MixedBatch.LAYERS,
 )
 

@@ -31,7 +31,7 @@ from adapterlint.peft.methods.shapes import (
 )
 
 IDLE, FIXED = Begins.IDLE, Begins.FIXED
-_SAVED = given("save_projection")
+_SAVED = given("save_projection")  # else what is random is drawn anew, from a seed in the config
 # Both come from one stream of random numbers, and more rows of the second do not change the first ones.
 _DRAWN_BY_RANK = Shared(drawn=((R, IN), (R, IN)), fits=((0, 1, IN), (1, 0, OUT), (0, 0, R), (1, 1, R)))
 
@@ -129,6 +129,7 @@ VBLORA = Method(
             parameters=(
                 Parameter("vblora_logits_A", (R, IN // _LENGTH, _VECTORS), saved=~_ONLY_TOP),
                 Parameter("vblora_logits_B", (OUT // _LENGTH, R, _VECTORS), saved=~_ONLY_TOP),
+                # With `save_only_topk_weights`: where the largest logits are, and all of these but the last, as shares.
                 Parameter("vblora_logits_A_topk_indices", (R, IN // _LENGTH, _TOP_K), when=_ONLY_TOP, file_only=True),
                 Parameter(
                     "vblora_logits_A_topk_weights", (R, IN // _LENGTH, _TOP_K - 1), when=_ONLY_TOP, file_only=True
@@ -176,6 +177,7 @@ UNILORA = Method(
     top=(Parameter("unilora_theta_d", (key("theta_d_length"),), in_layers=InLayers.HELD),),
     refuses={"0.20": "TypeError"},
     config=ConfigClass(needs_layers=False, beside_pattern=LAYERS),
+    containers="unilora_dropout: unilora_theta_d",
 )
 
 _CUT = least(R, IN, OUT)
@@ -214,6 +216,7 @@ TINYLORA = Method(
     ),
     top=(Parameter("tinylora_v.#", (key("u"),), begins=IDLE, idle_if=says("init_weights", True), count=_TIED),),
     refuses=TYPE_ERROR_SINCE_20,
+    containers="tinylora_dropout: tinylora_A= tinylora_B= tinylora_P= tinylora_v:",
     looks_up=True,
 )
 
@@ -255,4 +258,5 @@ FROD = Method(
         Parameter("frod_s_size.*", (2,), begins=FIXED, saved=_SAVED, group=category),
     ),
     refuses={"0.20": "KeyError"},  # that no target of its role is linear comes before that it is not
+    containers="frod_dropout: frod_lambda_l frod_lambda_s_values",
 )

@@ -130,6 +130,7 @@ SHIRA = Method(
             on=(LINEAR,),
             parameters=(
                 Parameter("shira_weight", (_BUDGET,), begins=IDLE),
+                # Any shape is loaded, and fails in a forward pass; where a file has none, PEFT draws the same ones.
                 Parameter("shira_indices", (2, _BUDGET), begins=FIXED, loose="RuntimeError", remade=True),
             ),
             demands=(
@@ -173,5 +174,6 @@ SUPERTUNING = Method(
         ),
     ),
     refuses={"0.21": "TypeError"},
-    containers="supertuning_values supertuning_lora_A: supertuning_lora_B: supertuning_lora_dropout:",
+    containers="supertuning_values supertuning_indices= supertuning_lora_A: supertuning_lora_B: "
+    "supertuning_lora_dropout:",
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+import pytest
 from recorded_methods import Begun, adapters, bases, beginnings, loaded, transformers_of
 
+from adapterlint.base.tree import Kind
 from adapterlint.peft.loading import create
 from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.expected import form_on, ground_on, made_on
 from adapterlint.peft.methods.parameter import Begins
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Value, walk
@@ -84,6 +87,21 @@ def _kin(key: str) -> frozenset[str]:
     """What is equal in the names of parameters of one kind."""
     parts = key.split(".")
     return frozenset({parts[-1] if not parts[-1].isdigit() and parts[-1] != "weight" else parts[-2]})
+
+
+@pytest.mark.parametrize(("release", "begins"), [("0.20.0", Begins.IDLE), ("0.21.2", Begins.NOISE)])
+def test_osf_asks_how_to_begin_since_0_21(release: str, begins: Begins) -> None:
+    """Up to then a new adapter is what the weight is made of, whatever `init_weights` says."""
+    form = form_on("OSF", Kind.LINEAR, release)
+    assert form is not None
+    ground = ground_on({"init_weights": False, "effective_rank": 2}, Kind.LINEAR, (8, 8), True, frozenset())
+    made = list(made_on(form.parameters, ground, release))
+    assert [(one.name, one.shape) for one in made] == [
+        ("osf_svd_params.U_low", (8, 6)),
+        ("osf_svd_params.S_low", (6,)),
+        ("osf_svd_params.V_low", (6, 8)),
+    ]
+    assert {one.begins for one in made} == {begins}
 
 
 def test_a_new_adapter_is_idle_where_peft_begins_it_so() -> None:

@@ -37,6 +37,8 @@ from adapterlint.peft.methods.shapes import (
 
 IDLE = Begins.IDLE
 
+# Before 0.20 these take the channels of all groups, so that no grouped convolution runs; since then those of one group,
+# as the weight has them.
 # LyCORIS: a convolution keeps its kernel apart only where the config asks for it and it has more than one element.
 _KERNEL_APART = given("use_effective_conv2d") & (AREA > 1)
 

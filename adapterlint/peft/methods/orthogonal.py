@@ -246,6 +246,15 @@ _LOW = _SMALLER - either(
     not_null("effective_rank"), function("kept", _kept, _SMALLER, key("effective_rank")), _SMALLER // 2
 )
 
+
+def _trained(idle_if: Term, since: str = OLDEST, until: str | None = None) -> tuple[Parameter, ...]:
+    shapes: tuple[tuple[str, Shape], ...] = (("U_low", (OUT, _LOW)), ("S_low", (_LOW,)), ("V_low", (_LOW, IN)))
+    return tuple(
+        Parameter(f"osf_svd_params.{name}", shape, begins=IDLE, idle_if=idle_if, since=since, until=until)
+        for name, shape in shapes
+    )
+
+
 # W taken apart: the `effective_rank` largest singular vectors are frozen, the others trained.
 OSF = Method(
     name="OSF",
@@ -254,11 +263,7 @@ OSF = Method(
     forms=(
         Form(
             on=(LINEAR,),
-            parameters=(
-                Parameter("osf_svd_params.U_low", (OUT, _LOW), begins=IDLE, idle_if=ALWAYS),
-                Parameter("osf_svd_params.S_low", (_LOW,), begins=IDLE, idle_if=ALWAYS),
-                Parameter("osf_svd_params.V_low", (_LOW, IN), begins=IDLE, idle_if=ALWAYS),
-            ),
+            parameters=(*_trained(ALWAYS, until="0.20"), *_trained(~says("init_weights", False), since="0.21")),
         ),
     ),
     patterns={"effective_rank": Patterned("rank_pattern", ANYWHERE)},

@@ -17,6 +17,7 @@ from adapterlint.peft.fields import fields_of
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig, open_config
+from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.weights import load_tensors
 from adapterlint.peft.weights_files import HUB_ID, parameters_in, tensors_in
@@ -91,6 +92,23 @@ def unfit_width(config: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[int
     """
     width, taken = said(text_of(base), WIDTH), config.get("hidden_size") or DEFAULT_WIDTH
     return None if width is None or width == taken else (taken, width)
+
+
+def mixing_error(model: Model) -> str | None:
+    """The error of a forward pass of X-LoRA, which runs the base first and takes its last hidden states."""
+    if model.peft_type != "XLORA":
+        return None
+    config = next(config for config in model.configs.values() if config.peft_type == "XLORA")
+    base = model.tree.config
+    if any(name not in model.configs for name in model.mixed):  # names that the config gives, and PEFT does not
+        return "KeyError"
+    if model.refuses("input_ids") or base.get("is_encoder_decoder"):
+        return "AttributeError"
+    if said(text_of(base), WIDTH) is None or not config.get("adapters"):
+        return UNDECIDED
+    if unfit_width(config, base) or (config.get("top_k_lora") or 0) > len(config["adapters"]):
+        return "RuntimeError"
+    return None
 
 
 def _load_expert(model: Model, name: str, path: Any, inject: Inject) -> None:

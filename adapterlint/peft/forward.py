@@ -1,6 +1,7 @@
 """What a forward pass raises, and what `disable_adapter()` does, beside what the output of the modules tells.
 
-A task says what PEFT hands on to the base, a prompt what it asks of it, and X-LoRA runs the base first.
+A task says what PEFT hands on to the base, a prompt what it asks of it; what X-LoRA raises, which runs the base first,
+is in `experts`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
-from adapterlint.base.widths import HEADS, WIDTH, said, text_of
+from adapterlint.base.widths import HEADS, said
 from adapterlint.peft.calls import is_listed, listed, refuses
-from adapterlint.peft.experts import unfit_width
+from adapterlint.peft.experts import mixing_error
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.model import Model
 from adapterlint.peft.opened import OpenedConfig
@@ -39,23 +40,6 @@ def keyword_error(model: Model) -> str | None:
     asks = model.prompt_learning and "input_ids" in refused
     unfit = _method(model).keys_and_values and _is(model, "no_prefix")
     return "ValueError" if asks or unfit else "TypeError"
-
-
-def mixing_error(model: Model) -> str | None:
-    """The error of a forward pass of X-LoRA, which runs the base first and takes its last hidden states."""
-    if model.peft_type != "XLORA":
-        return None
-    config = next(config for config in model.configs.values() if config.peft_type == "XLORA")
-    base = model.tree.config
-    if any(name not in model.configs for name in model.mixed):  # names that the config gives, and PEFT does not
-        return "KeyError"
-    if model.refuses("input_ids") or base.get("is_encoder_decoder"):
-        return "AttributeError"
-    if said(text_of(base), WIDTH) is None or not config.get("adapters"):
-        return UNDECIDED
-    if unfit_width(config, base) or (config.get("top_k_lora") or 0) > len(config["adapters"]):
-        return "RuntimeError"
-    return None
 
 
 def prompt_error(model: Model) -> str | None:

@@ -33,7 +33,9 @@ stands at the `top` is in a file once. `parameter` has what `Form`, `Parameter` 
 What is so for most types, an entry leaves out.
 
 **Who reads them**: `expected` (which parameters there are on a module), `said` (what config and base say of it),
-`compared` (what a file has against that), and the simulation (`peft/tuner_layers.py` above all).
+`compared` (what a file has against that), and the simulation (`peft/tuner_layers.py` above all). Steps of a
+method's own that no entry can say are in `peft/particular.py`, what X-LoRA and adaption prompts do in `experts` and
+`adaption` beside it.
 """
 
 from adapterlint.peft.methods.catalogue import METHODS, suggest_type, tensor_prefix

@@ -19,8 +19,8 @@ from adapterlint.formats import Format
 from adapterlint.lint.bases import Bases
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import Footprint, footprint_of
-from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
+from adapterlint.peft.refused import UNDECIDED
 from adapterlint.peft.releases import PATCHES, RELEASES, is_known, is_release, newest_patch
 from adapterlint.peft.verdicts import Evidence, Verdict, verdict
 from adapterlint.peft.versions import usual_transformers

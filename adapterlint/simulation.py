@@ -16,9 +16,9 @@ from adapterlint.lint.bases import Bases
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.dropped import Dropped, dropped
 from adapterlint.peft.footprint import footprint_of
-from adapterlint.peft.outputs import UNDECIDED
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.quick import simulate_fleet
+from adapterlint.peft.refused import UNDECIDED
 from adapterlint.peft.releases import NEWEST, newest_patch
 from adapterlint.peft.simulate import Alone, Simulated, Step
 from adapterlint.peft.versions import TRANSFORMERS, Versions

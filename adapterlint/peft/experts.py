@@ -17,8 +17,7 @@ from adapterlint.peft.fields import fields_of
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Param, walk
 from adapterlint.peft.opened import OpenedConfig, open_config
-from adapterlint.peft.outputs import UNDECIDED
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.refused import UNDECIDED, Refused, Undecided
 from adapterlint.peft.weights import load_tensors
 from adapterlint.peft.weights_files import HUB_ID, parameters_in, tensors_in
 from adapterlint.peft.wrappers import Tuner

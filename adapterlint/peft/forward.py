@@ -16,7 +16,8 @@ from adapterlint.peft.experts import mixing_error
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.model import Model
 from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.outputs import UNDECIDED, Output
+from adapterlint.peft.outputs import Output
+from adapterlint.peft.refused import UNDECIDED
 from adapterlint.peft.tasks import TASK_TYPES, TASKS
 from adapterlint.peft.wrappers import weight_of
 

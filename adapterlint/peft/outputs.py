@@ -15,7 +15,9 @@ from adapterlint.peft.calls import listed
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module
+from adapterlint.peft.refused import UNDECIDED
 from adapterlint.peft.several import several_error
+from adapterlint.peft.shadow import Shade
 from adapterlint.peft.tuner_layers import TRAITS
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
@@ -36,22 +38,20 @@ class Output:
     """
 
     __slots__ = (
-        "_beside",
-        "_bounds",
         "_disabled",
         "_grouped",
         "_maybe",
         "_measuring",
         "_mixed",
+        "_model",
         "_nodes",
         "_only_read",
         "_release",
         "_several",
-        "_shaded",
+        "_shade",
         "_shared",
         "_since",
         "_sometimes",
-        "_text",
         "_unheard",
         "_wrappers",
         "error",
@@ -69,11 +69,8 @@ class Output:
         self._unheard = model.task != "CAUSAL_LM"  # other classes look for no invocation tokens
         self._nodes = model.tree.nodes
         self._only_read, self._measuring = model.only_read, model.measuring
-        self._beside = model.beside
-        self._bounds = model.bounds
-        self._shaded = False
-        # Whether the copy takes what the base takes, and hands it on through one stack of layers.
-        self._text = not model.tree.config.get("is_encoder_decoder") and not model.refuses("input_ids")
+        self._model = model
+        self._shade: Shade | None = None
         self._sometimes = model.tree.sometimes
         self.error: str | None = None
         self.module = ""
@@ -148,7 +145,7 @@ class Output:
             if problem is not None:
                 self._fail(problem, path)
             shared = tuple(of[name].value for of in self._shared.values() if name in of)
-            if not (is_idle(tuned) or (shared and all(value == ("initial",) for value in shared))):
+            if not (tuned.idle or (shared and all(value == ("initial",) for value in shared))):
                 values = tuple((key, tuned.params[key].value) for key in _counted(tuned))
                 added.append((layer.method, tuned.traits, values, shared))
         return (*base, (path, tuple(added))) if added else base
@@ -196,7 +193,7 @@ class Output:
         if tuned is None:
             self._fail("KeyError", path)
             return base
-        if is_idle(tuned):
+        if tuned.idle:
             return ()
         return ((path, tuple((key, param.value) for key, param in tuned.params.items())),)
 
@@ -220,45 +217,9 @@ class Output:
             return UNDECIDED
 
     def _of_shadow(self, layer: Tuner, path: str, base: Expression) -> Expression:
-        """The shadow is let in by the first layer that the first adapter has, and out by the last one.
-
-        In between every layer that is wrapped must have the adapter that is active.
-        """
-        first, last = self._bounds
-        name = layer.active[0] if layer.active else ""
-        tuned = layer.adapters.get(name)
-        if path == first:
-            self._shaded = tuned is not None
-            if self._shaded and (error := self._shadow_error(layer)) is not None:
-                self._fail(error, path)
-        if not self._shaded:
-            return base
-        self._shaded = path != last
-        if tuned is None:
-            self._fail("KeyError", path)
-            return base
-        if tuned.problem is not None:
-            self._fail(tuned.problem, path)
-        if is_idle(tuned):
-            return base
-        values = tuple(param.value for param in (*tuned.params.values(), *self._beside.get(name, {}).values()))
-        return (*base, (path, (layer.method, tuned.traits, values)))
-
-    def _shadow_error(self, layer: Tuner) -> str | None:
-        """What a shadow meets between the first layer and the last: no more than layers of one list."""
-        weight = layer.base.params.get("weight")
-        width = next((p.shape[1] for t in layer.adapters.values() for p in t.params.values() if p.shape), None)
-        if weight is not None and weight.shape and set(weight.shape) != {width}:
-            return "RuntimeError"
-        first, last = self._bounds
-        paths = [path for path, wrapper in self._wrappers if isinstance(wrapper, Tuner)]
-        if last not in paths:
-            return UNDECIDED
-        paths = paths[paths.index(first) : paths.index(last) + 1]
-        above = {path.rpartition(".")[0] for path in paths}
-        numbers = [int(end) if (end := path.rpartition(".")[2]).isdigit() else -1 for path in paths]
-        one = len(above) == 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] >= 0
-        return None if self._text and (one or len(paths) == 1) else UNDECIDED
+        self._shade = self._shade or Shade(self._model, [p for p, one in self._wrappers if isinstance(one, Tuner)])
+        item = self._shade.at(layer, path, self._fail)
+        return base if item is None else (*base, (path, item))
 
     def _of_whole(self, wrapper: Whole, path: str) -> Expression:
         if wrapper.keywords_only and self._since < (0, 20):
@@ -312,7 +273,6 @@ def is_in(path: str, modules: tuple[str, ...]) -> bool:
 
 # A parameter, and the projection that has as many rows.
 _RANKS = (("vera_lambda_d", "vera_A"), ("pvera_lambda_d", "pvera_A"), ("randlora_lambda", "randlora_A"))
-UNDECIDED = "undecided"  # whether a forward pass runs
 # Embeddings that multiply what they give, which token rows leave out before 0.18; others of their kind multiply by one.
 SCALED = frozenset({"Gemma3TextScaledWordEmbedding", "Gemma3nTextScaledWordEmbedding", "XGLMScaledWordEmbedding"})
 # Class -> its modules that it hands all tokens of a batch in one row.
@@ -339,12 +299,6 @@ def _is_invoked(tuned: Tuned) -> bool:
 
 def _is_dora(tuned: Tuned | None) -> bool:
     return tuned is not None and ("lora_magnitude_vector", ".weight") in tuned.params
-
-
-def is_idle(tuned: Tuned) -> bool:
-    """Whether an adapter does nothing on a module: the parameters that count are as they were initialised."""
-    params = tuned.params
-    return bool(tuned.neutral) and all(params[key].value == ("initial",) for key in tuned.neutral)
 
 
 def _row_error(layer: TokenLayer) -> str | None:

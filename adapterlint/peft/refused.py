@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+UNDECIDED = "undecided"  # in place of the class of an error: whether a forward pass runs
+
 
 class Refused(Exception):
     """PEFT raises.

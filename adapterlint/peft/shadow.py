@@ -5,7 +5,7 @@ Follows `ShadowModel` and `ShadowLayer` (`peft/tuners/shadow/model.py`, `layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adapterlint.base import table
@@ -16,7 +16,7 @@ from adapterlint.base.widths import WIDTH
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Param, build, copy_param, find, walk
 from adapterlint.peft.opened import OpenedConfig
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.refused import UNDECIDED, Refused, Undecided
 from adapterlint.peft.weights_files import HUB_ID
 from adapterlint.peft.wrappers import Tuned, Tuner
 
@@ -114,6 +114,64 @@ def check_active(names: Sequence[str]) -> None:
     if len(names) != 1:
         text = f"ShadowPEFT requires exactly one active adapter, but got {len(names)} adapters."
         raise Refused("ValueError", text, cause="one-active-only")
+
+
+class Shade:
+    """The shadow in one forward pass: let in by the first layer that the first adapter has, and out by the last one.
+
+    In between every layer that is wrapped must have the adapter that is active.
+
+    Args:
+        model: The model.
+        paths: Its layers in their order.
+    """
+
+    def __init__(self, model: Model, paths: Sequence[str]) -> None:
+        self._first, self._last = model.bounds
+        self._beside = model.beside
+        self._paths = paths
+        # Whether the copy takes what the base takes, and hands it on through one stack of layers.
+        self._text = not model.tree.config.get("is_encoder_decoder") and not model.refuses("input_ids")
+        self._inside = False
+
+    def at(self, layer: Tuner, path: str, fail: Callable[[str, str], None]) -> Hashable:
+        """What a layer adds to the output, or `None`.
+
+        Args:
+            fail: Told the class of an error, and where it is raised.
+        """
+        name = layer.active[0] if layer.active else ""
+        tuned = layer.adapters.get(name)
+        if path == self._first:
+            self._inside = tuned is not None
+            if self._inside and (error := self._error(layer)) is not None:
+                fail(error, path)
+        if not self._inside:
+            return None
+        self._inside = path != self._last
+        if tuned is None:
+            fail("KeyError", path)
+            return None
+        if tuned.problem is not None:
+            fail(tuned.problem, path)
+        if tuned.idle:
+            return None
+        values = tuple(param.value for param in (*tuned.params.values(), *self._beside.get(name, {}).values()))
+        return layer.method, tuned.traits, values
+
+    def _error(self, layer: Tuner) -> str | None:
+        """What it meets between the first layer and the last: no more than layers of one list."""
+        weight = layer.base.params.get("weight")
+        width = next((p.shape[1] for t in layer.adapters.values() for p in t.params.values() if p.shape), None)
+        if weight is not None and weight.shape and set(weight.shape) != {width}:
+            return "RuntimeError"
+        if self._last not in self._paths:
+            return UNDECIDED
+        paths = self._paths[self._paths.index(self._first) : self._paths.index(self._last) + 1]
+        above = {path.rpartition(".")[0] for path in paths}
+        numbers = [int(end) if (end := path.rpartition(".")[2]).isdigit() else -1 for path in paths]
+        one = len(above) == 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] >= 0
+        return None if self._text and (one or len(paths) == 1) else UNDECIDED
 
 
 def shadow(site: Site) -> Tuned:

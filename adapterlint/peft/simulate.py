@@ -17,8 +17,8 @@ from adapterlint.peft.loading import load
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
-from adapterlint.peft.outputs import UNDECIDED, Expression, Output, differ
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.outputs import Expression, Output, differ
+from adapterlint.peft.refused import UNDECIDED, Refused, Undecided
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import Loaded
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuner, Whole

@@ -33,6 +33,12 @@ class Tuned:
         self.guessed = False  # whether the parameters are no more than what the file has
         self.loose: tuple[Made, ...] = ()  # those that PEFT loads whatever their shape, as they should be
 
+    @property
+    def idle(self) -> bool:
+        """Whether it does nothing: the parameters that count are as they were initialised."""
+        params = self.params
+        return bool(self.neutral) and all(params[key].value == ("initial",) for key in self.neutral)
+
     def copy(self, memo: dict[int, Any]) -> Tuned:
         """The same with parameters of its own."""
         new = Tuned({key: copy_param(p, memo) for key, p in self.params.items()}, self.neutral, self.traits)

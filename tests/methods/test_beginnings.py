@@ -16,7 +16,6 @@ from adapterlint.peft.methods.parameter import Begins
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Value, walk
 from adapterlint.peft.opened import open_config
-from adapterlint.peft.outputs import is_idle
 from adapterlint.peft.releases import line_of, numbers
 from adapterlint.peft.versions import Versions
 from adapterlint.peft.weights import saved_name, tuner_keys
@@ -113,7 +112,7 @@ def test_a_new_adapter_is_idle_where_peft_begins_it_so() -> None:
         if begun.idle is None or not tuned or METHODS[adapters()[name].peft_type].counts_targets:
             continue  # what makes TinyLoRA idle stands at the top
         compared += 1
-        if all(map(is_idle, tuned)) != begun.idle:
+        if all(one.idle for one in tuned) != begun.idle:
             wrong.add(name)
     assert wrong == ROUNDABOUT
     assert compared > 200

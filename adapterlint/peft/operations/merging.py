@@ -28,8 +28,8 @@ from adapterlint.peft.operations.outcome import (
     unchanged,
     undecided_at_worst,
 )
-from adapterlint.peft.outputs import SCALED, UNDECIDED, Expression, is_idle
-from adapterlint.peft.refused import Refused, Undecided
+from adapterlint.peft.outputs import SCALED, Expression
+from adapterlint.peft.refused import UNDECIDED, Refused, Undecided
 from adapterlint.peft.releases import in_range
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole, unwrapped, weight_of
 
@@ -209,7 +209,7 @@ class _Merging:
         base = unwrapped(layer)
         for name in own:
             self._check_bias(layer, base, name, path)
-        acting = [name for name in own if not is_idle(layer.adapters[name])]
+        acting = [name for name in own if not layer.adapters[name].idle]
         if not acting or layer.disabled:
             return
         if self.model.tree.partial and path.rpartition(".")[2] in _ENDS:

@@ -14,8 +14,8 @@ from adapterlint.peft.events import Event, after_refusal
 from adapterlint.peft.forward import keyword_error
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import walk
-from adapterlint.peft.outputs import UNDECIDED, Expression, Output, is_idle
-from adapterlint.peft.refused import Refused
+from adapterlint.peft.outputs import Expression, Output
+from adapterlint.peft.refused import UNDECIDED, Refused
 from adapterlint.peft.simulate import UNDECIDABLE, is_unsure
 from adapterlint.peft.tuner_layers import TRAITS
 from adapterlint.peft.wrappers import Auxiliary, TokenLayer, Tuned, Tuner, weight_of
@@ -99,7 +99,7 @@ def _is_odd(model: Model) -> bool:
         if isinstance(layer, Tuner) and layer.base.kind is Kind.EMBEDDING:
             weight = weight or (weight_of(model.embedding) if model.embedding is not None else None)
             acting = (layer.adapters[name] for name in layer.active if name in layer.adapters)
-            if weight_of(layer) is not weight and not all(map(is_idle, acting)):
+            if weight_of(layer) is not weight and not all(one.idle for one in acting):
                 return True
     return False
 

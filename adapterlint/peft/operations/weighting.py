@@ -28,7 +28,6 @@ from adapterlint.peft.operations.outcome import (
     unchanged,
     undecided_at_worst,
 )
-from adapterlint.peft.outputs import is_idle
 from adapterlint.peft.refused import Refused
 from adapterlint.peft.simulate import switch_to
 from adapterlint.peft.wrappers import Tuner, Whole, unwrapped, weight_of
@@ -163,7 +162,7 @@ def _layers(model: Model, names: Sequence[str], kind: Kind) -> Iterator[Event]:
         sources = [name for name in names if name in layer.adapters]
         if layer.method == "LORA":
             _check_layer(layer, sources, kind, path)
-        acting = [name for name in sources if not is_idle(layer.adapters[name])]
+        acting = [name for name in sources if not layer.adapters[name].idle]
         if not acting:
             continue
         if layer.method != "LORA":

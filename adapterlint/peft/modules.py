@@ -145,17 +145,18 @@ class Root(Module):
     def walked(self, prefix: str, duplicates: bool) -> Walk:
         """`walk` of it."""
         key = prefix, duplicates
-        found = self._walks.get(key)
-        if found is None:
+        below = self._walks.get(key)
+        if below is None:
             if prefix:
-                plain = self.walked("", duplicates)
-                found = [(f"{prefix}.{path}" if path else prefix, module) for path, module in plain]
+                below = [(f"{prefix}.{path}", module) for path, module in self.walked("", duplicates)[1:]]
             else:
                 found, once = _walk(self, prefix, duplicates)
+                below = found[1:]
                 if once:
-                    self._walks[prefix, not duplicates] = found
-            self._walks[key] = found
-        return found
+                    self._walks[prefix, not duplicates] = below
+            self._walks[key] = below
+        # The model itself is not kept along: it would be garbage that only the collector finds.
+        return [(prefix, self), *below]
 
     def of_class(self, kind: type[_M]) -> list[tuple[str, _M]]:
         """The modules of a class in a `walk` of it."""

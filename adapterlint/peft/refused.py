@@ -24,6 +24,11 @@ class Refused(Exception):
         self.cause = cause
         self.sure = sure
 
+    def kept(self) -> Refused:
+        """The same for those who keep it: without the frames that it came through, which hold a whole model."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
 
 class Undecided(Exception):
     """The evidence, or what is known of PEFT, does not say what would happen."""

@@ -193,7 +193,7 @@ class _Run:
             self.decided = not model.lost
             events = tuple(after_refusal(model, error, name))
             warnings, state = tuple(model.warnings), auxiliary_state(model)
-            return Step("load", (name,), "raises", error, warnings, state, self._step(self._forward), events)
+            return Step("load", (name,), "raises", error.kept(), warnings, state, self._step(self._forward), events)
         events = tuple(after_load(model, name, loaded))
         verdict: Verdict = "warns" if model.warnings else "ok"
         state = auxiliary_state(model)
@@ -224,7 +224,7 @@ class _Run:
             _activate(model, names)
         except Refused as error:
             events = tuple(after_refusal(model, error, *names))
-            return Step("activate", names, "raises", error, (), auxiliary_state(model), None, events)
+            return Step("activate", names, "raises", error.kept(), (), auxiliary_state(model), None, events)
         events = tuple(after_activation(model, names))
         return Step("activate", names, "ok", None, (), auxiliary_state(model), self._forward(), events)
 

@@ -66,7 +66,7 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     try:
         config = open_config(adapter, release)
     except Refused as error:
-        return Verdict("raises", error, _unknown_keys(adapter, release))
+        return Verdict("raises", error.kept(), _unknown_keys(adapter, release))
     except Undecided:
         return Verdict("unknown", dropped=_unknown_keys(adapter, release))
     keys = _unknown_keys(adapter, release)

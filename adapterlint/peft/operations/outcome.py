@@ -60,7 +60,7 @@ def refused(model: Model, error: Refused, names: Sequence[str]) -> Outcome:
     """The outcome of an operation that PEFT refuses."""
     if is_unsure(model, error):
         return UNKNOWN
-    return Outcome("refused", tuple(after_refusal(model, error, *names)), error)
+    return Outcome("refused", tuple(after_refusal(model, error, *names)), error.kept())
 
 
 def compared(model: Model, expected: Expression, got: Expression, names: Sequence[str]) -> Outcome:

@@ -173,3 +173,11 @@ HOSTILE: list[Any] = [None, True, 0, -1, 10**400, 1.5, "", "(a+)+$", [], [None, 
 )
 def test_values_of_any_type_are_borne(key: str, value: Any) -> None:
     touched(Patch({key: value}, {f"{PREFIX}lm_head.weight": MATRIX}))
+
+
+@pytest.mark.parametrize("recorded", SAVED, ids=label)
+def test_every_tuned_module_is_among_those_that_are_alike_and_these_are(recorded: dict[str, Any]) -> None:
+    found = touched(recorded)
+    looks = {module: look for look, modules in found.alike.items() for module in modules}
+    assert sum(map(len, found.alike.values())) == len(looks)
+    assert looks == {m: tuple((p, t.shape) for p, t in parameters.items()) for m, parameters in found.tuned.items()}

@@ -56,7 +56,7 @@ class Checks:
     def __init__(self, *, with_base: bool) -> None:
         self.with_base = with_base
         self.engine = Engine(load_rules())
-        self.whole: dict[str, Findings] = {}
+        self.whole: dict[str, Set[str]] = {}
 
     def findings(self, saved: Saved) -> list[Found]:
         adapter = load_adapter(saved.folder())
@@ -70,10 +70,10 @@ class Checks:
         return {(str(one.finding.severity or one.rule.severity), one.rule.name) for one in self.findings(saved)}
 
     def new(self, whole: Saved, copy: Saved) -> Findings:
-        """What it says of a damaged copy and not of the adapter."""
+        """What it says of a damaged copy, by rules that have nothing to say of the adapter."""
         if whole.name not in self.whole:
-            self.whole[whole.name] = self.found(whole)
-        return {one for one in self.found(copy) - self.whole[whole.name] if one[0] != "info"}
+            self.whole[whole.name] = {rule for _, rule in self.found(whole)}
+        return {one for one in self.found(copy) if one[0] != "info" and one[1] not in self.whole[whole.name]}
 
 
 @cache

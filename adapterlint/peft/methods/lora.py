@@ -29,6 +29,7 @@ from adapterlint.peft.methods.parameter import (
     GPT2,
     LINEAR,
     LINEARS,
+    OLDEST,
     PARAMETER,
     VALUE_ERROR,
     Begins,
@@ -84,7 +85,7 @@ _VARIANTS = (
 )
 
 
-def _on_convolution(dora: str = "0.10") -> tuple[Parameter, ...]:
+def _on_convolution(dora: str = OLDEST) -> tuple[Parameter, ...]:
     """Its parameters on a convolution, with DoRA since some release.
 
     Up to 0.15 the second factor of a grouped convolution is not grouped.
@@ -98,7 +99,7 @@ def _on_convolution(dora: str = "0.10") -> tuple[Parameter, ...]:
     )
 
 
-def _magnitude(shape: Shape = (OUT,), since: str = "0.10") -> Parameter:
+def _magnitude(shape: Shape = (OUT,), since: str = OLDEST) -> Parameter:
     """DoRA's, which begins as the lengths of the weight's rows: as long as they are that, B A = 0 changes nothing."""
     return Parameter(
         "lora_magnitude_vector", shape, when=DORA, begins=IDLE, idle_if=_ZERO, in_model=".weight", since=since

@@ -168,12 +168,12 @@ LILY = Method(
             ),
         ),
     ),
-    refuses={"0.10": "NotImplementedError"},
+    refuses={OLDEST: "NotImplementedError"},
     containers="lily_A: lily_B: lily_router:",
     merges=False,
 )
 
-# B f(... f(A W)) : both factors are on the outputs of the module that they follow, `depth` layers in between.
+# W + B g(A W), so that both factors are as wide as the outputs; g is `depth` encoders and as many decoders.
 PEANUT = Method(
     name="PEANUT",
     since="0.19",
@@ -189,13 +189,13 @@ PEANUT = Method(
             ),
         ),
     ),
-    refuses={"0.10": "NotImplementedError"},
+    refuses={OLDEST: "NotImplementedError"},
     containers="peanut_A: peanut_B: peanut_encoders: peanut_decoders:",
 )
 
 _SKILLS, _SPLITS = key("n_skills"), key("n_splits")
 
-# W + the mean of LoRAs, `n_skills` of each split, weighed for each task by the router.
+# W + a mixture of `n_skills` LoRAs, in `n_splits` parts of inputs and outputs, as the router has it for each task.
 POLY = Method(
     name="POLY",
     prefix="poly_",

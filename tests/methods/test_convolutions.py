@@ -1,4 +1,4 @@
-"""Kernels that are not square, and grouped convolutions: as PEFT 0.17.1 to 0.21.2 take, refuse and run them."""
+"""Kernels that are not square, and grouped convolutions: as PEFT takes, refuses and runs them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ def test_a_kernel_is_taken_to_be_square_and_does_not_run_if_it_is_not(
 ) -> None:
     scale = {"boft_s": (1, 8)} if name == "boft_R" else {}
     found = loaded(weight, config, peft, **{name: shape(elements)}, **scale)
+    assert (found.loads, found.forward) == (True, "RuntimeError")
+
+
+@pytest.mark.parametrize(("weight", "side"), [(FLAT, 1), (TALL, 9)])
+def test_so_it_is_with_the_whole_matrices_of_old_oft(weight: tuple[int, ...], side: int) -> None:
+    config = {"peft_type": "OFT", "r": 4, "oft_block_size": 0}
+    found = loaded(weight, config, "0.15.2", oft_r=(4, side, side), oft_s=(8, 1))
     assert (found.loads, found.forward) == (True, "RuntimeError")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from adapterlint.base.tree import Kind
@@ -82,6 +83,7 @@ def _oft(attribute: str, features: Term) -> tuple[Parameter, ...]:
     )
 
 
+_SQUARE_SINCE_14 = replace(_SQUARE_KERNEL, since="0.14")
 _OLD_RANK = Demand(R > 0, text="`r` should be a positive integer value but the value passed is {r}", until="0.13")
 
 
@@ -91,7 +93,7 @@ OFT = Method(
     prefix="oft_",
     forms=(
         Form(on=(LINEAR,), parameters=_oft("oft_R", IN), demands=(_OLD_RANK,)),
-        Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * SQUARE), demands=(_OLD_RANK, _SQUARE_KERNEL)),
+        Form(on=(CONV2D,), parameters=_oft("oft_R", CHANNELS * SQUARE), demands=(_OLD_RANK, _SQUARE_SINCE_14)),
         Form(on=(EMBEDDING,), parameters=_oft("oft_embedding_R", OUT), since="0.19"),
     ),
     refuses={"0.21": "TypeError", OLDEST: "ValueError"},

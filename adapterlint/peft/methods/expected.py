@@ -22,11 +22,11 @@ INNER = "base_layer."  # before the parameters of a layer that is within another
 
 
 def lists_part(values: Mapping[str, Any], fact: str, name: str) -> bool:
-    """Whether a setting within another (`use_bdlora.target_modules_bd_a`) lists a part of a module's own name."""
+    """Whether a setting within another (`use_bdlora.target_modules_bd_a`) lists a part of a module's path."""
     outer, _, inner = fact.partition(".")
     setting = values.get(outer)
     parts = setting.get(inner) if isinstance(setting, dict) else None
-    return isinstance(parts, list) and any(isinstance(p, str) and p in name.rpartition(".")[2] for p in parts)
+    return isinstance(parts, list) and any(isinstance(p, str) and p in name for p in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def test_what_is_of_no_effect_without_its_task_is_so_in_the_simulation() -> None
 
 @pytest.mark.parametrize("with_base", [True, False], ids=["base", "no base"])
 def test_blocks_are_what_is_missing_where_all_modules_of_a_name_have_them(with_base: bool) -> None:
-    """BD-LoRA lists modules by their own names; one module alone has a wrong size."""
+    """BD-LoRA lists modules by parts of their paths; one module alone has a wrong size."""
     checks, saved = Checks(with_base=with_base), adapters()["lora-bdlora-column"]
     blocks = [name for name in saved.header if name.endswith("v_proj.lora_B.weight")]
     assert len(blocks) == 2

@@ -85,7 +85,7 @@ class Method:
         masks_ranks: Whether `rank_pattern` has a truth value for each rank of a module, which tells those that are left
             after training.
         zero_rank: Whether PEFT builds layers for an `r` of 0, as `update_layer` of most types does not.
-        lists: Settings that list modules by name, which have other parameters then.
+        lists: Settings that list modules by name or by parts of their paths, which have other parameters then.
         matches_targets: Whether `target_modules` says which modules it tunes, by names or a pattern.
         targets_all_linear: Whether it takes all linear layers of a base that its table of default targets lacks.
         targets_of_lora: Whether releases without a table of its default targets take that of LoRA.

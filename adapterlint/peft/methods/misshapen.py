@@ -231,10 +231,10 @@ def by_setting(
 def by_parts(
     misshapen: Sequence[Misshapen], method: Method, values: Mapping[str, Any], modules: Iterable[str]
 ) -> Sequence[Misshapen]:
-    """The sizes that are wrong; a setting that is not given, and lists modules by their own names, is blamed for parts.
+    """The sizes that are wrong; a setting that is not given, and lists modules, is blamed for parts.
 
-    All of them have to be the same part of what is asked for, in all modules of their names, as blocks are: one alone
-    is just a wrong size.
+    All of them have to be the same part of what is asked for, in all modules whose paths end alike, as blocks are: one
+    alone is just a wrong size.
 
     Args:
         values: The config.

@@ -1,21 +1,20 @@
-"""Which modules a config means: targets, whole modules, ranks.
+"""Which modules a config means: targets and whole modules.
 
-Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners_utils.py), `_set_trainable` and
-`get_pattern_key` (utils/other.py). An answer is `None` where the config alone does not decide.
+Each function follows one of PEFT's: `check_target_module_exists` (tuners/tuners_utils.py) and `_set_trainable`
+(utils/other.py). An answer is `None` where the config alone does not decide.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, Protocol
 
 from adapterlint.caches import kept
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.methods import METHODS
-from adapterlint.peft.methods.parameter import ANYWHERE, COMPONENTS, OLDEST, Patterned
+from adapterlint.peft.pattern_keys import MAX_MATCHES, cost_of, is_expression, is_path_at
 from adapterlint.peft.patterns import MAX_PATTERNS, Pattern, are_few, pattern
-from adapterlint.peft.releases import in_range
 from adapterlint.peft.tasks import IMPLICIT_HEADS
 
 ALL_LINEAR = "all-linear"
@@ -23,8 +22,6 @@ ALL_LINEAR = "all-linear"
 # Real lists have some ten entries, or hundreds of whole paths; of longer ones the answer is not worth the time.
 MAX_TARGETS = 4096
 MAX_WHOLE = 1024
-MAX_MATCHES = 500_000  # keys of a pattern times modules, where a regular expression counts as
-PATTERN_COST = 20
 
 # The number of a layer in a module's path, from PEFT 0.20 on (before, the last number counted).
 _FIRST_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
@@ -198,8 +195,8 @@ class Components:
         entries = frozenset(entries)
         others = [entry for entry in entries if not _NAME.fullmatch(entry)]
         self._names = entries.difference(others)  # most are plain names, which are faster
-        self._cost = _cost(others)
-        self._left = MAX_MATCHES if are_few(filter(_is_expression, others)) else 0
+        self._cost = cost_of(others)
+        self._left = MAX_MATCHES if are_few(filter(is_expression, others)) else 0
         self._matchers = [_component_matcher(entry) for entry in others] if self._left else []
 
     def cover(self, module: str) -> bool | None:
@@ -223,14 +220,14 @@ def component_pattern(entry: str) -> str:
 @kept(4096)
 def _component_matcher(entry: str) -> Callable[[str], bool | None]:
     """`re.match(component_pattern(entry), module)`, without a regular expression for plain paths."""
-    if _is_expression(entry):
+    if is_expression(entry):
         return pattern(component_pattern(entry), whole=False).matches
     length = len(entry)
 
     def matches(module: str) -> bool:
         start = 0
         while start + length <= len(module):
-            if module[start + length : start + length + 1] in ("", ".") and _is_path_at(entry, module, start):
+            if module[start + length : start + length + 1] in ("", ".") and is_path_at(entry, module, start):
                 return True
             start = module.find(".", start) + 1
             if not start:
@@ -238,13 +235,6 @@ def _component_matcher(entry: str) -> Callable[[str], bool | None]:
         return False
 
     return matches
-
-
-def _is_path_at(path: str, module: str, start: int) -> bool:
-    """Whether a module's path has another one at a place; a dot of the other stands for any character there."""
-    if module.startswith(path, start):
-        return True
-    return all(p in (m, ".") for p, m in zip(path, module[start : start + len(path)], strict=True))
 
 
 def names_module(entry: str, module: str) -> bool:
@@ -286,77 +276,6 @@ def saved_as(module: str, entries: Iterable[str]) -> str | None:
             return module[:end]
         end = module.find(".", end + 1)
     return module if module.endswith(tails) else None
-
-
-def is_affordable(patterns: Collection[str], modules: Sized) -> bool:
-    """Whether all keys of a pattern can be tried on all modules in a reasonable time."""
-    return _cost(patterns) * len(modules) <= MAX_MATCHES and are_few(filter(_is_expression, patterns))
-
-
-def _cost(patterns: Iterable[str]) -> int:
-    return sum(PATTERN_COST if _is_expression(key) else 1 for key in patterns)
-
-
-def _is_expression(key: str) -> bool:
-    return _PATH.fullmatch(key) is None
-
-
-def matching_keys(patterns: Iterable[str], module: str, form: str = COMPONENTS) -> Iterator[str]:
-    """The keys of `rank_pattern` or the like that match a module; the first of them decides.
-
-    Args:
-        form: How PEFT matches them.
-    """
-    if form == COMPONENTS:
-        return (key for key in patterns if pattern_matches(key, module))
-    before = "(?s:.*?)" if form == ANYWHERE else ""
-    return (key for key in patterns if pattern(before + form.format(key), whole=False).matches(module))
-
-
-def overrides(
-    patterns: Mapping[str, Patterned], values: Mapping[str, Any], names: Sequence[str], release: str, *, first: bool
-) -> dict[str, Any]:
-    """What the patterns of a config give to a module, in place of what holds for all of them.
-
-    Args:
-        patterns: What they are of, and where they stand, as in the catalogue of methods.
-        values: The config.
-        names: The names of the module, of which the first that any key matches decides.
-        release: The release that reads the config.
-        first: Whether its adapter is the first one of the module.
-    """
-    found: dict[str, Any] = {}
-    for key, patterned in patterns.items():
-        given = values.get(patterned.key)
-        if not isinstance(given, dict) or not given or (first and not patterned.for_first):
-            continue
-        if not in_range(release, OLDEST, patterned.until):
-            continue
-        match = next((one for name in names for one in matching_keys(given, name, patterned.form)), None)
-        if match is not None:
-            found[key] = given[match]
-    return found
-
-
-def pattern_matches(key: str, module: str) -> bool | None:
-    """Whether a key of `rank_pattern` or `alpha_pattern` matches a module; `None` if it takes too long to match."""
-    return _matcher(key)(module)
-
-
-@kept(4096)
-def _matcher(key: str) -> Callable[[str], bool | None]:
-    """`re.match(rf"(.*\\.)?({key})$", module)`, without a regular expression for plain paths."""
-    if _is_expression(key):
-        return pattern(rf"(.*\.)?({key})$", whole=False).matches
-    length = len(key)
-
-    def matches(module: str) -> bool:
-        start = len(module) - length
-        if start < 0 or (start and module[start - 1] != "."):
-            return False
-        return _is_path_at(key, module, start)
-
-    return matches
 
 
 def _in_layer(name: str, module: str, rooted: bool) -> re.Match[str] | Literal[False] | None:

@@ -15,9 +15,10 @@ from adapterlint.adapter import Config
 from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.matching import Targets, is_affordable, matching_keys
+from adapterlint.peft.matching import Targets
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.shapes import Term
+from adapterlint.peft.pattern_keys import is_affordable, matching_keys
 from adapterlint.peft.releases import NEWEST, in_range
 
 

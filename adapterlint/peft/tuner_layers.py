@@ -15,7 +15,6 @@ from adapterlint.caches import emptied
 from adapterlint.peft.decompositions import Decomposition
 from adapterlint.peft.fields import reads
 from adapterlint.peft.inits import changes_base_on_loading
-from adapterlint.peft.matching import overrides
 from adapterlint.peft.methods import METHODS, Method
 from adapterlint.peft.methods.expected import Made, count_on, form_on, ground_on, lists_part, made_on
 from adapterlint.peft.methods.parameter import CONVOLUTIONS, EMBEDDING, GPT2, LINEARS, PARAMETER, Begins, Form
@@ -23,6 +22,7 @@ from adapterlint.peft.methods.shapes import SQUARE, Ground
 from adapterlint.peft.modules import Module, Param, Value, shape_in, walk
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.particular import particular
+from adapterlint.peft.pattern_keys import overrides
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range
 from adapterlint.peft.versions import Versions

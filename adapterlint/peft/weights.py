@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from adapterlint.base.tree import Shape
@@ -27,6 +26,7 @@ from adapterlint.peft.moe import convert_tensors
 from adapterlint.peft.opened import OpenedConfig
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.tasks import TASKS
+from adapterlint.peft.tensor_names import in_model, loose_key, saved_name, with_name
 from adapterlint.peft.wrappers import Adapted, Auxiliary, TokenLayer, TokenWrapper, Tuned, Tuner, Whole
 
 MAGNITUDE = "lora_magnitude_vector"
@@ -175,60 +175,16 @@ def _renamed(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, 
     if model.versions.peft < (0, 21):
         shared = {f"{key}.{adapter}": found.pop(key) for key in list(found) if key.startswith(_DECOMPOSITIONS)}
         renamed = {with_name(key, prefix, adapter, model): value for key, value in found.items()} | shared
-        for attribute, inner in _inner(method.name):
+        for attribute, inner in in_model(method.name):
             end = f".{attribute}.{adapter}"
             renamed = {f"{k}{inner}" if k.endswith(end) else k: v for k, v in renamed.items()}
         return renamed
-    for attribute, inner in _inner(method.name):
+    for attribute, inner in in_model(method.name):
         found = {f"{k}{inner}" if k.endswith(f".{attribute}") else k: v for k, v in found.items()}
     names = {saved_name(key, adapter, config): key for key in own}
     # What stands at the top is also found as a model without PEFT around it has it.
     names |= {f"{PREFIX}{saved}": key for saved, key in names.items() if not key.startswith(PREFIX)}
     return {names.get(key, key): value for key, value in found.items()}
-
-
-def with_name(key: str, prefix: str, adapter: str, model: Model) -> str:
-    """`_insert_adapter_name_into_state_dict`."""
-    if prefix not in key:
-        return key
-    if model.versions.peft < (0, 18):
-        rest = key.split(prefix)[1].partition(".")[2]
-        return key.replace(rest, f"{adapter}.{rest}") if rest else f"{key}.{adapter}"
-    rest = key.rpartition(prefix)[2].partition(".")[2]
-    return f"{key.removesuffix(rest)}{adapter}.{rest}" if rest else f"{key}.{adapter}"
-
-
-def file_key(key: str, adapter: str, peft_type: str = "LORA") -> str:
-    """A parameter's name as a file has it, without the adapter's name (`_remove_adapter_name_from_key`)."""
-    for attribute in _numbered(peft_type):
-        key = key.replace(f".{attribute}.{adapter}.", f".{attribute}.")
-    if key.endswith(f".{adapter}"):
-        return key.removesuffix(f".{adapter}")
-    head, _, last = key.rpartition(".")
-    return f"{head.removesuffix(f'.{adapter}')}.{last}"
-
-
-def saved_name(key: str, adapter: str, config: OpenedConfig) -> str:
-    """The same, for a method that may call every adapter by one name in a file."""
-    method = METHODS[config.peft_type]
-    if method.saved_as:
-        before, marker, rest = key.partition(f".{adapter}.")
-        if marker and before.rpartition(".")[2].startswith(method.prefix or ""):
-            return f"{before}.{method.saved_as}.{rest}"
-    return file_key(key, adapter, config.peft_type)
-
-
-@cache
-def _inner(peft_type: str) -> tuple[tuple[str, str], ...]:
-    """What is a module in memory and a parameter in a file: its name there, and what follows it in memory."""
-    return tuple({(one.attribute, one.in_model): None for one in METHODS[peft_type].parameters() if one.in_model})
-
-
-@cache
-def _numbered(peft_type: str) -> tuple[str, ...]:
-    """What holds a list of layers for each adapter, whose numbers stand between its name and those of parameters."""
-    named = METHODS[peft_type].parameters()
-    return tuple({one.attribute: None for one in named if not one.file_only and ".#." in one.name})
 
 
 def tuner_keys(model: Model, adapter: str) -> dict[str, Param]:
@@ -356,11 +312,6 @@ def _loose(model: Model, adapter: str, config: OpenedConfig) -> Iterator[tuple[T
         tuned = module.adapters.get(adapter) if isinstance(module, Tuner) else None
         if tuned is not None and tuned.loose:
             yield tuned, {f"{path}.{one.place[0]}.{adapter}{one.place[1]}": one for one in tuned.loose}
-
-
-def loose_key(key: str, adapter: str) -> str:
-    """A name without the adapter's name wherever that stands."""
-    return key.replace(f".{adapter}.", ".").removesuffix(f".{adapter}")
 
 
 def _is_projection(param: Param, shape: Shape) -> bool:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule
 from adapterlint.peft.fields import fields_of
-from adapterlint.peft.matching import is_affordable, pattern_matches
+from adapterlint.peft.pattern_keys import is_affordable, pattern_matches
 from adapterlint.peft.ranks import PATTERNED
 
 

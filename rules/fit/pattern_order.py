@@ -7,7 +7,7 @@ from typing import Any
 
 from adapterlint import Config, Finding, Footprint, Severity, listed, rule, shown
 from adapterlint.lint.example import DROP
-from adapterlint.peft.matching import is_affordable, matching_keys
+from adapterlint.peft.pattern_keys import is_affordable, matching_keys
 from adapterlint.peft.ranks import PATTERNED, misfits
 from adapterlint.words import counted
 

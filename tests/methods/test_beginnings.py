@@ -17,8 +17,9 @@ from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Value, walk
 from adapterlint.peft.opened import open_config
 from adapterlint.peft.releases import line_of, numbers
+from adapterlint.peft.tensor_names import saved_name
 from adapterlint.peft.versions import Versions
-from adapterlint.peft.weights import saved_name, tuner_keys
+from adapterlint.peft.weights import tuner_keys
 from adapterlint.peft.wrappers import Tuner
 
 ME = "default"

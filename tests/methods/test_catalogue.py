@@ -18,8 +18,9 @@ from adapterlint.peft.model import Model
 from adapterlint.peft.modules import shape_in, walk
 from adapterlint.peft.opened import OpenedConfig, open_config
 from adapterlint.peft.releases import line_of, numbers
+from adapterlint.peft.tensor_names import saved_name
 from adapterlint.peft.versions import Versions
-from adapterlint.peft.weights import MAGNITUDE, saved_keys, saved_name, tuner_keys
+from adapterlint.peft.weights import MAGNITUDE, saved_keys, tuner_keys
 from adapterlint.peft.wrappers import Tuner, unwrapped
 
 Shape = tuple[int, ...] | None  # `None`: not even the number of dimensions; a negative size: any multiple of it

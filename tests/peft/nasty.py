@@ -17,8 +17,9 @@ from adapterlint.peft.loading import load
 from adapterlint.peft.model import Model
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.simulate import UNDECIDABLE
+from adapterlint.peft.tensor_names import file_key
 from adapterlint.peft.versions import SIMULATED, Versions
-from adapterlint.peft.weights import file_key, state_names, tuner_keys
+from adapterlint.peft.weights import state_names, tuner_keys
 from adapterlint.peft.wrappers import TokenWrapper, Whole
 
 BASES = ("llama", "llama-tied", "mistral", "qwen2", "gemma3", "gpt2", "bert-cls", "t5", "bart", "mixtral", "llama-cls",

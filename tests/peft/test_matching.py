@@ -12,18 +12,14 @@ from hypothesis import strategies as st
 from adapterlint.adapter import Config
 from adapterlint.lint.example import DROP, Patch
 from adapterlint.peft.matching import (
-    MAX_MATCHES,
-    PATTERN_COST,
     Components,
     Targets,
     component_pattern,
     idle_entries,
-    is_affordable,
-    matching_keys,
-    pattern_matches,
     saved_as,
     whole_modules,
 )
+from adapterlint.peft.pattern_keys import MAX_MATCHES, PATTERN_COST, is_affordable, matching_keys, pattern_matches
 from adapterlint.peft.patterns import MAX_PATTERNS, MAX_PATTERNS_LENGTH
 
 Q0, Q1, Q11 = (f"model.layers.{layer}.self_attn.q_proj" for layer in (0, 1, 11))

@@ -11,12 +11,13 @@ from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.base.tree import Shape as Numbers
 from adapterlint.peft.default_targets import every_default
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.matching import Targets, overrides
+from adapterlint.peft.matching import Targets
 from adapterlint.peft.methods.catalogue import METHODS
 from adapterlint.peft.methods.expected import INNER, form_on, lists_part
 from adapterlint.peft.methods.method import Method
 from adapterlint.peft.methods.parameter import CONV1D, CONV2D, CONV3D, EMBEDDING, GPT2, LINEAR, PARAMETER
 from adapterlint.peft.opened import OpenedConfig
+from adapterlint.peft.pattern_keys import overrides
 from adapterlint.peft.patterns import are_few, pattern
 from adapterlint.peft.ranks import mask_of
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from adapterlint.adapter import Adapter
 from adapterlint.base.tree import Kind
-from adapterlint.peft.matching import matching_keys
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.model import Model
 from adapterlint.peft.modules import Module, Param, walk
@@ -23,10 +22,11 @@ from adapterlint.peft.operations.outcome import (
     refused,
     undecided_at_worst,
 )
+from adapterlint.peft.pattern_keys import matching_keys
 from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.simulate import Alone
+from adapterlint.peft.tensor_names import with_name
 from adapterlint.peft.tuner_layers import TRAITS
-from adapterlint.peft.weights import with_name
 from adapterlint.peft.weights_files import tensors_in
 from adapterlint.peft.wrappers import TokenLayer, Tuned, Tuner, attributes_of
 

@@ -36,7 +36,7 @@ KINDS = {
     "one-active-only": "a method of which one adapter can be active",
     "shared-projections": "projections that adapters share do not fit",
     "size-mismatch": "a tensor of another shape",
-    "block-size": "features that blocks do not divide",
+    "unfit-sizes": "sizes of a module that the config does not fit, as those that its blocks do not divide",
     "prompt-missing": "the prompt is not in the file",
     "task-type": "a method that cannot be used for the task",
     "tied": "tied embeddings that cannot be tied here",

@@ -29,7 +29,7 @@ SENTENCES: Mapping[str, str] = {
     "one-active-only": "this method has one active adapter at a time",
     "shared-projections": "the projections that {n} shares with {o} do not fit",
     "size-mismatch": "a tensor of {n} has another shape than {m} in this base",
-    "block-size": "the blocks of {n} do not divide the features of {m}",
+    "unfit-sizes": "what the config of {n} asks for does not fit the sizes of {m}",
     "prompt-missing": "the file of {n} has no prompt",
     "task-type": "{n} is of a method that cannot be used for this task",
     "tied": "{n} wants tied embeddings that cannot be tied here",

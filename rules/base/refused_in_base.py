@@ -12,7 +12,7 @@ from adapterlint.peft.matching import Targets
 
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
 _CAUSES = (
-    *("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "block-size", "task-type"),
+    *("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "unfit-sizes", "task-type"),
     "base-unsupported",
 )
 _KEYS = {
@@ -20,7 +20,7 @@ _KEYS = {
     "auxiliary-not-in-file": "modules_to_save",
     "tied": "ensure_weight_tying",
     "target-parameters": "target_parameters",
-    "block-size": "peft_type",
+    "unfit-sizes": "peft_type",
     "task-type": "task_type",
     "base-unsupported": "peft_type",
 }
@@ -56,7 +56,7 @@ def refused_in_base(
         error = refusal.error
         if error.cause == "auxiliary-on-tuner" and _is_told(config, error.module, base):
             continue
-        if error.cause == "block-size" and has_wrong_values(config, footprint, base):
+        if error.cause == "unfit-sizes" and has_wrong_values(config, footprint, base):
             continue
         key = _KEYS[error.cause]
         where = f" at {shown(error.module)}" if error.module else ""

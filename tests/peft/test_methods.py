@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 
 import pytest
 
 from adapterlint.peft import methods
 from adapterlint.peft.fields import types_with
-from adapterlint.peft.methods import METHODS, Method, suggest_type
+from adapterlint.peft.methods import METHODS, Method, low_rank, suggest_type
 from adapterlint.peft.methods.method import Together
 from adapterlint.peft.releases import RELEASES, in_range
 
@@ -45,6 +46,14 @@ def test_every_entry_is_found_where_the_index_says() -> None:
     }
     assert found == index
     assert sorted(name for types in index.values() for name in types) == list(METHODS)
+
+
+def test_the_example_of_the_index_is_an_entry_word_for_word() -> None:
+    example = str(methods.__doc__).split("HIRA = Method(")[1].split("Shapes are terms")[0]
+    told = [line.partition("  #")[0].strip() for line in example.splitlines()]
+    entry = [line.partition("  #")[0].strip() for line in inspect.getsource(low_rank).splitlines()]
+    assert [line for line in told if line not in ("", "...") and line not in entry] == []
+    assert len(told) > 15
 
 
 def _is_entry(value: object) -> bool:

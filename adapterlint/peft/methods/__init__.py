@@ -14,18 +14,23 @@
 0.10 on did otherwise, `since=` and `until=` (both included) say so. W is the weight of the module.
 
     HIRA = Method(
-        name="HIRA", since="0.20", prefix="hira_",
-        forms=(                                 # what an adapter has on each kind of module that it takes
+        name="HIRA",
+        since="0.20",
+        prefix="hira_",
+        forms=(                                  # what an adapter has on each kind of module that it takes:
+            ...
             Form(
-                on=LINEARS,                     # `nn.Linear` and GPT-2's `Conv1D`
-                parameters=(                    # a file has `<module>.hira_A`, with `r` rows and
-                    Parameter("hira_A", (R, IN)),  # as many columns as the module has inputs
-                    Parameter("hira_B", (OUT, R), begins=IDLE),  # zeros in a new adapter, which does nothing then
+                on=(EMBEDDING,),
+                parameters=(                     # a file has `<module>.hira_embedding_A`, with `r` rows and as many
+                    Parameter("hira_embedding_A", (R, IN), begins=IDLE),  # columns as there are embeddings; zeros in a
+                    Parameter("hira_embedding_B", (OUT, R)),              # new adapter, which does nothing then
                 ),
-                demands=(...),                  # what PEFT raises where config and module do not fit
             ),
+            ...
         ),
-        refuses={"0.20": "TypeError"},          # what it raises at other kinds of modules
+        refuses=VALUE_ERROR,                     # what PEFT raises at other kinds of modules
+        patterns={"r": Patterned("rank_pattern", for_first=False)},  # other ranks, but for the first adapter
+        ...
     )
 
 Shapes are terms (`shapes`): `R` and `key("...")` are values of the config, `IN` and `OUT` sizes of the module. What

@@ -19,7 +19,7 @@ METHODS: Mapping[str, Method] = MappingProxyType({name: _ENTRIES[name] for name 
 def tensor_prefix(peft_type: str) -> str:
     """What the names of a type's parameters begin with; empty if it has none, or is not known."""
     method = METHODS.get(peft_type)
-    return (method.tensors or method.prefix or "") if method is not None else ""
+    return (method.all_begin or method.prefix or "") if method is not None else ""
 
 
 def suggest_type(name: str) -> str | None:

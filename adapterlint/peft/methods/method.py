@@ -69,7 +69,7 @@ class Method:
         title: How messages call it, where that is not its name.
         prefix: What the names of its parameters start with (`PEFT_TYPE_TO_PREFIX_MAPPING`); `None` for prompt
             learning, whose entry in that mapping names no parameter.
-        tensors: What the names of all its parameters start with, where that is shorter.
+        all_begin: What the names of all its parameters start with, where that is shorter.
         tuner: Its subclass of `BaseTuner`, where messages name it.
         layer: The class of its layers, where the kind of module does not tell.
 
@@ -142,7 +142,7 @@ class Method:
     until: str | None = None
     title: str = ""
     prefix: str | None = None
-    tensors: str = ""
+    all_begin: str = ""
     tuner: str = ""
     layer: str = ""
 

@@ -12,7 +12,7 @@ from adapterlint.files.safetensors_header import Tensor
 from adapterlint.peft.methods.expected import Made
 from adapterlint.peft.methods.method import Method
 from adapterlint.peft.methods.parameter import Parameter
-from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, size_of
+from adapterlint.peft.methods.shapes import CHANNELS, IN, KERNEL, ONES, OUT, UNKNOWN, Ground, Term, chosen, size_of
 
 MAX_GROUPS = 64  # of a convolution
 
@@ -178,18 +178,8 @@ def _axes(one: Made, kernel: int) -> list[Term | int | None]:
         elif term is KERNEL:
             found += one.ground.kernel if one.ground.kernel is not None else [None] * kernel
         else:
-            found.append(_chosen(term, one.ground) if isinstance(term, Term) else term)
+            found.append(chosen(term, one.ground) if isinstance(term, Term) else term)
     return found
-
-
-def _chosen(term: Term, ground: Ground) -> Term | None:
-    """A term without its alternatives; `None` if it is not known which one holds."""
-    while term.choice is not None:
-        holds = term.choice[0].of(ground)
-        if holds is None:
-            return None
-        term = term.choice[1] if holds else term.choice[2]
-    return term
 
 
 def channels(parameters: Iterable[Parameter], shapes: Mapping[str, Numbers], ground: Ground) -> int | None:

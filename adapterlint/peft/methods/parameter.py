@@ -147,7 +147,7 @@ class Demand:
     in_forward: bool = False
     since: str = OLDEST
     until: str | None = None
-    cause: str = "block-size"
+    cause: str = "unfit-sizes"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -45,14 +45,31 @@ def _prompt(
     )
 
 
+# Embeddings of virtual tokens before those of the input.
 PROMPT_TUNING = _prompt("PROMPT_TUNING", _TOKENS)
+
+# The same, made by a small network; a file has what it made.
 P_TUNING = _prompt("P_TUNING", _TOKENS)
-_OF_CONTEXT = Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM))
-_ALL_SIZES = ("num_attention_heads", "num_layers", "num_transformer_submodules", "token_dim")
-_OWN_SIZES = ConfigClass(tasks_since="0.18", unread=("num_virtual_tokens",), cleared=_ALL_SIZES)
-CPT = _prompt("CPT", _OF_CONTEXT, since="0.14", config=_OWN_SIZES)
+
+# Embeddings of an own text (`cpt_token_ids`), which are moved a little; PEFT takes all sizes from it and the base.
+CPT = _prompt(
+    "CPT",
+    Parameter("prompt_embeddings", (function("length", len, key("cpt_token_ids")), _DIM)),
+    since="0.14",
+    config=ConfigClass(
+        tasks_since="0.18",
+        unread=("num_virtual_tokens",),
+        cleared=("num_attention_heads", "num_layers", "num_transformer_submodules", "token_dim"),
+    ),
+)
+
+# Keys and values of virtual tokens before those of each layer's attention.
 PREFIX_TUNING = _prompt("PREFIX_TUNING", _CACHE, config=_SIZES_OF_CACHE, keys_and_values=True)
+
+# The same, which begin as those of a text.
 CARTRIDGE = _prompt("CARTRIDGE", _CACHE, since="0.19", config=_SIZES_OF_CACHE, keys_and_values=True, counts_rows=True)
+
+# Embeddings of virtual tokens, times a matrix of low rank for each task.
 MULTITASK_PROMPT_TUNING = _prompt(
     "MULTITASK_PROMPT_TUNING",
     _TOKENS,
@@ -65,7 +82,7 @@ MULTITASK_PROMPT_TUNING = _prompt(
 ADAPTION_PROMPT = Method(
     name="ADAPTION_PROMPT",
     prefix="adaption_prompt_",
-    tensors="adaption_",  # there is a gate beside the prompt
+    all_begin="adaption_",  # there is a gate beside the prompt
     forms=(
         Form(
             on=(Kind.OTHER,),

@@ -261,11 +261,14 @@ def divides(part: Term, whole: Term) -> Term:
     return same(whole % part, 0)
 
 
-def chosen(wanted: Term, ground: Ground) -> Term:
-    """A term without its alternatives."""
+def chosen(wanted: Term, ground: Ground) -> Term | None:
+    """A term without its alternatives; `None` if it is not known which one holds."""
     while wanted.choice is not None:
         condition, yes, no = wanted.choice
-        wanted = yes if condition.of(ground) else no
+        holds = condition.of(ground)
+        if holds is None:
+            return None
+        wanted = yes if holds else no
     return wanted
 
 
@@ -289,5 +292,5 @@ def shape_of(shape: Shape, ground: Ground) -> tuple[int | None, ...] | None:
                 return None
             found += ground.kernel if one is KERNEL else (1,) * len(ground.kernel)
         else:
-            found.append(size_of(one, ground))
+            found.append(size_of(one, ground) if one is not None else None)
     return tuple(found)

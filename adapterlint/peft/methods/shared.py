@@ -192,6 +192,7 @@ def _tied(targets: int, tying: float) -> int:
 _TIED = function("groups", _tied, TARGETS, key("weight_tying"))
 
 # W + B (sum of v_i P_i) A: A and B are singular vectors of W, P is random but for a seed; `u` numbers v are trained.
+# A P that is not saved is no part of the state dict either, so that one in a file reaches nothing.
 TINYLORA = Method(
     name="TINYLORA",
     since="0.19",

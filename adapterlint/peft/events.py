@@ -37,6 +37,7 @@ KINDS = {
     "shared-projections": "projections that adapters share do not fit",
     "size-mismatch": "a tensor of another shape",
     "unfit-sizes": "sizes of a module that the config does not fit, as those that its blocks do not divide",
+    "bd-lora": "block-diagonal factors that a target cannot have",
     "prompt-missing": "the prompt is not in the file",
     "task-type": "a method that cannot be used for the task",
     "tied": "tied embeddings that cannot be tied here",

@@ -286,7 +286,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
         if not asked or holds or holds is None:
             continue
         if not demand.in_forward:
-            text = demand.text.format_map(_Words(ground))
+            text = demand.text.format_map(_Words(ground, site.key))
             raise Refused(demand.error, text, module=site.key, cause=demand.cause)
         problem = problem or demand.error
     made = tuple(made_on(form.parameters, ground, site.release))
@@ -305,8 +305,8 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
 class _Words(dict[str, Any]):
     """What the text of a demand may name."""
 
-    def __init__(self, ground: Ground) -> None:
-        super().__init__(ground.values)
+    def __init__(self, ground: Ground, module: str) -> None:
+        super().__init__(ground.values, module=module)
         self["in_features"], self["out_features"] = ground.inputs, ground.outputs
         self["features"] = SQUARE.of(ground) * ground.inputs if ground.inputs is not None else None
 

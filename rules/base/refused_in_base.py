@@ -13,7 +13,7 @@ from adapterlint.peft.matching import Targets
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
 _CAUSES = (
     *("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "unfit-sizes", "task-type"),
-    "base-unsupported",
+    *("base-unsupported", "bd-lora"),
 )
 _KEYS = {
     "auxiliary-on-tuner": "target_modules",
@@ -23,6 +23,7 @@ _KEYS = {
     "unfit-sizes": "peft_type",
     "task-type": "task_type",
     "base-unsupported": "peft_type",
+    "bd-lora": "use_bdlora",
 }
 
 
@@ -43,7 +44,8 @@ def refused_in_base(
     embedding that it is tied to has token rows (`TypeError: trainable_token_indices cannot be applied to modules of
     type <class 'peft.tuners.lora.layer.Linear'>`, up to 0.20); `target_parameters` names a parameter of a module that
     is a target too (`ValueError: Trying to wrap an nn.Parameter of layer ...`); blocks do not divide the features of
-    a layer; `ensure_weight_tying` ties what cannot be tied; the task type is that of a model that
+    a layer; BD-LoRA is strict, which it is unless `match_strict` says no, and a target is in neither of its lists;
+    `ensure_weight_tying` ties what cannot be tied; the task type is that of a model that
     generates, and the base does not (`AttributeError: ... has no attribute 'prepare_inputs_for_generation'`); the
     method works with other kinds of models only (adaption prompts with Llama, Mistral and GPT-2; X-LoRA with models
     that do not keep keys and values, `ValueError: use_cache must be False`).

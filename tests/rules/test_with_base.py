@@ -121,3 +121,23 @@ def test_ranks_that_an_initialisation_cut_to_the_size_of_a_layer_are_right() -> 
     config = {"target_modules": ["q_proj", "v_proj", "score"], "task_type": None, "init_lora_weights": "pissa"}
     assert "FIT101" not in told(Patch(config, head))
     assert "FIT101" in told(Patch({**config, "init_lora_weights": True}, head))
+
+
+STRICT = {"use_bdlora": {"target_modules_bd_a": ["q_proj"], "nblocks": 2}}
+IN_BLOCKS = {
+    "*": DROP,
+    **{name: ("F32", (8, 8) if "q_proj.lora_A" in name else shape) for name, (_, shape) in GOOD_TENSORS.items()},
+}
+
+
+def test_settings_of_block_diagonal_lora_take_the_defaults_that_peft_gives_them() -> None:
+    assert told(Patch(STRICT, IN_BLOCKS, base={}), "0.20", "0.21") == {"BAS119": Severity.ERROR}
+    lenient = {"use_bdlora": {**STRICT["use_bdlora"], "match_strict": False}}
+    assert told(Patch(lenient, IN_BLOCKS, base={}), "0.20", "0.21") == {}
+
+
+def test_the_default_of_blocks_in_0_19_is_no_number() -> None:
+    one_block = Patch({"use_bdlora": {"target_modules_bd_a": ["q_proj"], "match_strict": False}}, base={})
+    assert told(one_block, "0.20", "0.21") == {}
+    (found,) = run(one_block, "0.19")
+    assert "TypeError" in found.finding.message

@@ -69,12 +69,12 @@ _RANK = either(DECOMPOSED, least(R, IN, OUT), R)
 _A_INPUTS = either(IN_BLOCKS_A, IN // BLOCKS, IN)
 _B_RANK = either(IN_BLOCKS_B, R // BLOCKS, _RANK)
 _BIAS = Parameter("lora_B.bias", (OUT,), when=given("lora_bias"), begins=IDLE, idle_if=_ZERO)
-_SAMPLES = key("monteclora_config.num_samples")
+_SAMPLES = key("monteclora_config.num_samples", 8)
 _VARIANTS = (
     Parameter("lora_diag", (R,), when=not_null("kasa_config")),
     Parameter(  # which only a backward pass uses
         "lora_velora_embed",
-        (parts(IN, key("velora_config.num_groups")),),
+        (parts(IN, key("velora_config.num_groups", 64)),),
         when=not_null("velora_config"),
         begins=FIXED,
     ),

@@ -27,10 +27,11 @@ from adapterlint.peft.methods.shapes import (
 )
 
 DORA = given("use_dora")
-BLOCKS = key("use_bdlora.nblocks")
+BLOCKS = key("use_bdlora.nblocks", 1)
 GROUPS = CHANNELS // IN  # of a convolution
 IN_BLOCKS_A, IN_BLOCKS_B = listed("use_bdlora.target_modules_bd_a"), listed("use_bdlora.target_modules_bd_b")
 _ALORA, _ARROW, _BDLORA = given("alora_invocation_tokens"), given("arrow_config"), not_null("use_bdlora")
+_IN_BLOCKS_STRICTLY = _BDLORA & key("use_bdlora.match_strict", True)
 _KASA, _MONTECLORA, _VELORA = not_null("kasa_config"), not_null("monteclora_config"), not_null("velora_config")
 
 # PiSSA, OLoRA and LoftQ take the factors from the weight, which has no more ranks than its smaller side; OLoRA does not
@@ -41,9 +42,15 @@ MICA = says("init_lora_weights", "mica")
 
 
 def _without(
-    option: Term, text: str, error: str = "ValueError", *, since: str = OLDEST, until: str | None = None
+    option: Term,
+    text: str,
+    error: str = "ValueError",
+    *,
+    since: str = OLDEST,
+    until: str | None = None,
+    cause: str = "config",
 ) -> Demand:
-    return Demand(~option, error, text, since=since, until=until, cause="config")
+    return Demand(~option, error, text, since=since, until=until, cause=cause)
 
 
 def _unlisted(*options: Term) -> tuple[Demand, ...]:
@@ -64,14 +71,30 @@ _NO_EXPERTS = (  # what Arrow mixes is put together before any adapter is loaded
 _INTO_BLOCKS = (
     Demand(
         IN_BLOCKS_A | IN_BLOCKS_B,
-        text="Target matches neither A nor B block-diagonal patterns.",
-        when=_BDLORA & key("use_bdlora.match_strict"),
-        cause="config",
+        text="Target {module} matches neither A nor B block-diagonal patterns.",
+        when=_IN_BLOCKS_STRICTLY,
+        cause="bd-lora",
+    ),
+    Demand(  # the default of 0.19 is a tuple, by a comma too many
+        not_null("use_bdlora.nblocks"),
+        "TypeError",
+        "unsupported operand type(s) for %: 'int' and 'tuple'",
+        when=_BDLORA & (IN_BLOCKS_A | IN_BLOCKS_B),
+        until="0.19",
+        cause="bd-lora",
     ),
     *(
-        Demand(divides(BLOCKS, one), text="not divisible by the number of blocks", when=_BDLORA & half)
-        for half, sizes in ((IN_BLOCKS_A, (IN, R)), (IN_BLOCKS_B, (R, OUT)))
-        for one in sizes
+        Demand(
+            divides(BLOCKS, one),
+            text=f"self.in_features={inputs} or self.out_features={outputs} not divisible by {{use_bdlora[nblocks]}}",
+            when=_BDLORA & half,
+            cause="bd-lora",
+        )
+        for half, sides, inputs, outputs in (
+            (IN_BLOCKS_A, (IN, R), "{in_features}", "{r}"),
+            (IN_BLOCKS_B, (R, OUT), "{r}", "{out_features}"),
+        )
+        for one in sides
     ),
 )
 
@@ -103,7 +126,12 @@ ON_GPT2 = (
         since="0.21",
     ),
     _INTO_BLOCKS[0],
-    _without(_BDLORA & (IN_BLOCKS_A | IN_BLOCKS_B), "'Conv1D' object has no attribute 'in_features'", "AttributeError"),
+    _without(
+        _BDLORA & (IN_BLOCKS_A | IN_BLOCKS_B),
+        "'Conv1D' object has no attribute 'in_features'",
+        "AttributeError",
+        cause="bd-lora",
+    ),
     Demand(~TURNED | same(IN, OUT), "RuntimeError", in_forward=True),
 )
 ON_EMBEDDING = (
@@ -148,10 +176,11 @@ ON_ATTENTION = (
     _without(says("init_lora_weights", "orthogonal"), _NO_WEIGHT, "AttributeError", since="0.16"),
     _without(says("init_lora_weights", "lora_ga"), _NO_WEIGHT, "AttributeError", since="0.19"),
     _without(  # it is not told its name
-        _BDLORA & key("use_bdlora.match_strict"),
+        _IN_BLOCKS_STRICTLY,
         "Target  matches neither A nor B block-diagonal patterns.",
         since="0.19",
         until="0.19",
+        cause="bd-lora",
     ),
 )
 ON_PARAMETER = tuple(

@@ -132,7 +132,8 @@ class Demand:
     Args:
         holds: What has to be true.
         error: The class of the error if it is not.
-        text: Its text; `{key}` stands for a value of the config, `{in_features}` and `{out_features}` for sizes.
+        text: Its text; `{key}` stands for a value of the config, `{in_features}` and `{out_features}` for sizes,
+            `{module}` for its path.
         when: On which condition it is asked.
         in_forward: Whether it is a forward pass that raises, not the building of the layer.
         since: First release that demands it.

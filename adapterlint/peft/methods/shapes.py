@@ -143,15 +143,22 @@ def size(name: str, attribute: str) -> Term:
     return Term(name, operator.attrgetter(attribute))
 
 
-def key(name: str) -> Term:
-    """The value of a key of the config, or of one inside of that: `velora_config.num_groups`."""
+def key(name: str, default: Any = None) -> Term:
+    """The value of a key of the config, or of one inside of that: `velora_config.num_groups`.
+
+    Args:
+        name: The key.
+        default: What PEFT takes if the settings inside lack it.
+    """
+    return Term(name, lambda ground: _value(ground, name, default), frozenset((name.partition(".")[0],)))
+
+
+def _value(ground: Ground, name: str, default: Any = None) -> Any:
     outer, _, inner = name.partition(".")
-
-    def nested(ground: Ground) -> Any:
-        value = ground.values.get(outer)
-        return value.get(inner) if isinstance(value, Mapping) else None
-
-    return Term(name, nested if inner else lambda ground: ground.values.get(name), frozenset((outer,)))
+    value = ground.values.get(outer)
+    if not inner:
+        return value
+    return value.get(inner, default) if isinstance(value, Mapping) else None
 
 
 def rank(name: str) -> Term:
@@ -233,7 +240,8 @@ def says(name: str, *values: Any) -> Term:
 
 def says_what(name: str, words: str, test: Callable[[Any], bool]) -> Term:
     """The config has such a value there, null if it has none."""
-    return Term(f"{name} {words}", lambda ground: test(ground.values.get(name)), frozenset((name,)), simple=False)
+    keys = frozenset((name.partition(".")[0],))
+    return Term(f"{name} {words}", lambda ground: test(_value(ground, name)), keys, simple=False)
 
 
 def given(name: str) -> Term:

@@ -25,7 +25,7 @@ MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_JSON_DEPTH = 100
 MAX_JSON_TOKENS = 500_000  # of `,` `:` `[` and `{`; each makes some 100 bytes of values
 
-JsonErrorKind = Literal["encoding", "syntax", "depth", "too-large"]
+JsonErrorKind = Literal["encoding", "byte-order-mark", "half-pair", "syntax", "depth", "too-large"]
 
 _TRAILING_COMMA = re.compile(r",[ \t\r\n]*[]}]")
 _COLON = re.compile(r"[ \t\r\n]*:[ \t\r\n]*")
@@ -180,7 +180,9 @@ def _decode(raw: bytes) -> str:
         before = raw[: error.start].decode("utf-8")
         raise JsonError("encoding", message, _span(before + "?", len(before))) from None
     if text.startswith("\ufeff"):
-        raise JsonError("encoding", "Unexpected UTF-8 BOM: a byte order mark stands before the JSON", _span(text, 0))
+        raise JsonError(
+            "byte-order-mark", "Unexpected UTF-8 BOM: a byte order mark stands before the JSON", _span(text, 0)
+        )
     if len(text) > MAX_JSON_TOKENS and sum(map(text.count, ",:[{")) > MAX_JSON_TOKENS:
         raise JsonError("too-large", f"the JSON has more than {MAX_JSON_TOKENS} commas, colons and brackets")
     if text.count("[") + text.count("{") > MAX_JSON_DEPTH:
@@ -188,7 +190,7 @@ def _decode(raw: bytes) -> str:
     if _HALF_PAIR.search(text):
         span = _span_of_token(text, _is_half_pair)
         if span:
-            raise JsonError("encoding", "a string has an escape of half a surrogate pair", span)
+            raise JsonError("half-pair", "a string has an escape of half a surrogate pair", span)
     return text
 
 

@@ -70,6 +70,17 @@ def _known(peft_type: str, release: str) -> tuple[frozenset[str], Mapping[str, A
     return frozenset(known), defaults | {name: value for name, value in former.items() if name in known}
 
 
+# What a file is -> what `PeftConfig.from_pretrained` raises. What is too deep or too large for adapterlint, and half a
+# surrogate pair, it does read.
+_UNREADABLE = {
+    "syntax": "JSONDecodeError",
+    "lfs-pointer": "JSONDecodeError",
+    "byte-order-mark": "JSONDecodeError",
+    "encoding": "UnicodeDecodeError",
+    "not-object": "TypeError",
+}
+
+
 def open_config(adapter: Adapter, release: str) -> OpenedConfig:
     """`PeftConfig.from_pretrained`.
 
@@ -81,11 +92,14 @@ def open_config(adapter: Adapter, release: str) -> OpenedConfig:
         broken = adapter.unreadable.get("config")
         if broken is None:
             raise Refused("ValueError", f"Can't find 'adapter_config.json' at '{adapter.path}'", cause="config")
-        error = "JSONDecodeError" if broken.kind not in ("io", "not-object") else "TypeError"
-        raise Refused(error, broken.message, cause="config")
+        if broken.kind not in _UNREADABLE:
+            raise Undecided
+        raise Refused(_UNREADABLE[broken.kind], broken.message, cause="config")
     peft_type = config.get("peft_type")
     if "peft_type" not in config:
         raise Refused("KeyError", "'peft_type'", cause="config")
+    if isinstance(peft_type, (list, dict)):
+        raise Refused("TypeError", f"unhashable type: '{type(peft_type).__name__}'", cause="config")
     method = METHODS.get(peft_type) if isinstance(peft_type, str) else None
     if method is None or not method.known_in(release):
         raise Refused("KeyError", repr(peft_type), cause="config")

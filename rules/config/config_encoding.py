@@ -35,9 +35,9 @@ def config_encoding(adapter: Adapter) -> Iterator[Finding]:
     string can be neither printed nor written to a file, and nothing in this config has been checked.
     """
     bad = adapter.unreadable.get("config")
-    if bad is None or bad.kind != "encoding":
+    if bad is None or bad.kind not in ("encoding", "byte-order-mark", "half-pair"):
         return
-    if "surrogate" in bad.message:
+    if bad.kind == "half-pair":
         yield Finding(
             f"This config is not checked: {bad.message}",
             at=bad.place,

@@ -109,7 +109,7 @@ def test_index_longer_than_other_json_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("config", "kind"),
-    [(b"", "syntax"), (b"[1]", "not-object"), (b"{'a': 1}", "syntax"), (b"\xef\xbb\xbf{}", "encoding")],
+    [(b"", "syntax"), (b"[1]", "not-object"), (b"{'a': 1}", "syntax"), (b"\xef\xbb\xbf{}", "byte-order-mark")],
 )
 def test_broken_config_is_said_and_the_header_still_counts(config: bytes, kind: str) -> None:
     base = loaded(folder(config, llama_tensors()))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterlint.files import json_text
-from adapterlint.files.json_text import JsonError, JsonText, Span, parse_json, pointer
+from adapterlint.files.json_text import JsonError, JsonErrorKind, JsonText, Span, parse_json, pointer
 
 
 def failure(raw: bytes) -> JsonError:
@@ -139,23 +139,25 @@ def test_a_syntax_error_is_told_in_plain_words_with_its_place(raw: bytes, messag
 
 
 @pytest.mark.parametrize(
-    ("raw", "message", "span"),
+    ("raw", "kind", "message", "span"),
     [
-        (b'{\n "\xc3\xa9": "\xe9"}', "the byte 0xe9 is not UTF-8", Span(2, 8, 2, 9)),
-        (b"\xff\xfe{\x00}\x00", "the file is UTF-16, not UTF-8", Span(1, 1, 1, 2)),
-        (b'["\\ud800"]', "a string has an escape of half a surrogate pair", Span(1, 2, 1, 10)),
+        (b'{\n "\xc3\xa9": "\xe9"}', "encoding", "the byte 0xe9 is not UTF-8", Span(2, 8, 2, 9)),
+        (b"\xff\xfe{\x00}\x00", "encoding", "the file is UTF-16, not UTF-8", Span(1, 1, 1, 2)),
+        (b'["\\ud800"]', "half-pair", "a string has an escape of half a surrogate pair", Span(1, 2, 1, 10)),
     ],
 )
-def test_an_encoding_error_has_the_place_of_the_character(raw: bytes, message: str, span: Span) -> None:
+def test_an_encoding_error_has_the_place_of_the_character(
+    raw: bytes, kind: JsonErrorKind, message: str, span: Span
+) -> None:
     error = failure(raw)
-    assert (error.kind, error.message, error.span) == ("encoding", message, span)
+    assert (error.kind, error.message, error.span) == (kind, message, span)
 
 
 def test_a_byte_order_mark_is_an_error_as_in_python() -> None:
     with pytest.raises(json.JSONDecodeError, match="Unexpected UTF-8 BOM"):
         json.loads("\ufeff{}")
     error = failure(b"\xef\xbb\xbf{}")
-    assert error.kind == "encoding"
+    assert error.kind == "byte-order-mark"
     assert error.message.startswith("Unexpected UTF-8 BOM")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Severity, rule, shown
+from adapterlint.lint.written_for import ignored_in, remedy, written_for
 from adapterlint.peft.constructors import Refusal, refusals
-from adapterlint.peft.releases import between
+from adapterlint.peft.releases import between, in_range
 from adapterlint.words import printable, redacted, shortened
 
 MAX_TEXT = 240  # characters of PEFT's own words
@@ -47,16 +48,24 @@ def refused_by_config(config: Config, footprint: Footprint | None) -> Iterator[F
         if refusal.pointer in _ELSEWHERE or (refusal.pointer, refusal.text) in told:
             continue
         told.add((refusal.pointer, refusal.text))
-        yield _finding(config, refusal)
+        yield _finding(config, refusal, footprint)
 
 
-def _finding(config: Config, refusal: Refusal) -> Finding:
+def _finding(config: Config, refusal: Refusal, footprint: Footprint | None) -> Finding:
     key, *inner = refusal.pointer.strip("/").split("/")
     text = shortened(printable(redacted(refusal.text)), MAX_TEXT).strip().rstrip(".")
     present = key in config
     return Finding(
         f"PEFT raises `{refusal.error}` over {shown('.'.join((key, *inner)))}: {text}",
         at=config.at(key, *inner) if present else config.at("peft_type"),
-        help="Set it to what the adapter was trained with." if present else f"Add {shown(key)} to the config.",
+        help=_help(config, refusal, footprint, "" if present else key),
         peft=between(refusal.since, refusal.until),
     )
+
+
+def _help(config: Config, refusal: Refusal, footprint: Footprint | None, missing: str) -> str:
+    releases = written_for(config, footprint) if footprint is not None and refusal.where == "config" else ()
+    refused = any(in_range(release, refusal.since, refusal.until) for release in releases)
+    if releases and not refused and not ignored_in(config, releases[-1]):
+        return remedy(config, releases)  # it is right as it is, elsewhere
+    return f"Add {shown(missing)} to the config." if missing else "Set it to what the adapter was trained with."

@@ -21,7 +21,9 @@ from adapterlint import (
 from adapterlint.lint.example import DROP, HIDDEN, RANK
 from adapterlint.lint.places import value_at
 from adapterlint.lint.tensor_faults import RAISES, Faults, faults
+from adapterlint.lint.written_for import elsewhere, remedy, written_for
 from adapterlint.peft.methods.faults import Unexpected
+from adapterlint.peft.releases import spanned
 
 _Q = "base_model.model.model.layers.0.self_attn.q_proj."
 _RENAMED: dict[str, Any] = {f"{_Q}lora_A.weight": DROP, f"{_Q}lora_A.weight_old": ("F32", (RANK, HIDDEN))}
@@ -53,6 +55,8 @@ def tensor_unexpected(
     wrong, or the config lacks the setting with which there is such a parameter (`kasa_config` for `lora_diag`,
     `hybrid_r` for the general factors of GraLoRA, `depth` for the layers of PEANuT).
 
+    A method may also have other parameters in other releases, as OFT has since 0.14 and since 0.16.
+
     Give the tensor its name, or the config its setting; a tensor that is left over can be taken out.
     """
     for found in faults(config, footprint, header, base, simulation):
@@ -60,11 +64,20 @@ def tensor_unexpected(
         for one in found.unexpected:
             groups.setdefault(one.keys or (one.near and (one.name, one.near)), []).append(one)
         for group in groups.values():
-            yield _finding(group, found, config, header, footprint)
+            names = [one.name for one in group]
+            releases = () if group[0].keys else elsewhere(names, config, simulation, found.peft)
+            help = remedy(config, written_for(config, footprint, base) or releases) if releases else ""
+            yield _finding(group, found, config, header, footprint, spanned(releases) if releases else None, help)
 
 
 def _finding(
-    group: list[Unexpected], found: Faults, config: Config, header: WeightsHeader, footprint: Footprint
+    group: list[Unexpected],
+    found: Faults,
+    config: Config,
+    header: WeightsHeader,
+    footprint: Footprint,
+    peft: str | None,
+    help: str,
 ) -> Finding:
     one = group[0]
     names = [footprint.names.get((u.module, u.name), u.name) for u in group]
@@ -83,11 +96,16 @@ def _finding(
     modules = list(dict.fromkeys(u.module for u in group if u.module))
     alone = len({u.name for u in group}) == 1
     where = f" of {listed(modules, word='modules')}" if modules else ""
+    is_one = "is a parameter" if alone else "are parameters"
+    is_none = "is no parameter" if alone else "are no parameters"
+    said = f"{is_one} of {config.peft_type} in PEFT {peft} alone" if peft else f"{is_none} of {config.peft_type}"
+    near = one.near if not peft else None
     return Finding(
-        f"{listed(dict.fromkeys(u.name for u in group))}{where} {'is no parameter' if alone else 'are no parameters'} "
-        f"of {config.peft_type}, so PEFT drops {'it' if alone else 'them'}" + (_lacks(one.near) if one.near else ""),
+        f"{listed(dict.fromkeys(u.name for u in group))}{where} {said}, "
+        f"so PEFT drops {'it' if alone else 'them'}" + (_lacks(near) if near else ""),
         at=header.at(first),
-        help=f"Is {shown(one.near)} meant? Then give it that name." if one.near else "Take it out if it is left over.",
+        help=help
+        or (f"Is {shown(near)} meant? Then give it that name." if near else "Take it out if it is left over."),
         severity=severity,
         peft=found.peft,
     )

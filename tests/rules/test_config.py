@@ -11,7 +11,7 @@ import pytest
 
 from adapterlint.adapter import load_adapter
 from adapterlint.lint.engine import Engine
-from adapterlint.lint.example import DROP, GOOD_CONFIG, Patch, as_patch
+from adapterlint.lint.example import DROP, GOOD_CONFIG, GOOD_TENSORS, Patch, as_patch
 from adapterlint.lint.loader import load_rules
 from adapterlint.peft.backtracking import ENDLESS, MAX_PLACES, endless_match, steps
 from adapterlint.peft.config_patterns import PatternUse, pattern_uses
@@ -533,3 +533,12 @@ def test_a_task_type_is_refused_since_the_release_in_which_the_config_class_chec
 ) -> None:
     (found,) = check({"peft_type": peft_type, "task_type": "bad"}, "CFG113", peft=["0.21"])
     assert found.peft == f">={since}"
+
+
+def test_an_adapter_of_before_what_refuses_it_is_right_as_it_is() -> None:
+    """OFT of 0.13: with `oft_block_size` added, newer releases load it and apply nothing of it."""
+    keys = dict.fromkeys(GOOD_CONFIG.keys() - {"base_model_name_or_path", "target_modules", "task_type"}, DROP)
+    tensors = {key.replace("lora_A.weight", "oft_r"): ("F32", (4, 4, 4)) for key in GOOD_TENSORS if "lora_A" in key}
+    (finding,) = check(Patch(keys | {"peft_type": "OFT", "r": 4}, {"*": DROP, **tensors}), "CFG160")
+    assert finding.peft == ">=0.14"
+    assert (finding.help or "").startswith("Load it with PEFT <0.14. ")

@@ -12,7 +12,7 @@ import pytest
 
 from adapterlint import Finding, Severity
 from adapterlint.lint.engine import Engine
-from adapterlint.lint.example import DROP, GOOD_TENSORS, Patch, Shape, base_of
+from adapterlint.lint.example import DROP, GOOD_CONFIG, GOOD_TENSORS, Patch, Shape, base_of
 from adapterlint.lint.loader import load_rules
 from adapterlint.peft.footprint import footprint_of
 
@@ -165,3 +165,32 @@ def test_inputs_are_scaled_where_some_base_has_a_feedforward_module_of_the_name(
     ((code, found),) = findings(only({layer.format("gate"): ("F32", (1, 16))}, **left_out))
     assert (code, found.help) == ("FIT113", "Add `feedforward_modules` to the config.")
     assert found.message.endswith("has 16 columns, but 1 is asked for, with `feedforward_modules` missing")
+
+
+KEPT = ("base_model_name_or_path", "target_modules", "task_type")
+OLD_OFT = {key: DROP for key in GOOD_CONFIG if key not in KEPT} | {"r": 4, "peft_type": "OFT"}
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters", "told", "remedy"),
+    [
+        (
+            {"oft_block_size": 0},
+            {"oft_r": (4, 4, 4)},
+            "in PEFT <0.16 alone",
+            "Load it with PEFT <0.14, with `oft_block",
+        ),
+        ({"oft_block_size": 0}, {"oft_r": (4, 4, 4), "oft_s": (16, 1)}, "in PEFT >=0.14,<0.16 alone", ">=0.14,<0.16"),
+    ],
+)
+def test_tensors_of_other_releases_are_told_as_theirs(
+    config: dict[str, Any], parameters: dict[str, tuple[int, ...]], told: str, remedy: str
+) -> None:
+    """PEFT 0.13 and 0.15 wrote files like these, the first one without `oft_block_size`."""
+    modules = [key.removesuffix("lora_A.weight") for key in GOOD_TENSORS if key.endswith("lora_A.weight")]
+    tensors = {module + name: ("F32", shape) for module in modules for name, shape in parameters.items()}
+    ((code, finding),) = findings(only(tensors, **OLD_OFT | config))
+    assert code == "FIT121"
+    assert told in finding.message
+    assert remedy in (finding.help or "")
+    assert "trained anew" in (finding.help or "")

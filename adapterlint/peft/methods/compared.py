@@ -53,20 +53,23 @@ class Compared:
         return self.behind.get(inner, {}).get(module, {}).get(name.removeprefix(inner), frozenset())
 
 
-def compared(config: Config, touched: Footprint, tree: ModuleTree | None = None) -> Compared:
+def compared(
+    config: Config, touched: Footprint, tree: ModuleTree | None = None, release: str | None = None
+) -> Compared:
     """What is wrong with the tensors of an adapter, whose PEFT type is a known one.
 
     Adapters of one recipe share their footprint, and what is wrong with them is found once.
 
     Args:
         tree: Its base, if there is one at hand.
+        release: The release that is asked; without it, the newest one that has the type.
     """
-    return _compared(_first_alike(config), touched, tree)
+    return _compared(_first_alike(config), touched, tree, release)
 
 
 @remembered(MAX_RECIPES)
-def _compared(config: Config, touched: Footprint, tree: ModuleTree | None) -> Compared:
-    return _Comparison(config, touched, tree).result()
+def _compared(config: Config, touched: Footprint, tree: ModuleTree | None, release: str | None) -> Compared:
+    return _Comparison(config, touched, tree, release).result()
 
 
 @remembered(1)
@@ -87,9 +90,9 @@ _Group = tuple[str, Sequence[str], Faults]
 
 
 class _Comparison:
-    def __init__(self, config: Config, touched: Footprint, tree: ModuleTree | None) -> None:
+    def __init__(self, config: Config, touched: Footprint, tree: ModuleTree | None, release: str | None) -> None:
         method = METHODS[config.peft_type]
-        release = NEWEST if method.known_in(NEWEST) else method.until or NEWEST
+        release = release or (NEWEST if method.known_in(NEWEST) else method.until or NEWEST)
         self.touched = touched
         self.tree = tree
         self.method = method

@@ -15,7 +15,7 @@ from adapterlint.peft.methods.method import Method
 from adapterlint.peft.methods.parameter import CONVOLUTIONS, EMBEDDING, GPT2, Begins, Form, Parameter
 from adapterlint.peft.methods.shapes import UNKNOWN, Ground, Term, shape_of, size_of
 from adapterlint.peft.modules import ANY
-from adapterlint.peft.releases import in_range
+from adapterlint.peft.releases import RELEASES, in_range
 
 MAX_COUNT = 64  # of parameters that differ in a number only
 INNER = "base_layer."  # before the parameters of a layer that is within another one
@@ -139,6 +139,18 @@ def _up_to_last(found: Mapping[str, Parameter], parameters: Iterable[Parameter])
 def entry_of(method: Method, name: str) -> Parameter | None:
     """The parameter that a name is one of, with numbers and groups in it."""
     return next((one for one in method.parameters() if _expression(one.name).fullmatch(name.removeprefix(INNER))), None)
+
+
+@kept(1024)
+def releases_with(method: Method, name: str) -> tuple[str, ...]:
+    """The releases in which a name is that of a parameter of the method, on whatever module."""
+    inner = name.removeprefix(INNER)
+    entries = [one for one in method.parameters() if _expression(one.name).fullmatch(inner)]
+    return tuple(
+        line
+        for line in RELEASES
+        if method.known_in(line) and any(in_range(line, one.since, one.until) for one in entries)
+    )
 
 
 @kept(1024)

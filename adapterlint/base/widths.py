@@ -11,6 +11,9 @@ WIDTH = ("hidden_size", "n_embd", "d_model")
 HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
 """The same for the number of heads of attention."""
 
+LAYERS = ("decoder_layers", "num_decoder_layers", "num_hidden_layers", "num_layers", "n_layer")
+"""Keys for the number of layers that keep keys and values."""
+
 
 def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config of the model of a text: the one inside of that of several models, or itself."""

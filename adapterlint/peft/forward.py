@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
-from adapterlint.base.widths import HEADS, said
+from adapterlint.base.widths import HEADS, LAYERS, said, text_of
 from adapterlint.peft.calls import is_listed, listed, refuses
 from adapterlint.peft.experts import mixing_error
 from adapterlint.peft.methods import METHODS, Method
@@ -75,9 +75,14 @@ def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
         return UNDECIDED
     states = _has(model, "states")
     sizes = _has_prefix_sizes(model, config) and not _has(model, "positions")
+    lacking = lacks_layers(config, model.tree.config)
+    if lacking and states:
+        return UNDECIDED
     if states or not sizes:
         return UNDECIDED if states and not sizes else "ValueError" if states else "RuntimeError"
     fits = _has_size_of_heads(config, model.tree.config) and _has_number_of_heads(config, model.tree.config)
+    if lacking and fits and model.versions.peft >= (0, 14):
+        return "IndexError" if _has_layers_of_prefix(model, config) else UNDECIDED
     if config.task_type == "SEQ_CLS" and not model.generates and not _is(model, "prefix"):
         return _pooled_error(model) if fits else "RuntimeError"
     if config.task_type == "QUESTION_ANS" and "qa_outputs" not in model.tree.nodes:  # what PEFT looks for as the head
@@ -91,6 +96,27 @@ def _prefix_error(model: Model, config: OpenedConfig) -> str | None:
 
 def _method(model: Model) -> Method:
     return METHODS[model.peft_type or ""]
+
+
+def lacks_layers(config: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
+    """Whether a prefix is for fewer layers than the base has."""
+    layers, needed = config.get("num_layers"), said(text_of(base), LAYERS)
+    return isinstance(layers, int) and isinstance(needed, int) and 0 < layers < needed
+
+
+def _has_layers_of_prefix(model: Model, config: OpenedConfig) -> bool:
+    """Whether a base sees no more layers in its cache than a prefix is for, so that it stumbles over the next one.
+
+    It is so in a cache that is made of the keys and values (`DynamicCache(past_key_values)`); one that is made of the
+    base's config has all layers, and that of an older PEFT, or of two models in transformers 4, gets those that it
+    lacks on the way.
+    """
+    of_config = any(word in (model.tree.model_type or "") for word in ("gemma2", "gemma3_text", "gemma4"))
+    one = config.get("num_transformer_submodules") == 1
+    if one and model.tree.config.get("is_encoder_decoder"):
+        return False
+    since = (4, 56) if one else (5, 0)
+    return model.versions.peft >= (0, 18) and model.versions.transformers >= since and not of_config
 
 
 def _has_size_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:

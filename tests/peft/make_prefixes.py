@@ -5,7 +5,8 @@ Run in both environments of `tests/fleets/README.md`; lines of other releases st
     new/bin/python make_prefixes.py prefixes.jsonl.gz                              # PEFT 0.21.2
     PYTHONPATH=peft-0.18.1 old/bin/python make_prefixes.py prefixes.jsonl.gz
 
-One JSON line a base that runs without one: `peft`, `transformers`, `base`, `config` and `tensors` (name -> shape) as
+One JSON line a base that runs without one, and one more with a prefix for a layer less: `peft`, `transformers`, `base`,
+`config` and `tensors` (name -> shape) as
 PEFT saves them, and `error` (the class of what the forward pass raised, or null).
 """
 
@@ -15,6 +16,7 @@ import gzip
 import json
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,32 @@ from peft import PrefixTuningConfig, get_peft_model, get_peft_model_state_dict
 READ = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
-def record(base: str, task: str) -> dict[str, Any] | None:
-    """A line of one base, if PEFT makes a prefix for it."""
+def records(base: str, task: str) -> Iterator[dict[str, Any]]:
+    """The lines of one base, if it runs and PEFT makes a prefix for it."""
     try:
         with torch.no_grad():
             build(base)(**batch(base))
-        model = get_peft_model(build(base), PrefixTuningConfig(task_type=task, num_virtual_tokens=3)).eval()
     except Exception:
-        return None
+        return
+    try:
+        whole = record(base, task)
+        yield whole
+        if (layers := whole["config"]["num_layers"]) > 1:
+            yield record(base, task, num_layers=layers - 1)
+    except Unmade:
+        return
+
+
+class Unmade(Exception):
+    """PEFT makes no such prefix."""
+
+
+def record(base: str, task: str, **given: int) -> dict[str, Any]:
+    """What a prefix does."""
+    try:
+        model = get_peft_model(build(base), PrefixTuningConfig(task_type=task, num_virtual_tokens=3, **given)).eval()
+    except Exception as raised:
+        raise Unmade from raised
     state = get_peft_model_state_dict(model)
     config = {key: sorted(v) if isinstance(v, set) else v for key, v in model.peft_config["default"].to_dict().items()}
     error = None
@@ -59,7 +79,7 @@ def main(target: Path) -> None:
     lines = [json.loads(line) for line in gzip.decompress(target.read_bytes()).splitlines()] if target.exists() else []
     kept = [line for line in lines if line["peft"] != peft.__version__]
     bases = {name: base.task for group in READ for name, base in GROUPS[group].items()}
-    made = [line for name, task in bases.items() if task and (line := record(name, task)) is not None]
+    made = [line for name, task in bases.items() if task for line in records(name, task)]
     kept.extend(made)
     text = "".join(json.dumps(line, sort_keys=True, separators=(",", ":"), default=str) + "\n" for line in kept)
     target.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))

@@ -21,10 +21,10 @@ from adapterlint.lint.against_base import is_known, outcomes
 from adapterlint.lint.example import DROP, EMBEDDINGS, HIDDEN, LAYERS, RANK, VOCABULARY
 from adapterlint.lint.places import entry_at
 from adapterlint.lint.tensor_sizes import breaks_forward_pass
-from adapterlint.peft.experts import unfit_width
 from adapterlint.peft.fields import token_key
 from adapterlint.peft.methods.compared import compared
 from adapterlint.peft.simulate import Alone
+from adapterlint.peft.unfit_sizes import UnfitSize, unfit_size
 
 _BOTH: dict[str, Any] = {
     "base_model.model.lm_head.lora_magnitude_vector": ("F32", (VOCABULARY,)),
@@ -83,17 +83,23 @@ def forward_raises(
     `modules_to_save` that the base calls with keywords only, such as `self_attn` (`TypeError: ... missing 1 required
     positional argument: 'x'`, before 0.20); parameters of a size that does not fit the features (`RuntimeError: mat1
     and mat2 shapes cannot be multiplied`), as those of X-LoRA's classifier where `hidden_size` is missing, for which
-    PEFT takes 4096; a prefix in a model with an encoder (`AttributeError`, PEFT before 0.18 with transformers since
-    4.56).
+    PEFT takes 4096, or of a prompt for embeddings of another width (`token_dim`); a prefix for fewer layers than the
+    base has (`num_layers`, `IndexError` since 0.18); a prefix in a model with an encoder (`AttributeError`, PEFT before
+    0.18 with transformers since 4.56).
 
     Load the adapter with a release in which it runs, or train it without what is in the way.
     """
     if not is_known(base) or config.peft_type in _ASKING:
         return
-    if config.peft_type == "XLORA" and (widths := unfit_width(config.values, base.config)) is not None:
-        yield from _unfit_classifier(*widths, config, footprint, base)
+    unfit = unfit_size(config.peft_type, config.values, base)
+    if config.peft_type == "XLORA" and unfit is not None:
+        if not any(unfit.key in one.keys for one in compared(config, footprint, base).misshapen):
+            yield _unfit(unfit, config, f"Set `{unfit.key}` to {unfit.needed}.", None)
         return
     for (error, module, role), peft in outcomes(simulation, lambda lone: _error(lone, config, footprint, header, base)):
+        if unfit is not None and unfit.error == error:
+            yield _unfit(unfit, config, "Load it into the base that it was trained on, or train it for this one.", peft)
+            continue
         key = _KEYS.get(role, "target_modules")
         yield Finding(
             f"The adapter loads into this base, but every forward pass raises `{error}`{_reason(role, module, base)}",
@@ -103,18 +109,14 @@ def forward_raises(
         )
 
 
-def _unfit_classifier(
-    taken: int, width: int, config: Config, footprint: Footprint, base: ModuleTree
-) -> Iterator[Finding]:
-    """X-LoRA's classifier takes hidden states of another width than those of the base, whatever its experts are."""
-    if any("hidden_size" in one.keys for one in compared(config, footprint, base).misshapen):
-        return
-    said = "is" if "hidden_size" in config else "is missing, which means"
-    yield Finding(
-        f"`hidden_size` {said} {taken:,}, but the hidden states of this base, which X-LoRA's classifier takes, have "
-        f"{width:,} features: every forward pass raises `RuntimeError`",
-        at=config.at("hidden_size" if "hidden_size" in config else "peft_type"),
-        help=f"Set `hidden_size` to {width}.",
+def _unfit(size: UnfitSize, config: Config, remedy: str, peft: str | None) -> Finding:
+    """A size in the config is not that of the base, whatever else fits."""
+    there = "is" if size.key in config else "is missing, which means"
+    return Finding(
+        f"`{size.key}` {there} {size.taken:,}, but {size.words}: every forward pass raises `{size.error}`",
+        at=config.at(size.key if size.key in config else "peft_type"),
+        help=remedy,
+        peft=peft,
     )
 
 

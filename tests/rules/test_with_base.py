@@ -141,3 +141,33 @@ def test_the_default_of_blocks_in_0_19_is_no_number() -> None:
     assert told(one_block, "0.20", "0.21") == {}
     (found,) = run(one_block, "0.19")
     assert "TypeError" in found.finding.message
+
+
+PROMPT = {key: DROP for key in Patch().new_config() if key not in ("base_model_name_or_path", "revision", "task_type")}
+PROMPT |= {"num_virtual_tokens": 5, "num_attention_heads": 4, "num_layers": 2, "num_transformer_submodules": 1}
+
+
+@pytest.mark.parametrize(
+    ("config", "columns", "beginning"),
+    [
+        (
+            {"peft_type": "PROMPT_TUNING", "token_dim": 32},
+            32,
+            "`token_dim` is 32, but the embeddings of this base have 16 features: every forward pass raises `RuntimeE",
+        ),
+        ({"peft_type": "PROMPT_TUNING", "token_dim": 16}, 16, None),
+        (
+            {"peft_type": "PREFIX_TUNING", "token_dim": 16, "num_layers": 1},
+            32,
+            "`num_layers` is 1, but this base has 2 layers: every forward pass raises `IndexError`",
+        ),
+        ({"peft_type": "PREFIX_TUNING", "token_dim": 16, "num_layers": 2}, 64, None),
+        ({"peft_type": "PREFIX_TUNING", "token_dim": 16, "num_layers": 3}, 96, None),
+    ],
+)
+def test_a_size_that_the_base_has_not_is_named_with_that_of_the_base(
+    config: dict[str, Any], columns: int, beginning: str | None
+) -> None:
+    tensors: dict[str, Any] = {"*": DROP, "prompt_embeddings": ("F32", (5, columns))}
+    found = [one for one in run(Patch(PROMPT | config, tensors, base={})) if one.rule.code == "BAS116"]
+    assert [one.finding.message[: len(beginning or "")] for one in found] == ([beginning] if beginning else [])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from adapterlint.adapter import Config
 from adapterlint.base.tree import Kind, ModuleTree
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.peft.constructors import refusals
+from adapterlint.peft.fields import fields_of
 from adapterlint.peft.footprint import Footprint
 from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.methods import METHODS
@@ -20,10 +23,12 @@ from adapterlint.peft.releases import NEWEST
 
 def wrong_ranks(config: Config, touched: Footprint, base: ModuleTree | None = None) -> Iterator[Misfit]:
     """Modules of which all tensors have another rank than the config gives them."""
-    found = list(misfits(config, touched))
-    if not found:
+    found, rank = list(misfits(config, touched)), rank_key(config.peft_type)
+    if not found or rank is None:
         return
-    against, rank = compared(config, touched, base), rank_key(config.peft_type)
+    if rank in refused_keys(config):  # and one that is refused as well does not mend it
+        found = [m for m in found if rank not in _named(config.peft_type, {**config.values, rank: m.actual})]
+    against = compared(config, touched, base)
     wrong: dict[str, list[Misshapen]] = {}
     for other in against.misshapen:
         wrong.setdefault(other.module, []).append(other)
@@ -50,6 +55,7 @@ def wrong_sizes(
         return []
     against, rank = compared(config, touched, base), rank_key(config.peft_type)
     modules, everywhere = _ranked(config, touched, base)
+    refused = refused_keys(config, simulation)
     decided = simulation is not None and all(lone.known for lone in simulation.alone.values())
     loads = decided and simulation is not None and all(lone.loads for lone in simulation.alone.values())
     incomplete = {m.module for m in against.missing} | {
@@ -57,7 +63,7 @@ def wrong_sizes(
     }  # what is left may be another form
     found = []
     for one in against.misshapen:
-        if not one.keys and one.module in incomplete:
+        if (not one.keys and one.module in incomplete) or not refused.isdisjoint(one.keys):
             continue
         ranked = rank in one.keys and (everywhere or one.module in modules)
         if loads and _is_sized(one.module, config, base) and not _is_loose(one, config):
@@ -112,6 +118,26 @@ def explained(config: Config, touched: Footprint, base: ModuleTree | None) -> Ca
 def has_wrong_values(config: Config, touched: Footprint, base: ModuleTree | None) -> bool:
     """Whether a value of the config is told not to be that of the tensors."""
     return bool(_ranked(config, touched, base)[0]) or any(one.keys for one in compared(config, touched, base).misshapen)
+
+
+def refused_keys(config: Config, simulation: AdapterSimulation | None = None) -> frozenset[str]:
+    """The keys of the config of which it is told that PEFT refuses their values: what follows from these is not told.
+
+    Args:
+        simulation: The adapter in its base, if there is one at hand.
+    """
+    found = _named(config.peft_type, config.values)
+    for lone in simulation.alone.values() if simulation is not None else ():
+        found |= lone.error.keys if lone.error is not None else set()
+    return frozenset(found)
+
+
+def _named(peft_type: str, values: Mapping[str, Any]) -> set[str]:
+    """The keys that refusals of a config name."""
+    known, found = fields_of(peft_type), set[str]()
+    for one in refusals(peft_type, values, release=NEWEST):
+        found |= {one.pointer.split("/")[1], *(word for word in re.findall(r"\w+", one.text) if word in known)}
+    return found
 
 
 def is_refused(config: Config) -> bool:

@@ -21,6 +21,7 @@ KINDS = {
     "several-biases": "more than one adapter with biases",
     "no-targets": "no module of the base is targeted",
     "base-unsupported": "a method that does not know this kind of base",
+    "keeps-cache": "a base that keeps keys and values, which the method does not take",
     "target-unsupported": "a target of a kind that the method does not take",
     "target-parameters": "`target_parameters` that cannot be had here",
     "auxiliary-on-tuner": "an auxiliary module where a tuner layer is",

@@ -48,7 +48,7 @@ def mix_experts(model: Model, adapter: str, config: OpenedConfig, inject: Inject
     if "use_cache" not in base and "transformers_version" not in base:
         raise Undecided  # transformers writes it where a model has it, and most have it
     if base.get("use_cache"):
-        raise Refused("ValueError", "`use_cache` must be False", cause="base-unsupported")
+        raise Refused("ValueError", "`use_cache` must be False", cause="keeps-cache")
     adapters = config.get("adapters") or {}
     for number, path in enumerate(adapters.values()):
         _load_expert(model, str(number), path, inject)

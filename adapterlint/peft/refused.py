@@ -14,15 +14,26 @@ class Refused(Exception):
         module: Path of the module that it is about, where there is one.
         cause: What kind of refusal it is, for those who word it: one of the kinds of `adapterlint.peft.events`.
         sure: Whether it is certain even where no more of the base is known than what adapters name.
+        keys: The keys of the config that are behind it, where a value of them would do.
     """
 
-    def __init__(self, type: str, text: str, *, module: str = "", cause: str = "", sure: bool = False) -> None:
+    def __init__(
+        self,
+        type: str,
+        text: str,
+        *,
+        module: str = "",
+        cause: str = "",
+        sure: bool = False,
+        keys: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(text)
         self.type = type
         self.text = text
         self.module = module
         self.cause = cause
         self.sure = sure
+        self.keys = keys
 
     def kept(self) -> Refused:
         """The same for those who keep it: without the frames that it came through, which hold a whole model."""

@@ -287,7 +287,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
             continue
         if not demand.in_forward:
             text = demand.text.format_map(_Words(ground, site.key))
-            raise Refused(demand.error, text, module=site.key, cause=demand.cause)
+            raise Refused(demand.error, text, module=site.key, cause=demand.cause, keys=demand.holds.keys)
         problem = problem or demand.error
     made = tuple(made_on(form.parameters, ground, site.release))
     if not all(one.certain for one in made) or any(count_on(one, ground) is None for one in form.parameters):

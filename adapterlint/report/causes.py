@@ -12,6 +12,7 @@ SENTENCES: Mapping[str, str] = {
     "several-biases": "{n} trains biases as {o} does, and one adapter of a model may",
     "no-targets": "no module of this base is a target of {n}",
     "base-unsupported": "the method of {n} does not work with this kind of base",
+    "keeps-cache": "the base keeps keys and values, which the method of {n} does not take",
     "target-unsupported": "{n} targets {m}, a kind of module that its method does not take",
     "target-parameters": "the `target_parameters` of {n} cannot be had here",
     "auxiliary-on-tuner": "{n} brings {m} whole, where {o} has put a tuner layer",

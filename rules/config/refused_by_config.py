@@ -26,7 +26,7 @@ _ELSEWHERE = frozenset({"/target_modules"})  # told with the other forms of targ
         {"init_lora_weights": "corda"},
     ),
     good=({"init_lora_weights": "gaussian"}, {"bias": "none"}),
-    also=("bias-mismatch", "dora-mismatch"),
+    also=("bias-mismatch",),
     source="__post_init__ in peft/tuners/*/config.py, update_layer in peft/tuners/*/layer.py",
 )
 def refused_by_config(config: Config, footprint: Footprint | None) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Footprint, Patch, Severity, listed, rule
 from adapterlint.lint.example import DROP, HIDDEN, LAYERS
 from adapterlint.lint.tensor_faults import MAGNITUDES, WITH_MAGNITUDES
+from adapterlint.lint.tensor_sizes import refused_keys
 from adapterlint.words import counted
 
 _EXAMPLE = {
@@ -41,6 +42,8 @@ def dora_mismatch(config: Config, footprint: Footprint) -> Iterator[Finding]:
     """
     flag = config.get("use_dora", False)
     found = any(name in footprint.shapes for name in MAGNITUDES)
+    if flag is True and "use_dora" in refused_keys(config):
+        return
     if flag is True:
         dropped = footprint.untargeted
         pairs = [m for m, p in footprint.tuned.items() if not p.keys().isdisjoint(WITH_MAGNITUDES) and m not in dropped]

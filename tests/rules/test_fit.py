@@ -108,7 +108,7 @@ DAMAGES = {
 # Where it is no damage, or where neither the config nor the header shows it.
 NOT_TOLD = {
     "rank-missing": {"experts-only"},  # the rows are a multiple of the default too
-    "dora-flag": {"adalora"},  # refused by the config class
+    "dora-flag": {"adalora", "experts", "experts-only", "lora-bias"},  # refused: `refused-by-config` tells
     "lora-bias-flag": {"adalora"},  # not read
     "narrow-targets": {"tied-embedding"},  # PEFT had added the full name of the embedding
     "string-targets": {"all-linear", "full-names", "tied-embedding", "attention", "convolution"},  # full names match

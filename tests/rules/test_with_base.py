@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapterlint.lint.engine import Engine, Found
-from adapterlint.lint.example import DROP, GOOD_TENSORS, HIDDEN, VOCABULARY, Patch, base_of
+from adapterlint.lint.example import DROP, GOOD_CONFIG, GOOD_TENSORS, HIDDEN, VOCABULARY, Patch, base_of
 from adapterlint.lint.loader import load_rules
 from adapterlint.peft.footprint import footprint_of
 from adapterlint.severity import Severity
@@ -171,3 +171,39 @@ def test_a_size_that_the_base_has_not_is_named_with_that_of_the_base(
     tensors: dict[str, Any] = {"*": DROP, "prompt_embeddings": ("F32", (5, columns))}
     found = [one for one in run(Patch(PROMPT | config, tensors, base={})) if one.rule.code == "BAS116"]
     assert [one.finding.message[: len(beginning or "")] for one in found] == ([beginning] if beginning else [])
+
+
+def remedies(patch: Patch) -> dict[str, str]:
+    return {one.rule.code: one.finding.help or "" for one in run(patch)}
+
+
+VBLORA = {key: DROP for key in GOOD_CONFIG if key not in ("base_model_name_or_path", "target_modules", "task_type")} | {
+    "peft_type": "VBLORA",
+    "num_vectors": 4,
+    "vector_length": 3,
+}
+
+
+def test_a_size_that_does_not_divide_is_told_as_that_and_not_by_the_tensors_that_follow_from_it() -> None:
+    """PEFT: `ValueError: in_features 16 must be divisible by vector_length 3`."""
+    names = [key.removesuffix("lora_A.weight") for key in GOOD_TENSORS if key.endswith("lora_A.weight")]
+    logits: dict[str, Any] = {f"{name}vblora_logits_A": ("F32", (4, 16, 4)) for name in names}
+    found = remedies(Patch(VBLORA, {"*": DROP, **logits}, base={}))
+    assert "`vector_length`" in found["BAS119"]
+    assert "FIT113" not in found
+
+
+@pytest.mark.parametrize(
+    ("config", "base", "remedy"),
+    [
+        (
+            {"peft_type": "XLORA", "hidden_size": 16, "adapters": {}},
+            {"use_cache": True},
+            "config.use_cache = False",
+        ),
+        ({"target_parameters": ["self_attn.q_proj.weight"]}, {}, "not both"),
+        ({"task_type": "CAUSAL_LM"}, LABELS, "`task_type`"),
+    ],
+)
+def test_what_a_base_refuses_has_a_remedy_that_helps(config: dict[str, Any], base: dict[str, Any], remedy: str) -> None:
+    assert remedy in remedies(Patch(config, base=base))["BAS119"]

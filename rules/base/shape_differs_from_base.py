@@ -178,6 +178,9 @@ def _finding(
     else:
         what = f"{name} has the shape {_by(one.file)}, but the base's module asks for {_by(one.model)}"
         remedy = "Load the adapter into the base that it was trained on."
+        if not one.file:  # as no parameter has, whatever the base
+            what = f"{name} is a single number, but the base's module asks for {_by(one.model)}"
+            remedy = "Save the adapter again from where it was trained."
     return Finding(f"{what}: PEFT raises {errors}", at=header.at(one.tensor), help=remedy, severity=severity, peft=peft)
 
 

@@ -93,7 +93,9 @@ def _finding(group: list[Misshapen], config: Config, header: WeightsHeader, foot
     everywhere = not modules or len(shapes) == 1 or len({m.actual for m in group}) == 1 < len(modules)
     name = footprint.names.get((one.module, one.name))
     left_out = [key for key in one.keys if key not in config]
-    remedy = f"Add {listed(left_out)} to the config." if left_out else "Save the adapter again."
+    remedy = f"Add {listed(left_out)} to the config." if left_out and one.axis >= 0 else "Save the adapter again."
+    if one.axis < 0 and one.keys:
+        remedy = f"Set {listed(one.keys)} to what the adapter was trained with, or save it again."
     remedy = f"Set `{one.text}` to {one.actual}." if one.text in one.keys and everywhere else remedy
     at = config.at(one.keys[0]) if one.keys and everywhere and not one.turned else header.at(name)
     silent = all(m.loads for m in group)
@@ -111,7 +113,7 @@ _AXES = ("row", "column")
 
 def _has(one: Misshapen) -> str:
     if one.axis < 0:
-        return f"has {one.actual} dimensions"
+        return f"has {counted(one.actual, 'dimension')}"
     what = (
         counted(one.actual, _AXES[one.axis]) if one.axis < len(_AXES) else f"{one.actual:,} in dimension {one.axis + 1}"
     )
@@ -120,7 +122,9 @@ def _has(one: Misshapen) -> str:
 
 def _because(one: Misshapen, config: Config) -> str:
     if one.axis < 0:
-        return f"there are {one.expected}" + (f" with {listed(one.keys)} as it is" if one.keys else "")
+        verb = "is" if one.expected == 1 else "are"
+        as_it_is = f" with {listed(one.keys)} as {'it is' if len(one.keys) == 1 else 'they are'}" if one.keys else ""
+        return f"there {verb} {one.expected}{as_it_is}"
     if one.expected < 0:
         part = f", as `{one.text}`" if one.keys else ""
         return f"a multiple of {-one.expected:,} is asked for{part}"

@@ -194,3 +194,19 @@ def test_tensors_of_other_releases_are_told_as_theirs(
     assert told in finding.message
     assert remedy in (finding.help or "")
     assert "trained anew" in (finding.help or "")
+
+
+def test_another_number_of_dimensions_is_blamed_on_what_decides_it() -> None:
+    bat = {"peft_type": "MISS", "r": 8, "init_weights": "bat", "lora_alpha": DROP}
+    flat = {key.replace("lora_A.weight", "miss_block"): ("F32", (8, 16)) for key in GOOD_TENSORS if "lora_A" in key}
+    ((code, finding),) = findings(only(flat, **bat))
+    assert code == "FIT113"
+    assert "2 dimensions, but there are 3 with `init_weights` as it is" in finding.message
+    assert finding.at.pointer == "/init_weights"
+
+
+def test_a_single_number_in_place_of_a_matrix_is_no_matter_of_the_config() -> None:
+    ((code, finding),) = findings(Patch(tensors={f"{Q}lora_A.weight": ("F32", ())}))
+    assert code == "FIT113"
+    assert finding.message.endswith("has 0 dimensions, but there are 2")
+    assert "Add" not in (finding.help or "")

@@ -114,7 +114,7 @@ def _differences(
             size = size_of(term, ground)
             full.append(agreed.get(_key(term, one)) if size is None else size)
     if len(full) != len(shape):
-        yield Misshapen("", one.name, -1, len(shape), len(full), "", tuple(sorted(keys_of(one.parameter))))
+        yield Misshapen("", one.name, -1, len(shape), len(full), "", tuple(sorted(one.parameter.when.keys)))
         return
     turned = len(shape) > 1 and _matches(shape[::-1], full)
     for axis, (actual, expected, term) in enumerate(zip(shape, full, terms, strict=True)):

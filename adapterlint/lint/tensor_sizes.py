@@ -142,6 +142,9 @@ def _named(peft_type: str, values: Mapping[str, Any]) -> set[str]:
 
 def is_refused(config: Config) -> bool:
     """Whether PEFT does not take the config, whatever the tensors are."""
+    rank = config.get("r") if "r" in fields_of(config.peft_type) else None
+    if isinstance(rank, int) and not isinstance(rank, bool) and rank <= 0 and not METHODS[config.peft_type].zero_rank:
+        return True  # no layer is built
     return any(one.where == "config" for one in refusals(config.peft_type, config.values, release=NEWEST))
 
 

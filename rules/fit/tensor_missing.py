@@ -55,31 +55,34 @@ def tensor_missing(
     Save the adapter again from where it was trained; what is missing cannot be computed from the rest.
     """
     for found in faults(config, footprint, header, base, simulation):
-        groups: dict[tuple[str, str], list[Lacking]] = {}
+        by_name: dict[tuple[str, str], list[Lacking]] = {}
         for one in found.missing:
-            groups.setdefault((one.name, one.beside), []).append(one)
-        for (name, beside), group in groups.items():
-            yield _finding(name, beside, group, found, config, header, footprint)
+            by_name.setdefault((one.name, one.beside), []).append(one)
+        groups: dict[object, list[list[Lacking]]] = {}  # names that the same modules lack, for the same reason
+        for (_, beside), group in by_name.items():
+            key = beside, tuple(one.module for one in group), _settings(group[0])
+            groups.setdefault(key, []).append(group)
+        for names in groups.values():
+            yield _finding(names, found, config, header, footprint)
+
+
+def _settings(one: Lacking) -> tuple[str, ...]:
+    return tuple(sorted(one.entry.when.keys)) if one.entry is not None else ()
 
 
 def _finding(
-    name: str,
-    beside: str,
-    group: list[Lacking],
-    found: Faults,
-    config: Config,
-    header: WeightsHeader,
-    footprint: Footprint,
+    groups: list[list[Lacking]], found: Faults, config: Config, header: WeightsHeader, footprint: Footprint
 ) -> Finding:
-    modules = [one.module for one in group]
+    lacking, modules = [group[0] for group in groups], [one.module for one in groups[0]]
+    names, beside, keys = [one.name for one in lacking], lacking[0].beside, _settings(lacking[0])
+    raised = list(dict.fromkeys(RAISES[name] for name in names if name in RAISES))
     where = f" in {listed(modules, word='modules')}" if modules[0] else ""
-    raised = RAISES.get(name)
-    nothing = found.idle or (name == "lora_B.weight" and len(modules) == len(header.tensors))
-    keys = sorted(group[0].entry.when.keys) if group[0].entry is not None else []
-    asked = f", which {listed(keys)} asks for," if keys else ""
-    then = f"PEFT raises `{raised}`" if raised else _consequence(name, group[0], config)
+    nothing = found.idle or (names == ["lora_B.weight"] and len(modules) == len(header.tensors))
+    asked = f", which {listed(keys)} {'asks' if len(keys) == 1 else 'ask'} for," if keys else ""
+    near = f" beside {shown(beside)}" if beside else ""
+    then = f"PEFT raises {listed(raised)}" if raised else "; ".join(_consequences(lacking, config))
     return Finding(
-        f"{shown(name)}{asked} is missing beside {shown(beside)}{where}; {then}",
+        f"{listed(names)}{asked} {'is' if len(names) == 1 else 'are'} missing{near}{where}; {then}",
         at=header.at(footprint.names.get((modules[0], beside))),
         help="Save the adapter again from where it was trained.",
         severity=Severity.ERROR if raised or nothing or found.refused else None,
@@ -92,13 +95,26 @@ _LORA = {
     "lora_A.weight": "PEFT keeps it random there, so these modules are changed at random",
 }
 _BEGINS = {
-    Begins.IDLE: "PEFT keeps the value it begins with",
-    Begins.FIXED: "PEFT keeps the value it begins with",
-    Begins.NOISE: "PEFT fills it with random numbers",
+    Begins.IDLE: "PEFT keeps {what they begin} with",
+    Begins.FIXED: "PEFT keeps {what they begin} with",
+    Begins.NOISE: "PEFT fills {them} with random numbers",
 }
 
 
-def _consequence(name: str, one: Lacking, config: Config) -> str:
-    if config.peft_type == "LORA" and name in _LORA:
-        return _LORA[name]
+def _consequences(lacking: list[Lacking], config: Config) -> Iterator[str]:
+    """What PEFT does without them, those together of which it does the same."""
+    alike: dict[str, list[str]] = {}
+    for one in lacking:
+        alike.setdefault(_consequence(one, config), []).append(one.name)
+    for then, names in alike.items():
+        them, they_begin = ("it", "it begins") if len(names) == 1 else ("them", "they begin")
+        if len(alike) > 1:
+            them, they_begin = listed(names), f"{listed(names)} {'begins' if len(names) == 1 else 'begin'}"
+        value = "the value" if len(names) == 1 else "the values"
+        yield then.replace("{what they begin}", f"{value} {they_begin}").replace("{them}", them)
+
+
+def _consequence(one: Lacking, config: Config) -> str:
+    if config.peft_type == "LORA" and one.name in _LORA:
+        return _LORA[one.name]
     return _BEGINS[one.entry.begins] if one.entry is not None else "PEFT keeps what the base has"

@@ -210,3 +210,31 @@ def test_a_single_number_in_place_of_a_matrix_is_no_matter_of_the_config() -> No
     assert code == "FIT113"
     assert finding.message.endswith("has 0 dimensions, but there are 2")
     assert "Add" not in (finding.help or "")
+
+
+def test_what_is_missing_for_one_reason_is_one_finding() -> None:
+    """Of VeRA's projections PEFT asks for the first one, and raises whatever the other one is."""
+    plain = only({Q + "vera_lambda_b": ("F32", (16,)), Q + "vera_lambda_d": ("F32", (8,))}, peft_type="VERA", r=8)
+    ((code, finding),) = findings(plain)
+    assert code == "FIT120"
+    assert finding.message.startswith(
+        "`vera_A` and `vera_B` are missing beside `vera_lambda_b`; PEFT raises `ValueError`"
+    )
+
+
+def test_numbered_names_are_one_finding_and_nothing_is_beside_nothing() -> None:
+    config = {key: DROP for key in GOOD_CONFIG if key not in KEPT} | {"peft_type": "TINYLORA", "r": 2}
+    wrong = {key.replace("lora_A.weight", "tinylora_v"): ("F32", (1,)) for key in GOOD_TENSORS if "lora_A" in key}
+    tensors: dict[str, Any] = {"*": DROP, **wrong}
+    (told,) = [one.message for code, one in findings(Patch(config, tensors, base={})) if code == "FIT120"]
+    names = "`tinylora_v.0`, `tinylora_v.1`, `tinylora_v.2` and `tinylora_v.3`"
+    assert told == f"{names} are missing; PEFT keeps the values they begin with"
+
+
+def test_with_a_rank_of_nothing_no_tensor_is_missing() -> None:
+    lone = {Q + "hada_w1_a": ("F32", (16, 8))}
+    assert codes(only(lone, peft_type="LOHA", r=0, target_modules=["q_proj"])) == []
+    (message_of,) = {one.message for _, one in findings(only(lone, peft_type="LOHA", r=8, target_modules=["q_proj"]))}
+    assert "`hada_w1_b`, `hada_w2_a` and `hada_w2_b` are missing beside `hada_w1_a`" in message_of
+    assert "PEFT fills `hada_w1_b` and `hada_w2_a` with random numbers" in message_of
+    assert "PEFT keeps the value `hada_w2_b` begins with" in message_of

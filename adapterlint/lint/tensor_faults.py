@@ -200,12 +200,17 @@ def _by_config(against: Compared, told: _Told) -> Faults:
 
 
 def _outcome(lone: Alone) -> tuple[tuple[str, ...], tuple[str, ...], bool, frozenset[str]] | None:
-    if lone.loaded is None or not (lone.loaded.missing or lone.loaded.unexpected):
+    if lone.loaded is None:
+        return None
+    unexpected = tuple(name for name in lone.loaded.unexpected if name not in lone.loaded.redrawn)
+    # What is in the file and passed over nevertheless is told as that alone.
+    missing = tuple(name for name in lone.loaded.missing if name not in lone.loaded.unexpected)
+    if not (missing or unexpected):
         return None
     idle = not lone.expression and lone.forward is None
     return (
-        lone.loaded.missing,
-        lone.loaded.unexpected,
+        missing,
+        unexpected,
         idle,
         frozenset(path.replace(".base_layer.", ".") for path in lone.tuned),
     )

@@ -40,6 +40,7 @@ class Verdict:
         error: What is raised.
         dropped: Keys that are taken out of its config; where the config is refused for them, those that are not known.
         lost: Names of tensors that reach nothing; `None` if that is not known.
+        redrawn: Names of those that reach nothing and are not lost: PEFT draws the same numbers from the config.
         forward: The class of the error that a forward pass raises.
         effective: Whether a forward pass gives something else than the base's; `None` if that is not known.
         evidence: What decided.
@@ -49,6 +50,7 @@ class Verdict:
     error: Refused | None = None
     dropped: tuple[Dropped, ...] = ()
     lost: tuple[str, ...] | None = None
+    redrawn: frozenset[str] = frozenset()
     forward: str | None = None
     effective: bool | None = None
     evidence: Evidence = "config"
@@ -103,11 +105,13 @@ def _simulated(found: Alone, keys: tuple[Dropped, ...], evidence: Evidence) -> V
         return Verdict("unknown", dropped=keys, evidence=evidence)
     if found.error is not None:
         return Verdict("raises", found.error, keys, evidence=evidence)
-    lost = found.loaded.unexpected if found.loaded is not None else None
+    loaded = found.loaded
+    redrawn = loaded.redrawn if loaded is not None else frozenset()
+    lost = tuple(name for name in loaded.unexpected if name not in redrawn) if loaded is not None else None
     if lost is not None and evidence != "base":
         lost = tuple(name for name in lost if not name.endswith(TOKENS))  # only a base tells what is tied
     effective = found.effective if found.forward is None and evidence == "base" else None
-    return Verdict("loads", dropped=keys, lost=lost, forward=found.forward, effective=effective, evidence=evidence)
+    return Verdict("loads", None, keys, lost, redrawn, found.forward, effective, evidence)
 
 
 def _unknown_keys(adapter: Adapter, release: str) -> tuple[Dropped, ...]:

@@ -44,11 +44,14 @@ class Loaded:
         unexpected: Names, as in a file, of those that reached no parameter.
         missing: Names, as in a file, of parameters of the adapter that no tensor fills.
         overwritten: Parameters of the base that were overwritten.
+        redrawn: Of those that are unexpected, the ones that nothing is lost with: PEFT has drawn the same numbers from
+            the seed in the config.
     """
 
     unexpected: tuple[str, ...]
     missing: tuple[str, ...]
     overwritten: tuple[str, ...]
+    redrawn: frozenset[str] = frozenset()
 
 
 def load_tensors(model: Model, adapter: str, config: OpenedConfig, tensors: Mapping[str, Shape]) -> Loaded:
@@ -294,14 +297,15 @@ def _load(model: Model, adapter: str, config: OpenedConfig, found: _Tensors, own
         text += "\n\t".join(mismatched.values())
         module = next(iter(mismatched)).removeprefix(f"{model.prefix}.").rpartition(".")[0]
         raise Refused("RuntimeError", text, module=_COPY.sub("", module), cause="size-mismatch")
-    unexpected = sorted({loose_key(k, adapter) for k in found.keys() - state.keys()})
+    over = {loose_key(key, adapter): found[key][0] for key in found.keys() - state.keys()}
     saved = saved_keys(model, adapter, config, own, state)
     unfilled = state.keys() - found.keys()
     if METHODS[config.peft_type].saved_as:
         missing = sorted({saved_name(k, adapter, config) for k in unfilled} & saved)
     else:
         missing = sorted({loose_key(k, adapter) for k in unfilled} & saved)
-    return Loaded(tuple(unexpected), tuple(missing), tuple(overwritten))
+    redrawn = frozenset(name for name, shape in over.items() if _is_redrawn(model, adapter, name, shape))
+    return Loaded(tuple(sorted(over)), tuple(missing), tuple(overwritten), redrawn)
 
 
 def _loose(model: Model, adapter: str, config: OpenedConfig) -> Iterator[tuple[Tuned, dict[str, Made]]]:
@@ -318,6 +322,15 @@ def _is_projection(param: Param, shape: Shape) -> bool:
     """Projections come from a seed: those in a file are the same as those in memory, if they have the same shape."""
     value = param.value
     return isinstance(value, tuple) and value[:1] == ("projection",) and param.shape == shape
+
+
+def _is_redrawn(model: Model, adapter: str, name: str, shape: Shape) -> bool:
+    """Whether a tensor that is passed over is a projection that PEFT makes itself, with the same numbers.
+
+    Up to 0.20 PEFT never finds projections of VeRA and PVeRA in a file: their names do not get the adapter's in them.
+    """
+    param = model.shared.get(name.removeprefix("base_model."), {}).get(adapter)
+    return param is not None and _is_projection(param, shape)
 
 
 def _is_frozen(key: str, own: Iterable[str]) -> bool:

@@ -22,6 +22,8 @@ from adapterlint.lint.example import DROP, HIDDEN, RANK
 from adapterlint.lint.places import value_at
 from adapterlint.lint.tensor_faults import RAISES, Faults, faults
 from adapterlint.lint.written_for import elsewhere, remedy, written_for
+from adapterlint.peft.methods import METHODS
+from adapterlint.peft.methods.expected import entry_of
 from adapterlint.peft.methods.faults import Unexpected
 from adapterlint.peft.releases import spanned
 
@@ -94,21 +96,27 @@ def _finding(
             peft=found.peft,
         )
     modules = list(dict.fromkeys(u.module for u in group if u.module))
-    alone = len({u.name for u in group}) == 1
+    unlike = list(dict.fromkeys(u.name for u in group))
+    alone = len(unlike) == 1
     where = f" of {listed(modules, word='modules')}" if modules else ""
     is_one = "is a parameter" if alone else "are parameters"
     is_none = "is no parameter" if alone else "are no parameters"
     said = f"{is_one} of {config.peft_type} in PEFT {peft} alone" if peft else f"{is_none} of {config.peft_type}"
     near = one.near if not peft else None
+    unread = not peft and not near and all(entry_of(METHODS[config.peft_type], name) is not None for name in unlike)
+    if unread:
+        said = "is not read" if alone else "are not read"
     return Finding(
-        f"{listed(dict.fromkeys(u.name for u in group))}{where} {said}, "
-        f"so PEFT drops {'it' if alone else 'them'}" + (_lacks(near) if near else ""),
+        f"{listed(unlike)}{where} {said}, so PEFT drops {'it' if alone else 'them'}" + (_lacks(near) if near else ""),
         at=header.at(first),
-        help=help
-        or (f"Is {shown(near)} meant? Then give it that name." if near else "Take it out if it is left over."),
+        help=help or (f"Is {shown(near)} meant? Then give it that name." if near else _REMEDY[unread]),
         severity=severity,
         peft=found.peft,
     )
+
+
+_REMEDY = {True: "Save the adapter again from where it was trained.", False: "Take it out if it is left over."}
+"""Whether a tensor is of a parameter that there is -> what to do."""
 
 
 def _said(config: Config, key: str) -> str:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
 import pytest
-from recorded_methods import NEWEST, RELEASES, adapters, base_folders, bases, damaged, transformers_of
+from recorded_methods import (
+    NEWEST,
+    RELEASES,
+    adapters,
+    base_folders,
+    bases,
+    damaged,
+    transformers_of,
+    write_bases,
+)
 
-from adapterlint import compat
+from adapterlint import check, compat
 from adapterlint.adapter import load_adapter
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import footprint_of
@@ -86,6 +96,42 @@ def test_what_changes_nothing_is_said_to(release: str) -> None:
     silent = {name for name in said if not adapters()[name].truth[release].effective}
     assert {name for name in silent if said[name] is True} == set()
     assert {name for name in said.keys() - silent if said[name] is False and not _is_lost(name, release)} == set()
+
+
+PROJECTED = [name for name, one in adapters().items() if {"base_model.vera_A", "base_model.pvera_A"} & set(one.header)]
+
+
+@pytest.mark.parametrize("with_base", [True, False])
+@pytest.mark.parametrize("name", PROJECTED)
+def test_projections_that_are_drawn_again_are_not_lost(name: str, with_base: bool) -> None:
+    """Up to 0.20 PEFT passes over those in a file, and has the same ones from the seed in the config."""
+    one = adapters()[name]
+    loads = [release for release, truth in one.truth.items() if truth.runs and truth.effective]
+    assert {"0.19.1", "0.20.0", "0.21.2"} <= set(loads)
+    for release in loads:
+        assert not judged(name, release, with_base=with_base).lost
+
+
+def test_projections_of_another_shape_than_those_that_are_drawn_are_lost() -> None:
+    whole = adapters()["vera-plain"]
+    dtype, (rows, columns) = whole.header["base_model.vera_A"]
+    wider = replace(whole, header={**whole.header, "base_model.vera_A": (dtype, (rows, 2 * columns))})
+    adapter = load_adapter(wider.folder())
+    assert adapter is not None
+    touched = footprint_of(adapter)
+    assert adapter.config is not None
+    assert touched is not None
+    tree = tree_for(bases()[whole.base], [(adapter.config, touched)], transformers_of("0.20.0"), by_task=False)
+    assert verdict(adapter, "0.20.0", tree).lost == ("base_model.vera_A",)
+
+
+@pytest.mark.parametrize("name", PROJECTED)
+def test_nothing_is_found_about_projections_in_a_file(name: str, tmp_path: Path) -> None:
+    base, folder = write_bases(tmp_path) / adapters()[name].base, adapters()[name].write(tmp_path / "adapters")
+    for peft in ("0.19", "0.20", "0.21"):
+        for at in (base, None):
+            found = check([folder], base=at, peft=[peft])
+            assert [one.message for one in found.findings if "vera_A" in one.message or "vera_B" in one.message] == []
 
 
 def _is_lost(name: str, release: str) -> bool:

@@ -238,3 +238,13 @@ def test_with_a_rank_of_nothing_no_tensor_is_missing() -> None:
     assert "`hada_w1_b`, `hada_w2_a` and `hada_w2_b` are missing beside `hada_w1_a`" in message_of
     assert "PEFT fills `hada_w1_b` and `hada_w2_a` with random numbers" in message_of
     assert "PEFT keeps the value `hada_w2_b` begins with" in message_of
+
+
+def test_a_projection_that_is_in_the_file_is_not_said_to_be_missing() -> None:
+    """PEFT 0.20 passes over one of another shape, and raises for none at all only."""
+    shapes = {f"{Q}vera_lambda_b": (16,), f"{Q}vera_lambda_d": (8,)} | {"base_model.vera_A": (8, 32)}
+    config = {"peft_type": "VERA", "target_modules": ["q_proj"], "save_projection": True, "projection_prng_key": 0}
+    tensors = {name: ("F32", shape) for name, shape in shapes.items()} | {"base_model.vera_B": ("F32", (16, 8))}
+    patch = Patch(config, {"*": DROP, **tensors}, base={})
+    said = [(code, one.message) for code, one in findings(patch, "0.20")]
+    assert said == [("FIT121", "`vera_A` is not read, so PEFT drops it")]

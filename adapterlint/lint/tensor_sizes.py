@@ -117,7 +117,12 @@ def explained(config: Config, touched: Footprint, base: ModuleTree | None) -> Ca
 
 def has_wrong_values(config: Config, touched: Footprint, base: ModuleTree | None) -> bool:
     """Whether a value of the config is told not to be that of the tensors."""
-    return bool(_ranked(config, touched, base)[0]) or any(one.keys for one in compared(config, touched, base).misshapen)
+    return has_wrong_rank(config, touched, base) or any(one.keys for one in compared(config, touched, base).misshapen)
+
+
+def has_wrong_rank(config: Config, touched: Footprint, base: ModuleTree | None) -> bool:
+    """Whether the rank of the config is told not to be that of the tensors."""
+    return bool(_ranked(config, touched, base)[0])
 
 
 def refused_keys(config: Config, simulation: AdapterSimulation | None = None) -> frozenset[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapterlint import AdapterSimulation, Config, Finding, ModuleTree, Patch, Severity, listed, rule, shown
+from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTree, Patch, Severity, listed, rule, shown
 from adapterlint.lint.against_base import is_known, refusals
+from adapterlint.lint.default_modules import not_by_default
 from adapterlint.lint.example import with_tokens
+from adapterlint.lint.tensor_sizes import has_wrong_rank
 from adapterlint.peft.matching import Targets
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.refused import Refused
@@ -49,7 +51,9 @@ _REMEDIES = {
     good=(Patch(base={}), with_tokens(60, 61, base={})),
     source="peft/tuners/tuners_utils.py, inject_adapter; peft/utils/other.py, set_additional_trainable_modules",
 )
-def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulation) -> Iterator[Finding]:
+def refused_in_base(
+    config: Config, footprint: Footprint, base: ModuleTree, simulation: AdapterSimulation
+) -> Iterator[Finding]:
     """What the config asks for cannot be put into this base.
 
     Several requests meet in one module, or a module has not the form that a method needs: a head is a target, and the
@@ -68,6 +72,12 @@ def refused_in_base(config: Config, base: ModuleTree, simulation: AdapterSimulat
         return
     for refusal in refusals(simulation, *_CAUSES):
         error = refusal.error
+        if error.cause in ("unfit-sizes", "bd-lora") and has_wrong_rank(config, footprint, base):
+            continue
+        if error.cause == "bd-lora" and (
+            footprint.untargeted or not_by_default(config, footprint, base, simulation)
+        ):  # other modules are targets than those that it was trained with
+            continue
         if error.cause == "auxiliary-on-tuner" and _is_told(config, error.module, base):
             continue
         key = next(iter(sorted(error.keys)), _KEYS[error.cause])

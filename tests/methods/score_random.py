@@ -44,7 +44,8 @@ def compared(one: Saved, release: str, *, with_base: bool) -> tuple[str, str]:
     if told == did == "loads":
         told, did = (f"drops {sorted(keys)}" for keys in ({key.key for key in said.dropped}, truth.dropped))
     if told == did != "loads" and truth.loads and said.lost is not None:
-        told, did = (f"loses {sorted(keys)}"[:300] for keys in (map(_loose, said.lost), truth.unexpected))
+        lost = {*said.lost, *said.redrawn}  # PEFT names both
+        told, did = (f"loses {sorted(keys)}"[:300] for keys in (map(_loose, lost), truth.unexpected))
     return told, did
 
 

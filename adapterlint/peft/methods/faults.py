@@ -103,6 +103,11 @@ class _Fit:
     missing: tuple[Missing, ...]
     misshapen: tuple[Misshapen, ...]
 
+    @property
+    def wrong(self) -> tuple[int, int]:
+        """How badly the shapes fit: those of another number of dimensions, which tell the kind of module, and all."""
+        return sum(one.axis < 0 for one in self.misshapen), len(self.misshapen)
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -127,8 +132,8 @@ class Reader:
         if not best:
             return Faults(unexpected=unexpected)
         fits = [fit for fit in fits if fit.explained == best]
-        fewest = min(len(fit.misshapen) for fit in fits)
-        fits = [fit for fit in fits if len(fit.misshapen) == fewest]
+        least = min(fit.wrong for fit in fits)
+        fits = [fit for fit in fits if fit.wrong == least]
         needed = set.intersection(*({one.name for one in fit.missing} for fit in fits))
         missing = tuple(one for one in fits[0].missing if one.name in needed)
         depends = {one.name: keys_of(one.parameter) for one in fits[0].made}

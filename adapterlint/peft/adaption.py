@@ -80,7 +80,7 @@ def add_adaption_prompt(model: Model, adapter: str, config: OpenedConfig) -> Non
         raise Refused("TypeError", "'<' not supported between instances of 'int' and 'NoneType'", cause="config")
     if len(above) < layers:
         text = f"Config specifies more adapter layers '{layers}' than the model has '{len(above)}'."
-        raise Refused("ValueError", text, cause="no-targets")
+        raise Refused("ValueError", text, cause="too-few-layers")
     parents = [parent for path in above[-layers:] if (parent := find(model.root, path)) is not None]
     swapped = model.swapped = model.swapped or Swapped()
     swapped.places[adapter] = [(parent, target) for parent in parents]

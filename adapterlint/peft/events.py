@@ -38,6 +38,7 @@ KINDS = {
     "shared-projections": "projections that adapters share do not fit",
     "size-mismatch": "a tensor of another shape",
     "unfit-sizes": "sizes of a module that the config does not fit, as those that its blocks do not divide",
+    "too-few-layers": "an adapter of more layers than the model has",
     "bd-lora": "block-diagonal factors that a target cannot have",
     "prompt-missing": "the prompt is not in the file",
     "task-type": "a method that cannot be used for the task",

@@ -31,6 +31,7 @@ SENTENCES: Mapping[str, str] = {
     "shared-projections": "the projections that {n} shares with {o} do not fit",
     "size-mismatch": "a tensor of {n} has another shape than {m} in this base",
     "unfit-sizes": "what the config of {n} asks for does not fit the sizes of {m}",
+    "too-few-layers": "{n} is for more layers than this base has",
     "bd-lora": "the settings of BD-LoRA in {n} do not fit {m}",
     "prompt-missing": "the file of {n} has no prompt",
     "task-type": "{n} is of a method that cannot be used for this task",

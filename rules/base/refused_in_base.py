@@ -16,7 +16,7 @@ from adapterlint.peft.refused import Refused
 _CONFIG = {"target_parameters": ["self_attn.q_proj.weight"]}
 _CAUSES = (
     *("auxiliary-on-tuner", "auxiliary-not-in-file", "tied", "target-parameters", "unfit-sizes", "task-type"),
-    *("base-unsupported", "bd-lora", "keeps-cache"),
+    *("base-unsupported", "bd-lora", "keeps-cache", "too-few-layers"),
 )
 _KEYS = {
     "auxiliary-on-tuner": "target_modules",
@@ -28,6 +28,7 @@ _KEYS = {
     "base-unsupported": "peft_type",
     "bd-lora": "use_bdlora",
     "keeps-cache": "peft_type",
+    "too-few-layers": "adapter_layers",
 }
 _REMEDIES = {
     "auxiliary-on-tuner": "Load it with the release that it was trained with, or train it with one of the two there.",
@@ -38,6 +39,7 @@ _REMEDIES = {
     "task-type": "Load it with the release that it was trained with, which takes this task.",
     "base-unsupported": "Load it into the base that it was trained on, with the release that it was trained with.",
     "bd-lora": "Set `use_bdlora` to what the adapter was trained with; `match_strict` wants every target in its lists.",
+    "too-few-layers": "Load it into the base that it was trained on.",
     "keeps-cache": "Set `model.config.use_cache = False` before PEFT loads the adapter.",
 }
 """Cause -> what helps, where neither the config nor the error tells more."""

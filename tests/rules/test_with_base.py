@@ -207,3 +207,18 @@ def test_a_size_that_does_not_divide_is_told_as_that_and_not_by_the_tensors_that
 )
 def test_what_a_base_refuses_has_a_remedy_that_helps(config: dict[str, Any], base: dict[str, Any], remedy: str) -> None:
     assert remedy in remedies(Patch(config, base=base))["BAS119"]
+
+
+def test_an_adaption_prompt_for_more_layers_than_the_base_has_needs_no_targets() -> None:
+    kept = {
+        key: DROP for key in Patch().new_config() if key not in ("base_model_name_or_path", "revision", "task_type")
+    }
+    config = kept | {"peft_type": "ADAPTION_PROMPT", "adapter_len": 4, "adapter_layers": 9}
+    tensors: dict[str, Any] = {"*": DROP}
+    for layer in range(9):
+        at = f"base_model.model.model.layers.{layer}.self_attn.adaption_"
+        tensors |= {f"{at}gate": ("F32", (1,)), f"{at}prompt": ("F32", (1, 4, HIDDEN))}
+    found = {one.rule.code: one.finding for one in run(Patch(config, tensors, base={}))}
+    assert "Config specifies more adapter layers '9' than the model has '2'" in found["BAS119"].message
+    assert found["BAS119"].at is not None
+    assert "BAS101" not in found

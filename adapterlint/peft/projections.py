@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adapterlint.base.tree import Kind
+from adapterlint.peft.allocation import check_rank, check_sizes
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.expected import form_on, made_on
 from adapterlint.peft.methods.method import Shared
@@ -30,6 +31,9 @@ def make_top(model: Model, adapter: str, config: OpenedConfig) -> None:
         Undecided: The size of a target is not known.
     """
     method = METHODS[config.peft_type]
+    r = config.get("r")
+    if method.shared is not None and not model.shared and isinstance(r, int):
+        check_rank(r, divides=method.shared.by_rank)
     own = tuple(one for one in method.top if one.group is None)  # those of groups of targets: see `decompose`
     if not own or model.tree.partial or (method.shared is not None and model.shared):
         return
@@ -70,11 +74,13 @@ def _make_projections(
         raise Refused("ValueError", text, cause="no-targets")
     inputs, outputs = max(s[0] for s in sizes.values()), max(s[1] for s in sizes.values())
     r, seed = config.get("r"), config.get("projection_prng_key")
-    if not isinstance(r, int) or r <= 0:
+    if not isinstance(r, int):
         raise Undecided
     sparse = (config.get("sparse"), config.get("very_sparse"))
     ground = Ground(dict(config), inputs, outputs)
-    for one, terms in zip(made_on(method.top, ground, model.release), shared.drawn, strict=True):
+    made = tuple(made_on(method.top, ground, model.release))
+    check_sizes(made)
+    for one, terms in zip(made, shared.drawn, strict=True):
         source = tuple(term.of(ground) for term in terms)
         param = Param(one.sizes, ("projection", one.name, seed, sparse, source))
         model.shared[one.name] = {adapter: param}

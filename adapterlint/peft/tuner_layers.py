@@ -12,6 +12,7 @@ from typing import Any
 
 from adapterlint.base.tree import Kind, Shape
 from adapterlint.caches import emptied
+from adapterlint.peft.allocation import check_sizes
 from adapterlint.peft.decompositions import Decomposition
 from adapterlint.peft.fields import reads
 from adapterlint.peft.inits import changes_base_on_loading
@@ -290,6 +291,7 @@ def _recipe(site: Site, method: Method, form: Form, ground: Ground) -> Recipe:
             raise Refused(demand.error, text, module=site.key, cause=demand.cause, keys=demand.holds.keys)
         problem = problem or demand.error
     made = tuple(made_on(form.parameters, ground, site.release))
+    check_sizes(made, site.key)
     if not all(one.certain for one in made) or any(count_on(one, ground) is None for one in form.parameters):
         raise Undecided
     held = [one for one in made if not one.parameter.file_only]

@@ -47,10 +47,12 @@ class Shared:
         drawn: What the numbers in each of it depend on, besides the seed: sizes of the largest target.
         fits: What must be large enough for each target of a later adapter, in PEFT's order: which one at the top, its
             dimension, and the size that is needed.
+        by_rank: Whether something is divided by the rank as they are made.
     """
 
     drawn: tuple[tuple[Term, ...], ...]
     fits: tuple[tuple[int, int, Term], ...]
+    by_rank: bool = True
 
 
 _CONTAINERS = {":": "ModuleDict", "=": "BufferDict"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from adapterlint.peft.methods.config_class import LAYERS, ConfigClass
 from adapterlint.peft.methods.method import Method, Shared
 from adapterlint.peft.methods.parameter import (
@@ -78,7 +80,7 @@ PVERA = Method(
         Parameter("pvera_A", (2 * R, IN), begins=FIXED, saved=_SAVED),
         Parameter("pvera_B", (OUT, R), begins=FIXED, saved=_SAVED),
     ),
-    shared=_DRAWN_BY_RANK,
+    shared=replace(_DRAWN_BY_RANK, by_rank=False),
     refuses=VALUE_ERROR,
     containers="pvera_dropout: pvera_lambda_b pvera_lambda_d",
 )

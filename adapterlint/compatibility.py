@@ -19,6 +19,7 @@ from adapterlint.formats import Format
 from adapterlint.lint.bases import Bases
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import Footprint, footprint_of
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.refused import UNDECIDED
 from adapterlint.peft.releases import PATCHES, RELEASES, is_known, is_release, newest_patch
@@ -42,11 +43,12 @@ class ReleaseVerdict(_Frozen):
     Attributes:
         verdict: `ok`; `drops`: it loads, without keys that the release does not know or tensors that have no place in
             it; `raises`; or `unknown`.
-        right: Whether it loads, nothing that matters is lost, and it does something; null if that is not known.
+        right: Whether it loads, nothing that matters is lost, and a forward pass runs and is another than the base's as
+            far as that is known; null if it is not known whether it loads.
         error: What is raised.
         dropped: The keys that are dropped; if the config is refused for keys that are not known, these.
         lost: Names of tensors that reach nothing, and in the newest release that loads the adapter do.
-        forward: The class of the error that a forward pass raises, and in that release does not.
+        forward: The class of the error that a forward pass raises; not that of a lack of `task_ids` alone.
         effective: Whether a forward pass gives something else than the base's; null if that is not known.
     """
 
@@ -203,8 +205,11 @@ class _Judge:
         if "unknown" in outcomes and "loads" not in outcomes:  # the config tells more than nothing
             found = {release: verdict(adapter, release, None) for release in self.releases}
         told = {one.evidence for one in found.values()}
-        return next(one for one in _STRENGTH if one in told), _drawn(
-            found, len(adapter.header.tensors) if adapter.header is not None else 0
+        method = METHODS.get(adapter.config.peft_type) if adapter.config is not None else None
+        return next(one for one in _STRENGTH if one in told), release_verdicts(
+            found,
+            len(adapter.header.tensors) if adapter.header is not None else 0,
+            lacks_task_ids=method is not None and method.asks_for_task_ids,
         )
 
     def _trees_for(self, adapter: Adapter, touched: Footprint, base: Base | None) -> Mapping[str, ModuleTree]:
@@ -241,13 +246,17 @@ def _recipe(adapter: Adapter) -> tuple[object, ...]:
     return said, tuple((name, tensor.dtype, tensor.shape) for name, tensor in header.tensors.items())
 
 
-def _drawn(found: Mapping[str, Verdict], tensors: int) -> dict[str, ReleaseVerdict]:
+def release_verdicts(
+    found: Mapping[str, Verdict], tensors: int, *, lacks_task_ids: bool = False
+) -> dict[str, ReleaseVerdict]:
     """Verdicts as they are shown.
 
-    What is lost, or fails later, in every release is nobody's age; an adapter of which nothing is left is not right.
+    What is lost in every release is nobody's age; an adapter of which nothing is left is not right.
 
     Args:
         tensors: How many the adapter has.
+        lacks_task_ids: Whether a forward pass of its method raises `ValueError` without `task_ids`, which nobody knows
+            here to be given.
     """
     newest = next((one for one in reversed(list(found.values())) if one.outcome == "loads"), None)
     always = frozenset(newest.lost or ()) if newest is not None else frozenset()
@@ -256,8 +265,8 @@ def _drawn(found: Mapping[str, Verdict], tensors: int) -> dict[str, ReleaseVerdi
     drawn = {}
     for release, one in found.items():
         lost = [name for name in one.lost or () if name not in always]
-        fails = one.forward is not None and one.forward != UNDECIDED and newest is not None and newest.forward is None
-        drawn[release] = _release(one, lost, one.forward if fails and one.evidence == "base" else None)
+        excused = one.forward == UNDECIDED or (lacks_task_ids and one.forward == "ValueError")
+        drawn[release] = _release(one, lost, one.forward if one.evidence == "base" and not excused else None)
     return drawn
 
 

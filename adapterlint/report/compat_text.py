@@ -57,7 +57,7 @@ def mark(one: ReleaseVerdict) -> str:
         return "."
     if one.effective is False and not one.lost:
         return "-"
-    return "d" if one.verdict == "drops" else "x"
+    return "d" if one.verdict == "drops" and not one.forward else "x"
 
 
 def _groups(found: Compatibility) -> list[_Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
@@ -11,6 +12,7 @@ import pytest
 from recorded_methods import (
     NEWEST,
     RELEASES,
+    Saved,
     adapters,
     base_folders,
     bases,
@@ -21,8 +23,10 @@ from recorded_methods import (
 
 from adapterlint import check, compat
 from adapterlint.adapter import load_adapter
+from adapterlint.compatibility import ReleaseVerdict, release_verdicts
 from adapterlint.lint.classes import tree_for
 from adapterlint.peft.footprint import footprint_of
+from adapterlint.peft.methods import METHODS
 from adapterlint.peft.partial import partial_base
 from adapterlint.peft.releases import PATCHES
 from adapterlint.peft.verdicts import Verdict, verdict
@@ -43,6 +47,33 @@ WITHOUT_BASE = {
     "trainabletokens-head*": "whether token rows are those of an embedding",
 }
 """Adapters that some release refuses and that are said to load without their base, and what nothing tells then."""
+
+NOT_RIGHT = {
+    "lokr-effective": "a forward pass asks for a layout in memory, which no shape tells",
+    "lora-whisper-convolution": "a forward pass of transformers reads an attribute of a convolution that PEFT wraps",
+    "poly-no-task": "a forward pass raises though it is given `task_ids`, which is excused",
+    "prefixtuning-classifier": "up to 0.16 the head is not filled, which is not simulated",
+    "prefixtuning-zero": "`init_weights` is no default, and of no matter for what is loaded",
+    "promptencoder-classifier": "up to 0.16 the head is not filled, which is not simulated",
+    "prompttuning-bert-*": "up to 0.16 the head is not filled, which is not simulated",
+    "prompttuning-classifier": "up to 0.16 the head is not filled, which is not simulated",
+    "pvera-sampling": "`generator_seed` decides about sampling in training alone",
+    "shadow-linear": "a forward pass of a module that is no transformer",
+}
+"""Adapters that are said to be right where what was recorded says that they are not."""
+
+SAVED_AND_NOT_RIGHT = {
+    "lora-arrow": "refused by the release that saved it",
+    "lora-corda*": "refused by the release that saved it",
+    "lokr-effective": "its forward pass raises",
+    "lora-whisper-convolution": "its forward pass raises",
+    "poly-no-task": "its forward pass raises",
+    "prefixtuning-plain@0.10.0": "its forward pass raises beside transformers 4.56",
+    "prefixtuning-projection@0.10.0": "its forward pass raises beside transformers 4.56",
+    "prefixtuning-t5": "its forward pass raises",
+    "shadow-linear": "its forward pass raises",
+}
+"""Adapters of which the release that saved them makes nothing."""
 
 
 @cache
@@ -96,6 +127,67 @@ def test_what_changes_nothing_is_said_to(release: str) -> None:
     silent = {name for name in said if not adapters()[name].truth[release].effective}
     assert {name for name in silent if said[name] is True} == set()
     assert {name for name in said.keys() - silent if said[name] is False and not _is_lost(name, release)} == set()
+
+
+@cache
+def shown(name: str) -> Mapping[str, ReleaseVerdict]:
+    """Release -> what `compat` shows of it beside the transformers that it was asked beside."""
+    one = adapters()[name]
+    found = {release: judged(name, release) for release in one.truth}
+    asks = METHODS[one.peft_type].asks_for_task_ids
+    return release_verdicts(found, len(one.header), lacks_task_ids=asks)
+
+
+def was_right(one: Saved, release: str) -> bool:
+    """Whether it ran, the output was another one than the base's, and nothing was lost that a later release needs.
+
+    That is a key of the config that was given another value than its default, or a tensor that the newest release has
+    a place for; but for projections, of which PEFT drew the same ones.
+    """
+    truth = one.truth[release]
+    newest = next(told for told in reversed(list(one.truth.values())) if told.loads)
+    nothing_left = len(newest.unexpected) == len(one.header)
+    lost = set(truth.unexpected) - set(() if nothing_left else newest.unexpected)
+    lost -= {f"base_model.{name}" for name in ("vera_A", "vera_B", "pvera_A", "pvera_B")}
+    return truth.runs and truth.effective and not lost and not set(truth.dropped) & set(one.given)
+
+
+def test_an_adapter_is_right_in_the_releases_in_which_it_was() -> None:
+    """And in no other ones; never is one called wrong that was right."""
+    wrong, number = set(), 0
+    for name, one in adapters().items():
+        for release, truth in one.truth.items():
+            said, was = shown(name)[release].right, truth.loads and was_right(one, release)
+            number += 1
+            if said is not was:
+                assert (said, was) == (True, False), (name, release)
+                wrong.add((name, release))
+    assert [name for name, _ in wrong if not any(fnmatch(name, known) for known in NOT_RIGHT)] == []
+    assert len(wrong) < 0.01 * number
+
+
+def test_an_adapter_is_right_in_the_release_that_saved_it() -> None:
+    wrong = {name for name, one in adapters().items() if not shown(name)[one.made_with].right}
+    assert [name for name in sorted(wrong) if not any(fnmatch(name, known) for known in SAVED_AND_NOT_RIGHT)] == []
+    for name in wrong:
+        one = adapters()[name]
+        assert not one.truth[one.made_with].runs
+
+
+def test_a_forward_error_is_not_right_in_the_newest_release_either(tmp_path: Path) -> None:
+    one = adapters()["prefixtuning-t5"]
+    found = compat(one.write(tmp_path / "adapters"), base=write_bases(tmp_path) / one.base)
+    (told,) = found.adapters
+    error = one.truth[NEWEST].forward
+    assert error is not None
+    assert (told.oldest, told.releases[NEWEST].right, told.releases[NEWEST].forward) == (None, False, error[0])
+    assert told.before == f"a forward pass of {NEWEST} raises {error[0]}"
+    assert f"no release is right; a forward pass of {NEWEST} raises {error[0]}" in compat_text(found)
+
+
+@pytest.mark.parametrize("name", ["poly-plain", "multitaskprompttuning-plain"])
+def test_that_a_forward_pass_is_given_its_task_ids_is_nothing_that_an_adapter_decides(name: str) -> None:
+    assert shown(name)[NEWEST].right
 
 
 PROJECTED = [name for name, one in adapters().items() if {"base_model.vera_A", "base_model.pvera_A"} & set(one.header)]

@@ -13,10 +13,12 @@ import pytest
 
 from adapterlint import AdapterlintError, compat, simulate
 from adapterlint.adapter import Adapter
-from adapterlint.compatibility import AdapterCompatibility
+from adapterlint.compatibility import AdapterCompatibility, Compatibility, ReleaseVerdict
 from adapterlint.lint.example import DROP, Patch, base_files
 from adapterlint.peft.dropped import dropped
 from adapterlint.peft.releases import PATCHES
+from adapterlint.report.compat_text import compat_text
+from adapterlint.simulation import SimulatedError
 from conftest import Write
 
 NO_INDICES = {"trainable_token_indices": DROP}  # 0.10 to 0.13 have no such key
@@ -95,11 +97,22 @@ def test_tensors_that_a_release_has_no_place_for_are_lost(tmp_path: Path) -> Non
     assert found.before == f"0.15.2 has no place for 1 tensor, such as {list(rotation)[1]}"
 
 
-def test_without_weights_the_config_alone_decides(write: Write) -> None:
+def test_where_weights_cannot_be_read_the_config_alone_decides(write: Write) -> None:
     folder = write("de", {"ensure_weight_tying": True})
-    (folder / "adapter_model.safetensors").unlink()
+    (folder / "adapter_model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
     (found,) = compat(folder).adapters
     assert (found.evidence, found.oldest) == ("config", "0.18.1")
+
+
+def test_without_weights_no_release_is_right(write: Write) -> None:
+    """`PeftModel.from_pretrained` raises; each is told by its own path."""
+    folders = [write(name, NO_INDICES) for name in ("de", "fr")]
+    for folder in folders:
+        (folder / "adapter_model.safetensors").unlink()
+    for found in compat(folders).adapters:
+        assert (found.oldest, found.before) == (None, f"0.21.2 raises ValueError: Can't find weights for {found.path}")
+        assert {one.error.type for one in found.releases.values() if one.error} == {"ValueError"}
+        assert [one.right for one in found.releases.values()] == [False] * len(PATCHES)
 
 
 def test_the_base_decides_where_it_is_at_hand(write: Write, tmp_path: Path) -> None:
@@ -164,3 +177,33 @@ def test_adapters_of_one_recipe_cost_what_one_costs() -> None:
     assert time.perf_counter() - start < 3
     assert {one.oldest for one in found.adapters} == {"0.14.0"}
     assert [one.path for one in found.adapters] == [f"a{n}" for n in range(300)]
+
+
+def test_a_size_mismatch_is_told_with_its_tensor_and_both_shapes(tmp_path: Path) -> None:
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    (tmp_path / "base").mkdir()
+    for file, content in base_files({}).items():
+        (tmp_path / "base" / file).write_bytes(content)
+    whole = Patch(NO_INDICES).adapter()
+    assert whole.header is not None
+    rank, width = whole.header.tensors[name].shape
+    found = compat(Patch(NO_INDICES, {name: ("F32", (rank, width + 4))}).adapter(), base=tmp_path / "base")
+    inside = name.replace(".weight", ".default.weight")
+    told = f"{inside} is [{rank}, {width + 4}] in the file and [{rank}, {width}] in the model"
+    assert found.adapters[0].before == f"0.21.2 raises RuntimeError, size mismatch: {told}"
+    assert f"no release is right; 0.21.2 raises RuntimeError, size mismatch: {told}" in compat_text(found)
+
+
+def test_what_is_not_known_is_not_said_to_be_wrong() -> None:
+    unknown = ReleaseVerdict(verdict="unknown", right=None)
+    refused = ReleaseVerdict(verdict="raises", right=False, error=SimulatedError(type="KeyError", text="'x'"))
+    one = judged().model_copy(
+        update={
+            "oldest": None,
+            "newest": None,
+            "before": "what 0.21.2 does is not known",
+            "releases": {"0.20.0": refused, "0.21.2": unknown},
+        }
+    )
+    text = compat_text(Compatibility(releases=list(one.releases), adapters=[one]))
+    assert "no release is known to be right; what 0.21.2 does is not known" in text

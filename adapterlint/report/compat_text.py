@@ -105,7 +105,9 @@ def _head(release: str, releases: Sequence[str]) -> str:
 
 def _verdict(one: AdapterCompatibility, newest: str) -> str:
     if one.oldest is None:
-        return f"no release is right; {one.before}"
+        unknown = any(verdict.right is None for verdict in one.releases.values())
+        told = "no release is known to be right" if unknown else "no release is right"
+        return f"{told}; {clean(one.before or '', 400)}"
     told = f"oldest right: {one.oldest}"
     if one.newest != newest:
         told += f", newest right: {one.newest}"

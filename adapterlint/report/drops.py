@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -61,4 +62,16 @@ def _refused(found: ReleaseVerdict, release: str, peft_type: str) -> str:
         told = f"{release} refuses the config for {names} (TypeError)"
         idle = "it" if len(keys) == 1 else "they"
         return told if any(key.matters for key in keys) else f"{told}, though {idle} could be left out"
+    if sizes := _SIZES.findall(error.text):
+        name, has, wanted = sizes[0]
+        more = f", and of {counted(len(sizes) - 1, 'more tensor')}" if len(sizes) > 1 else ""
+        told = f"{clean(name)} is {clean(has)} in the file and {clean(wanted)} in the model{more}"
+        return f"{release} raises {error.type}, size mismatch: {told}"
     return f"{release} raises {clean(f'{error.type}: {error.text}', MAX_TEXT)}"
+
+
+_SIZES = re.compile(
+    r"size mismatch for (.+?): copying a param with shape torch\.Size\((\[[\d, ]*\])\) from checkpoint, "
+    r"the shape in current model is torch\.Size\((\[[\d, ]*\])\)"
+)
+"""A tensor, its shape in the file, and the one that the model has."""

@@ -90,6 +90,8 @@ class AdapterCompatibility(_Frozen):
 class Compatibility(_Frozen):
     """Adapters against releases of PEFT; its JSON form is versioned and only ever grows.
 
+    `report/compat_schema.json` is generated from it; a test keeps the two equal.
+
     Attributes:
         releases: The releases, the oldest first: the newest patch of each line, and those that were named.
         named: Those that were named.

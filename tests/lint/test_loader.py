@@ -68,7 +68,7 @@ def test_the_wheel_holds_every_rule(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         inside = {n for n in wheel.namelist() if n.startswith("adapterlint/rules/") and not n.endswith("__init__.py")}
-        assert "adapterlint/report/schema.json" in wheel.namelist()
+        assert {"adapterlint/report/schema.json", "adapterlint/report/compat_schema.json"} <= set(wheel.namelist())
         assert "adapterlint/py.typed" in wheel.namelist()
     assert len(inside) == len(load_rules())
 

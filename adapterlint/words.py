@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sized
+from typing import Any, NamedTuple
 
 MAX_SHOWN = 80  # characters of one value in a message
 MAX_LISTED = 5  # items of one enumeration in a message
@@ -81,6 +81,29 @@ def listed(values: Iterable[Any], *, word: str | None = None) -> str:
 def counted(n: int, singular: str, plural: str | None = None) -> str:
     """ "1 tensor", "2 tensors", "1,024 tensors"."""
     return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
+
+
+class Portion(NamedTuple):
+    """Some of all tensors as the subject of a sentence, and the words that follow its number."""
+
+    text: str
+    have: str
+    names: str
+    their_names: str
+    lost: str
+
+
+def portion(some: Sized, every: Sized) -> Portion:
+    """ "1 of 8 tensors", "3 of 8 tensors", "The only tensor"."""
+    text = f"{len(some):,} of {len(every):,} tensors" if len(every) > 1 else "The only tensor"
+    if len(some) == 1:
+        return Portion(text, "has", "a name", "its name", "PEFT does not load it")
+    return Portion(text, "have", "names", "their names", "PEFT loads none of them")
+
+
+def none_of(every: Sized) -> str:
+    """ "None of the 8 tensors", "Not even the only tensor"."""
+    return f"None of the {len(every):,} tensors" if len(every) != 1 else "Not even the only tensor"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterlint.words import MAX_SHOWN, counted, listed, masked, printable, redacted, shortened, shown, suggestion
+from adapterlint.words import (
+    MAX_SHOWN,
+    counted,
+    listed,
+    masked,
+    none_of,
+    portion,
+    printable,
+    redacted,
+    shortened,
+    shown,
+    suggestion,
+)
 
 
 def test_strings_are_shown_as_they_are_and_the_rest_as_json() -> None:
@@ -85,3 +97,17 @@ def test_names_that_only_look_like_keys_stay(name: str) -> None:
 def test_masking_keeps_columns() -> None:
     secret = "hf_" + "aB3" * 11
     assert masked(f'"a": "{secret}", "r": 0') == f'"a": "{"*" * len(secret)}", "r": 0'
+
+
+def test_sentences_about_a_part_agree_with_its_number() -> None:
+    one, some, only = portion("a", "abcd"), portion("ab", "abcd"), portion("a", "a")
+    assert (
+        f"{one.text} {one.have} {one.names}, and {one.lost}" == "1 of 4 tensors has a name, and PEFT does not load it"
+    )
+    assert (
+        f"{some.text} {some.have} {some.names}, and {some.lost}"
+        == "2 of 4 tensors have names, and PEFT loads none of them"
+    )
+    assert f"{only.text} {only.have}" == "The only tensor has"
+    assert none_of("abcd") == "None of the 4 tensors"
+    assert "1 tensor" not in none_of("a")

@@ -20,6 +20,9 @@ from adapterlint.peft.methods.misshapen import Misshapen, keys_of
 from adapterlint.peft.ranks import Fate, Misfit, misfits, rank_key
 from adapterlint.peft.releases import NEWEST
 
+MAY_BE_EMPTY = frozenset({"ADALORA", "FROD", "GLORA", "PSOFT", "SHIRA", "SUPERTUNING"})
+"""Types with a rank or a number of values that may be 0: pruned away, nothing chosen, no angle between axes (PSOFT)."""
+
 
 def wrong_ranks(config: Config, touched: Footprint, base: ModuleTree | None = None) -> Iterator[Misfit]:
     """Modules of which all tensors have another rank than the config gives them."""

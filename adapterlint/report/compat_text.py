@@ -120,5 +120,6 @@ def _notes(found: Compatibility) -> Iterator[str]:
     for kind in kinds:
         number = sum(one.evidence == kind for one in found.adapters)
         who = "judged" if number == len(found.adapters) else f"{number:,} judged"
-        told = f"{who} by their tensors: {_EVIDENCE[kind]}" if kind == "tensors" else f"{who} {_EVIDENCE[kind]}"
+        whose = "its" if number == 1 else "their"
+        told = f"{who} by {whose} tensors: {_EVIDENCE[kind]}" if kind == "tensors" else f"{who} {_EVIDENCE[kind]}"
         yield from ("", told) if kind == kinds[0] else (told,)

@@ -14,7 +14,6 @@ from adapterlint import (
     Patch,
     Severity,
     WeightsHeader,
-    counted,
     rule,
 )
 from adapterlint.lint.against_base import is_known, outcomes, unfilled
@@ -24,6 +23,7 @@ from adapterlint.lint.tensor_faults import faults
 from adapterlint.lint.tensor_sizes import has_wrong_values
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.strays import strays
+from adapterlint.words import none_of
 
 _STRAY: dict[str, Any] = {"*": DROP, "prompt_embeddings": ("F32", (20, 16))}
 
@@ -57,9 +57,7 @@ def no_effect(
         return
     for _, peft in outcomes(simulation, _is_idle):
         yield Finding(
-            f"None of the {counted(len(header.tensors), 'tensor')} reaches the base: the adapter loads, and the "
-            "model gives "
-            "what the base gives",
+            f"{none_of(header.tensors)} reaches the base: the adapter loads, and the model gives what the base gives",
             at=header.at(next(iter(header.tensors))),
             help="Put the config and the weights together that were saved together.",
             peft=peft,

@@ -22,7 +22,7 @@ from adapterlint import (
 from adapterlint.lint.against_base import has_all_weights, is_sure, last, refusals, rows
 from adapterlint.lint.default_modules import not_by_default, resized_by_targets
 from adapterlint.lint.example import EMBEDDINGS, HIDDEN, RANK
-from adapterlint.lint.tensor_sizes import explained
+from adapterlint.lint.tensor_sizes import MAY_BE_EMPTY, explained
 from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.methods import METHODS
 from adapterlint.peft.methods.compared import compared
@@ -102,6 +102,7 @@ def shape_differs_from_base(
             one
             for one in _misfits(refusal.error.text, header)
             if (sure or one.tensor in wrong or (one.module.rpartition(".")[0] not in footprint.tuned and bare))
+            and (0 not in one.file or config.peft_type in MAY_BE_EMPTY)  # a placeholder, which is told as such
             and not (one.tensor.endswith(TOKENS) and one.file[:1] != one.model[:1])
             and not (one.tensor in places and (places[one.tensor][0] in ours or tells(*places[one.tensor])))
         ]

@@ -13,13 +13,13 @@ from adapterlint import (
     Patch,
     Severity,
     WeightsHeader,
-    counted,
     rule,
     shown,
 )
 from adapterlint.lint.against_base import reached_in_base
 from adapterlint.lint.of_method import is_of_method
 from adapterlint.peft.methods import METHODS
+from adapterlint.words import none_of
 
 _PATH = "base_model.model.model.layers.0.self_attn.q_proj."
 _KOHYA = {f"{_PATH}lora_down.weight": ("F32", (8, 16)), f"{_PATH}lora_up.weight": ("F32", (16, 8))}
@@ -65,8 +65,7 @@ def no_tensor_of_method(
         return
     first = next(iter(header.tensors))
     yield Finding(
-        f"None of the {counted(len(header.tensors), 'tensor')} belongs to the method {shown(method.name)}, "
-        "so PEFT loads none of them",
+        f"{none_of(header.tensors)} belongs to the method {shown(method.name)}, so PEFT loads nothing of the file",
         at=header.at(first),
         help="Set `peft_type` to the method they are of, or rename them as PEFT saves them.",
     )

@@ -9,6 +9,7 @@ from adapterlint import AdapterSimulation, Config, Finding, Footprint, ModuleTre
 from adapterlint.lint.against_base import has_no_targets, is_known
 from adapterlint.lint.default_modules import not_by_default, resized_by_targets
 from adapterlint.lint.example import DROP, HIDDEN
+from adapterlint.peft.fields import wrong_type
 from adapterlint.peft.matching import Targets
 from adapterlint.peft.replication import is_there
 from adapterlint.peft.target_forms import form_of_entry
@@ -76,6 +77,8 @@ def untargeted_tensors(
     for module in untargeted:
         causes.setdefault(targets.why_not(module), []).append(module)
     for key, modules in causes.items():
+        if key in config and wrong_type(config.peft_type, key, config.get(key)) is not None:
+            continue  # that is told as such
         where = listed(modules, word="modules")
         every = len(modules) == len(footprint.tuned)
         consequence = (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.peft.strays import strays
+from adapterlint.words import portion
 
 _HEAD = "base_model.model.lm_head."
 _ROWS = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
@@ -39,16 +40,18 @@ def adapter_name_in_key(config: Config, header: WeightsHeader) -> Iterator[Findi
     """
     found = strays(header.tensors, config.peft_type)
     for adapter, names in found.named.items():
-        count = f"{len(names)} of {len(header.tensors)} tensors have the adapter's name {shown(adapter)} in theirs"
+        part = portion(names, header.tensors)
+        theirs, them = ("its own", "it") if len(names) == 1 else ("theirs", "them")
+        count = f"{part.text} {part.have} the adapter's name {shown(adapter)} in {theirs}"
         remedy = f"Remove {shown(f'.{adapter}')} from the names of the tensors."
         yield Finding(
-            f"{count}, and PEFT loads them only under that adapter name",
+            f"{count}, and PEFT loads {them} only under that adapter name",
             at=header.at(names[0]),
             help=remedy,
             peft=">=0.21",
         )
         yield Finding(
-            f"{count}, and PEFT loads none of them",
+            f"{count}, and {part.lost}",
             at=header.at(names[0]),
             help=remedy,
             severity=Severity.ERROR if len(names) == len(header.tensors) else None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.strays import strays
+from adapterlint.words import portion
 
 
 @rule(
@@ -30,9 +31,9 @@ def doubled_prefix(config: Config, header: WeightsHeader) -> Iterator[Finding]:
     """
     names = strays(header.tensors, config.peft_type).doubled
     if names:
+        part = portion(names, header.tensors)
         yield Finding(
-            f"{len(names)} of {len(header.tensors)} tensors have names with {shown(PREFIX)} twice, "
-            "and PEFT loads none of them into a plain base",
+            f"{part.text} {part.have} {part.names} with {shown(PREFIX)} twice, and {part.lost} into a plain base",
             at=header.at(names[0]),
             help=f"Remove one {shown(PREFIX)} from the names.",
             severity=None if len(names) == len(header.tensors) else Severity.WARNING,

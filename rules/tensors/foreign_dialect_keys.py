@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.lint.example import DROP
 from adapterlint.peft.strays import LOWER_CASE, MLX, strays
+from adapterlint.words import portion
 
 _HELP = {
     MLX: "Convert it: put `base_model.model.` before the names, call `lora_a` `lora_A.weight`, transpose the factors.",
@@ -41,11 +42,13 @@ def foreign_dialect_keys(config: Config, header: WeightsHeader) -> Iterator[Find
     Convert the file, or load it with the library that wrote it.
     """
     for whose, names in strays(header.tensors, config.peft_type).dialects.items():
-        count = f"{len(names)} of {len(header.tensors)} tensors"
+        part = portion(names, header.tensors)
+        said = f"{part.have} {part.names} of {whose}, such as {shown(names[0])}, and {part.lost}"
+        if whose == LOWER_CASE:
+            are = "is" if len(names) == 1 else "are"
+            said = f"{are} spelled like {shown(names[0])}, but PEFT's factors are `lora_A` and `lora_B`"
         yield Finding(
-            f"{count} are spelled like {shown(names[0])}, but PEFT's factors are `lora_A` and `lora_B`"
-            if whose == LOWER_CASE
-            else f"{count} have names of {whose}, such as {shown(names[0])}, and PEFT loads none of them",
+            f"{part.text} {said}",
             at=header.at(names[0]),
             help=_HELP.get(whose, "Load it with the library that wrote it, or give the tensors PEFT's names."),
             severity=None if len(names) == len(header.tensors) else Severity.WARNING,

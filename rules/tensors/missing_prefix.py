@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.peft.keys import PREFIX
 from adapterlint.peft.strays import strays
+from adapterlint.words import portion
 
 
 @rule(
@@ -37,10 +38,11 @@ def missing_prefix(config: Config, header: WeightsHeader) -> Iterator[Finding]:
         return
     before = names[0].partition(PREFIX)[0] if PREFIX in names[0] else ""
     buried = before and all(name.startswith(before + PREFIX) for name in names)
+    part = portion(names, header.tensors)
     yield Finding(
-        f"{len(names)} of {len(header.tensors)} tensors have "
-        + (f"{shown(before)} before" if buried else "names without")
-        + f" {shown(PREFIX)}, and PEFT loads none of them",
+        f"{part.text} {part.have} "
+        + (f"{shown(before)} before" if buried else f"{part.names} without")
+        + f" {shown(PREFIX)}, and {part.lost}",
         at=header.at(names[0]),
         help=f"Remove {shown(before)} from the names." if buried else f"Put {shown(PREFIX)} before the names.",
         severity=None if len(names) == len(header.tensors) else Severity.WARNING,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.peft.strays import strays
+from adapterlint.words import portion
 
 _WRITERS = {
     "module.": "DistributedDataParallel or DeepSpeed",
@@ -40,9 +41,10 @@ def wrapper_prefix(config: Config, header: WeightsHeader) -> Iterator[Finding]:
     """
     for wrapper, names in strays(header.tensors, config.peft_type).wrapped.items():
         everything = len(names) == len(header.tensors)
+        part = portion(names, header.tensors)
         yield Finding(
-            f"{len(names)} of {len(header.tensors)} tensors have {shown(wrapper)}, which {_WRITERS[wrapper]} leaves, "
-            "in their names, and PEFT loads none of them",
+            f"{part.text} {part.have} {shown(wrapper)}, which {_WRITERS[wrapper]} leaves, "
+            f"in {part.their_names}, and {part.lost}",
             at=header.at(names[0]),
             help=f"Remove {shown(wrapper)} from the names, and unwrap the model before the next `save_pretrained`.",
             severity=None if everything else Severity.WARNING,

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from adapterlint import Config, Finding, Footprint, Patch, Severity, WeightsHeader, rule, shown
 from adapterlint.lint.example import GOOD_TENSORS
+from adapterlint.lint.tensor_sizes import MAY_BE_EMPTY
 from adapterlint.peft.keys import TOKENS
 from adapterlint.peft.layout import layout
 from adapterlint.peft.methods import METHODS
-
-# Where a rank or a number of values may be 0: pruned away, nothing chosen, or no angle between axes (rank 1 of PSOFT).
-_MAY_BE_EMPTY = frozenset({"ADALORA", "FROD", "GLORA", "PSOFT", "SHIRA", "SUPERTUNING"})
+from adapterlint.words import portion
 
 
 @rule(
@@ -20,7 +19,7 @@ _MAY_BE_EMPTY = frozenset({"ADALORA", "FROD", "GLORA", "PSOFT", "SHIRA", "SUPERT
     since="0.1",
     bad=Patch(tensors=dict.fromkeys(GOOD_TENSORS, ("F32", (0,)))),
     good=Patch(),
-    types=tuple(name for name in METHODS if name not in _MAY_BE_EMPTY),
+    types=tuple(name for name in METHODS if name not in MAY_BE_EMPTY),
     source="https://github.com/huggingface/peft/issues/2892; torch refuses the shape in load_state_dict",
 )
 def zero_sized_tensor(config: Config, header: WeightsHeader, footprint: Footprint | None) -> Iterator[Finding]:
@@ -42,8 +41,9 @@ def zero_sized_tensor(config: Config, header: WeightsHeader, footprint: Footprin
     empty = [name for name, tensor in header.tensors.items() if 0 in tensor.shape and TOKENS not in name]
     if empty:
         shape = list(header.tensors[empty[0]].shape)
+        part = portion(empty, header.tensors)
         yield Finding(
-            f"{len(empty)} of {len(header.tensors)} tensors have no elements, as {shown(empty[0])}: {shown(shape)}",
+            f"{part.text} {part.have} no elements, as {shown(empty[0])}: {shown(shape)}",
             at=header.at(empty[0]),
             help="Save again with the weights gathered (ZeRO-3: `stage3_gather_16bit_weights_on_model_save`), "
             "or rebuild them with `zero_to_fp32.py`.",

@@ -177,6 +177,7 @@ def remedies(patch: Patch) -> dict[str, str]:
     return {one.rule.code: one.finding.help or "" for one in run(patch)}
 
 
+LOST_ONE = next(iter(LOST))
 VBLORA = {key: DROP for key in GOOD_CONFIG if key not in ("base_model_name_or_path", "target_modules", "task_type")} | {
     "peft_type": "VBLORA",
     "num_vectors": 4,
@@ -222,3 +223,26 @@ def test_an_adaption_prompt_for_more_layers_than_the_base_has_needs_no_targets()
     assert "Config specifies more adapter layers '9' than the model has '2'" in found["BAS119"].message
     assert found["BAS119"].at is not None
     assert "BAS101" not in found
+
+
+def test_what_is_told_of_a_value_is_not_told_of_what_follows_from_it() -> None:
+    both_variants = {"use_dora": True, "use_bdlora": {"target_modules_bd_a": ["q_proj"], "nblocks": 2}}
+    assert [one.rule.code for one in run(Patch(both_variants, base={}), "0.21")] == ["CFG160"]
+    assert "FIT103" not in told(Patch({"target_modules": [["q_proj"]]}, base={}))
+    assert "FIT103" not in told(Patch({"layers_to_transform": [1.5]}, base={}))
+    empty = Patch(tensors={LOST_ONE: ("F32", (0, HIDDEN))}, base={})
+    assert "BAS108" not in told(empty)
+
+
+def test_a_rank_that_is_refused_too_is_not_offered() -> None:
+    """Of GraLoRA `gralora_k` divides `r`: with 3 blocks the tensors of 2 look like a rank of 2."""
+    gralora = {key: DROP for key in GOOD_CONFIG if key not in ("base_model_name_or_path", "target_modules")}
+    config = gralora | {"peft_type": "GRALORA", "r": 8, "gralora_k": 3}
+    factors: dict[str, Any] = {}
+    for key in GOOD_TENSORS:
+        if "lora_A" in key:
+            factors[key.replace("lora_A.weight", "gralora_A")] = ("F32", (2, 8, 2))
+            factors[key.replace("lora_A.weight", "gralora_B")] = ("F32", (2, 2, 8))
+    found = told(Patch(config, {"*": DROP, **factors}), "0.21")
+    assert "CFG160" in found
+    assert "FIT101" not in found

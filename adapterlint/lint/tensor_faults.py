@@ -15,7 +15,7 @@ from adapterlint.lint.of_method import is_of_method
 from adapterlint.lint.simulated import AdapterSimulation
 from adapterlint.lint.tensor_sizes import is_refused
 from adapterlint.peft.footprint import Footprint
-from adapterlint.peft.keys import TOKENS, split_key
+from adapterlint.peft.keys import PREFIX, TOKENS, split_key
 from adapterlint.peft.methods import METHODS, tensor_prefix
 from adapterlint.peft.methods.compared import Compared, compared
 from adapterlint.peft.methods.expected import entry_of
@@ -70,6 +70,13 @@ class Faults:
     peft: str | None = None
     idle: bool = False
     refused: bool = False
+
+
+def misplaced(peft_type: str, touched: Footprint) -> dict[str, str]:
+    """What stands among the base's weights under the name of what a method has at the top: that name."""
+    top, known = METHODS[peft_type].top, PREFIX
+    found = {name: name.removeprefix(known) for name in touched.overwrites if name.startswith(known)}
+    return {name: own for name, own in found.items() if entry_of(METHODS[peft_type], own) in top}
 
 
 @remembered(1)

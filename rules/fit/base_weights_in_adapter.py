@@ -18,6 +18,7 @@ from adapterlint import (
 )
 from adapterlint.lint.against_base import brought_whole, dropped_by, is_known
 from adapterlint.lint.example import HIDDEN, VOCABULARY
+from adapterlint.lint.tensor_faults import misplaced
 from adapterlint.peft.keys import ORIGINAL
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.sites import INPUT_EMBEDDINGS, OUTPUT_EMBEDDINGS
@@ -68,6 +69,7 @@ def base_weights_in_adapter(
     others = {name.removesuffix(".weight") for name in footprint.overwrites}
     # A bias without its weight is the matter of another rule.
     names = [n for n in footprint.overwrites if not n.endswith(".bias") or n.removesuffix(".bias") in others]
+    names = [name for name in names if name not in misplaced(config.peft_type, footprint)]
     if base is not None and simulation is not None and is_known(base):
         # What is dropped, or refused for its shape, is the matter of other rules.
         lone = simulation.alone.values()

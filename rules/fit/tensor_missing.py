@@ -18,7 +18,7 @@ from adapterlint import (
     shown,
 )
 from adapterlint.lint.example import DROP
-from adapterlint.lint.tensor_faults import RAISES, Faults, Lacking, faults
+from adapterlint.lint.tensor_faults import RAISES, Faults, Lacking, faults, misplaced
 from adapterlint.peft.methods.parameter import Begins
 
 _Q = "base_model.model.model.layers.0.self_attn.q_proj."
@@ -84,10 +84,19 @@ def _finding(
     return Finding(
         f"{listed(names)}{asked} {'is' if len(names) == 1 else 'are'} missing{near}{where}; {then}",
         at=header.at(footprint.names.get((modules[0], beside))),
-        help="Save the adapter again from where it was trained.",
+        help=_remedy(names, modules, config, footprint),
         severity=Severity.ERROR if raised or nothing or found.refused else None,
         peft=found.peft,
     )
+
+
+def _remedy(names: list[str], modules: list[str], config: Config, footprint: Footprint) -> str:
+    elsewhere = misplaced(config.peft_type, footprint) if not modules[0] else {}
+    found = [name for name, own in elsewhere.items() if own in names]
+    if found:
+        own = listed(f"base_model.{elsewhere[name]}" for name in found)
+        return f"Rename {listed(found)} to {own}: that is where PEFT looks for {'it' if len(found) == 1 else 'them'}."
+    return "Save the adapter again from where it was trained."
 
 
 _LORA = {

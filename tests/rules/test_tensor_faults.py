@@ -16,7 +16,8 @@ from adapterlint.lint.example import DROP, GOOD_CONFIG, GOOD_TENSORS, Patch, Sha
 from adapterlint.lint.loader import load_rules
 from adapterlint.peft.footprint import footprint_of
 
-RULES = [r for r in load_rules() if r.name in ("tensor-missing", "tensor-unexpected", "size-mismatch")]
+OF_TENSORS = ("tensor-missing", "tensor-unexpected", "size-mismatch", "base-weights-in-adapter")
+RULES = [r for r in load_rules() if r.name in OF_TENSORS]
 Q = "base_model.model.model.layers.0.self_attn.q_proj."
 EMBED = "base_model.model.model.embed_tokens."
 
@@ -248,3 +249,13 @@ def test_a_projection_that_is_in_the_file_is_not_said_to_be_missing() -> None:
     patch = Patch(config, {"*": DROP, **tensors}, base={})
     said = [(code, one.message) for code, one in findings(patch, "0.20")]
     assert said == [("FIT121", "`vera_A` is not read, so PEFT drops it")]
+
+
+def test_a_projection_among_the_weights_of_the_base_is_none_of_them() -> None:
+    """PEFT saves it as `base_model.vera_A`, and raises `ValueError` where it finds none there."""
+    vectors = {Q + "vera_lambda_b": ("F32", (16,)), Q + "vera_lambda_d": ("F32", (8,))}
+    places = {f"base_model.model.vera_{side}": ("F32", shape) for side, shape in (("A", (8, 16)), ("B", (16, 8)))}
+    patch = only({**vectors, **places}, peft_type="VERA", r=8)
+    ((code, finding),) = findings(patch)
+    assert code == "FIT120"
+    assert "to `base_model.vera_A` and `base_model.vera_B`" in (finding.help or "")

@@ -246,3 +246,13 @@ def test_a_rank_that_is_refused_too_is_not_offered() -> None:
     found = told(Patch(config, {"*": DROP, **factors}), "0.21")
     assert "CFG160" in found
     assert "FIT101" not in found
+
+
+def test_a_rank_that_does_not_divide_is_told_by_that_of_the_tensors() -> None:
+    """PEFT: `ValueError: The weight matrix must be fully divisible into [r, r] blocks.`; those of the file are of 4."""
+    miss = {key: DROP for key in GOOD_CONFIG if key not in ("base_model_name_or_path", "target_modules", "task_type")}
+    miss |= {"peft_type": "MISS", "init_weights": "bat", "r": 5}
+    blocks = {key.replace("lora_A.weight", "miss_block"): ("F32", (4, 4, 4)) for key in GOOD_TENSORS if "lora_A" in key}
+    patch = Patch(miss, {"*": DROP, **blocks}, base={})
+    assert set(told(patch, "0.21")) == {"FIT101"}
+    assert "`4`" in remedies(patch)["FIT101"]

@@ -33,7 +33,7 @@ _KEYS = {
 _REMEDIES = {
     "auxiliary-on-tuner": "Load it with the release that it was trained with, or train it with one of the two there.",
     "auxiliary-not-in-file": "Take the entry whose tensors no file has out of `modules_to_save`.",
-    "tied": "Take out what asks for tied embeddings, which this base does not have in that form.",
+    "tied": "Take `trainable_token_indices` out of the config: this base does not say which its embeddings are.",
     "target-parameters": "Name each parameter once in `target_parameters`, and only those of two or three dimensions.",
     "unfit-sizes": "Load it into the base that it was trained on.",
     "task-type": "Load it with the release that it was trained with, which takes this task.",
@@ -102,7 +102,7 @@ def _remedy(config: Config, error: Refused) -> str:
             return "Name the module in `target_modules` or its parameter in `target_parameters`, not both."
     if error.cause == "unfit-sizes" and error.keys:
         return f"Set {listed(sorted(error.keys))} to what the adapter was trained with."
-    if error.cause == "tied" and config.get("ensure_weight_tying"):
+    if error.cause == "tied" and error.type != "NotImplementedError" and config.get("ensure_weight_tying"):
         return "Set `ensure_weight_tying` to false."
     if error.cause == "task-type" and error.type == "AttributeError":
         return "Set `task_type` to that of the base, or load it into the class of the base that generates."

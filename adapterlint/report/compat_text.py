@@ -22,8 +22,8 @@ _WORDS = {
     "?": "not known",
 }
 _EVIDENCE = {
-    "tensors": "their base is not at hand, so that what depends on it is not known; --base names it",
-    "config": "by their config alone",
+    "tensors": "tensors: {whose} base is not at hand, so that what depends on it is not known; --base names it",
+    "config": "config alone",
 }
 
 _Group = list[AdapterCompatibility]
@@ -121,5 +121,5 @@ def _notes(found: Compatibility) -> Iterator[str]:
         number = sum(one.evidence == kind for one in found.adapters)
         who = "judged" if number == len(found.adapters) else f"{number:,} judged"
         whose = "its" if number == 1 else "their"
-        told = f"{who} by {whose} tensors: {_EVIDENCE[kind]}" if kind == "tensors" else f"{who} {_EVIDENCE[kind]}"
+        told = f"{who} by {whose} {_EVIDENCE[kind].format(whose=whose)}"
         yield from ("", told) if kind == kinds[0] else (told,)

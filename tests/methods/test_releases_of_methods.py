@@ -48,15 +48,16 @@ WITHOUT_BASE = {
 }
 """Adapters that some release refuses and that are said to load without their base, and what nothing tells then."""
 
+HEAD = "up to 0.16 the head fills that of the base, which PEFT does not save, and is recorded as what reaches nothing"
 NOT_RIGHT = {
     "lokr-effective": "a forward pass asks for a layout in memory, which no shape tells",
     "lora-whisper-convolution": "a forward pass of transformers reads an attribute of a convolution that PEFT wraps",
     "poly-no-task": "a forward pass raises though it is given `task_ids`, which is excused",
-    "prefixtuning-classifier": "up to 0.16 the head is not filled, which is not simulated",
+    "prefixtuning-classifier": HEAD,
     "prefixtuning-zero": "`init_weights` is no default, and of no matter for what is loaded",
-    "promptencoder-classifier": "up to 0.16 the head is not filled, which is not simulated",
-    "prompttuning-bert-*": "up to 0.16 the head is not filled, which is not simulated",
-    "prompttuning-classifier": "up to 0.16 the head is not filled, which is not simulated",
+    "promptencoder-classifier": HEAD,
+    "prompttuning-bert-*": HEAD,
+    "prompttuning-classifier": HEAD,
     "pvera-sampling": "`generator_seed` decides about sampling in training alone",
     "shadow-linear": "a forward pass of a module that is no transformer",
 }

@@ -244,7 +244,7 @@ def _recipe(adapter: Adapter) -> tuple[object, ...]:
     broken = adapter.unreadable.get("config")
     said = json.dumps(values, sort_keys=True, default=str) if values is not None else broken and broken.message
     if header is None:
-        return said, None, adapter.path  # which errors about weights name
+        return said, None
     return said, tuple((name, tensor.dtype, tensor.shape) for name, tensor in header.tensors.items())
 
 

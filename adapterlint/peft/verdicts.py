@@ -1,7 +1,7 @@
 """What a release of PEFT makes of one adapter: whether it loads, and what is lost of it on the way.
 
 Where the modules are known the simulation decides; where it does not, the modules that the tensors name; of a method
-that is not simulated, and of an adapter whose weights cannot be read, the config alone.
+that is not simulated, and of an adapter without weights that can be read, the config alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from adapterlint.peft.refused import Refused, Undecided
 from adapterlint.peft.releases import in_range, numbers
 from adapterlint.peft.simulate import Alone
 from adapterlint.peft.versions import Versions, usual_transformers
-from adapterlint.peft.weights_files import has_weights
 
 _TIED = ".token_adapter.base_layer."  # token rows in a module that is saved whole: it follows one that it is tied to
 
@@ -79,7 +78,7 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     if early := next((need for need in lacking if need.error is not None), None):
         return Verdict("raises", Refused(str(early.error), early.text, cause="target-unsupported"), keys)
     if tree is None or adapter.header is None:
-        return _of_config(adapter, config, release, keys)
+        return _of_config(config, release, keys)
     # Before 0.15 the simulation knows an adapter in a fresh base, and no more (`early`).
     versions = Versions(numbers(release), numbers(transformers or usual_transformers(release)))
     found = alone(adapter, "default", tree, versions)
@@ -89,18 +88,15 @@ def verdict(adapter: Adapter, release: str, tree: ModuleTree | None, transformer
     if found.error is not None and tree.partial and any(_TIED in name for name in adapter.header.tensors):
         return Verdict("unknown", dropped=keys)  # only a base tells what is tied
     if not found.known and not METHODS[config.peft_type].layers_only:
-        return _of_config(adapter, config, release, keys)
+        return _of_config(config, release, keys)
     return _simulated(found, keys, "tensors" if tree.partial else "base")
 
 
-def _of_config(adapter: Adapter, config: OpenedConfig, release: str, keys: tuple[Dropped, ...]) -> Verdict:
-    """What the config tells alone, of an adapter that has weights."""
+def _of_config(config: OpenedConfig, release: str, keys: tuple[Dropped, ...]) -> Verdict:
+    """What the config tells alone."""
     refused = next(refusals(config.peft_type, config, release=release), None)
     if refused is not None and refused.pointer != "/init_lora_weights":
         return Verdict("raises", Refused(refused.error, refused.text, cause="config"), keys)
-    broken = adapter.unreadable.get("weights")
-    if not has_weights(adapter) or (broken is not None and broken.gone):
-        return Verdict("raises", Refused("ValueError", f"Can't find weights for {adapter.path}", cause="weights"), keys)
     return Verdict("loads", dropped=keys)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapterlint import Adapter, Finding, Patch, Severity, rule, shown
+from adapterlint import Adapter, AdapterSimulation, Finding, Patch, Severity, rule, shown
 from adapterlint.peft.fields import fields_of
 from adapterlint.peft.layout import layout
 from adapterlint.peft.matching import saved_as, whole_modules
@@ -33,17 +33,20 @@ _MLP: dict[str, Any] = {
     good=(Patch(config={"modules_to_save": ["mlp"]}, tensors=_MLP),),
     source="peft/utils/other.py, ModulesToSaveWrapper.adapter_state_dict_load_map",
 )
-def modules_to_save_nested(adapter: Adapter) -> Iterator[Finding]:
+def modules_to_save_nested(adapter: Adapter, simulation: AdapterSimulation | None) -> Iterator[Finding]:
     """A module in `modules_to_save` lies inside another one.
 
     PEFT wraps both, trains and saves the adapter without a word, and cannot load it again: it looks for the tensors
-    of the inner module twice and ends in `KeyError: 'base_model.model. ... .weight'`, in every release.
+    of the inner module twice and ends in `KeyError: 'base_model.model. ... .weight'`. Of a whole layer since 0.19 it
+    does not, which a base shows.
 
     Keep the outer module, whose tensors include the inner one's, and remove the inner name. The file itself need
     not change if it has one tensor for each parameter of the outer module.
     """
     config, header = adapter.config, adapter.header
     if config is None or header is None or "modules_to_save" not in fields_of(config.peft_type):
+        return
+    if simulation is not None and all(lone.loads for lone in simulation.alone.values()):
         return
     entries = whole_modules(config) if isinstance(config.get("modules_to_save"), list) else ()
     if len(entries) < 2 or METHODS[config.peft_type].prompt_learning:

@@ -262,3 +262,18 @@ def test_a_rank_that_does_not_divide_is_told_by_that_of_the_tensors() -> None:
     patch = Patch(miss, {"*": DROP, **blocks}, base={})
     assert set(told(patch, "0.21")) == {"FIT101"}
     assert "`4`" in remedies(patch)["FIT101"]
+
+
+def test_a_module_saved_inside_of_a_whole_layer_is_told_where_a_release_does_not_load_it() -> None:
+    """PEFT 0.18.1 raises a `KeyError`; 0.19.1, 0.20.0 and 0.21.2 load it."""
+    sizes = {"q_proj": (16, 16), "k_proj": (16, 16), "v_proj": (16, 16), "o_proj": (16, 16)}
+    layer: dict[str, Any] = {f"self_attn.{name}": shape for name, shape in sizes.items()}
+    layer |= {"mlp.gate_proj": (32, 16), "mlp.up_proj": (32, 16), "mlp.down_proj": (16, 32)}
+    layer |= {"input_layernorm": (16,), "post_attention_layernorm": (16,)}
+    whole: dict[str, Any] = {f"model.layers.1.{name}": shape for name, shape in layer.items()}
+    whole["model.layers.0.mlp.up_proj"] = (32, 16)
+    tensors = {f"base_model.model.{module}.weight": ("F32", shape) for module, shape in whole.items()}
+    gone: dict[str, Any] = {name: DROP for name in GOOD_TENSORS if ".1." in name}
+    patch = Patch({"modules_to_save": ["1", "up_proj"]}, {**gone, **tensors}, base={})
+    assert "CFG131" in told(patch, "0.18", "0.21")
+    assert "CFG131" not in told(patch, "0.19", "0.21")

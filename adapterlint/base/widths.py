@@ -21,6 +21,16 @@ def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return text if isinstance(text, dict) else config
 
 
+def width_of(config: Mapping[str, Any]) -> Any:
+    """The features of the hidden states of a text; `None` if a config does not tell."""
+    return said(text_of(config), WIDTH)
+
+
+def own_heads(config: Mapping[str, Any]) -> Any:
+    """How many heads a prefix has to be for; `None` of grouped attention, whose heads PEFT counts itself."""
+    return None if "num_key_value_heads" in config else said(config, HEADS)
+
+
 def said(config: Mapping[str, Any], words: tuple[str, ...]) -> Any:
     """The value of the first of some keys that a config has; `None` if it has none of them."""
     return next((config[word] for word in words if word in config), None)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from adapterlint.base.tree import Shape
-from adapterlint.base.widths import WIDTH, said, text_of
+from adapterlint.base.widths import width_of
 from adapterlint.peft.activation import set_tuners
 from adapterlint.peft.auxiliary import switch
 from adapterlint.peft.fields import fields_of
@@ -80,19 +80,6 @@ def _classifier(config: Mapping[str, Any], classes: int, layers: int) -> Iterato
         yield f"{number * step}.bias", (width,)
 
 
-def unfit_width(config: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[int, int] | None:
-    """What the classifier takes, and the width of the hidden states that the base gives it, where these differ.
-
-    Then every forward pass raises `RuntimeError` (`XLoraClassifier.forward`).
-
-    Args:
-        config: The adapter's.
-        base: The config of the base; where that tells no width, nothing is known.
-    """
-    width, taken = said(text_of(base), WIDTH), config.get("hidden_size") or DEFAULT_WIDTH
-    return None if width is None or width == taken else (taken, width)
-
-
 def mixing_error(model: Model) -> str | None:
     """The error of a forward pass of X-LoRA, which runs the base first and takes its last hidden states."""
     if model.peft_type != "XLORA":
@@ -103,11 +90,10 @@ def mixing_error(model: Model) -> str | None:
         return "KeyError"
     if model.refuses("input_ids") or base.get("is_encoder_decoder"):
         return "AttributeError"
-    if said(text_of(base), WIDTH) is None or not config.get("adapters"):
+    width, taken, experts = width_of(base), config.get("hidden_size") or DEFAULT_WIDTH, config.get("adapters")
+    if width is None or not experts:
         return UNDECIDED
-    if unfit_width(config, base) or (config.get("top_k_lora") or 0) > len(config["adapters"]):
-        return "RuntimeError"
-    return None
+    return "RuntimeError" if width != taken or (config.get("top_k_lora") or 0) > len(experts) else None
 
 
 def _load_expert(model: Model, name: str, path: Any, inject: Inject) -> None:

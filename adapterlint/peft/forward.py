@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapterlint.base.tree import Kind
-from adapterlint.base.widths import HEADS, LAYERS, said, text_of
+from adapterlint.base.widths import LAYERS, own_heads, said, text_of
 from adapterlint.peft.calls import is_listed, listed, refuses
 from adapterlint.peft.experts import mixing_error
 from adapterlint.peft.methods import METHODS, Method
@@ -127,9 +127,9 @@ def _has_size_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:
 
 
 def _has_number_of_heads(config: OpenedConfig, base: Mapping[str, Any]) -> bool:
-    """Whether the prefix is for as many heads as the base has; of grouped attention PEFT counts them itself."""
-    heads, said_of_base = config.get("num_attention_heads"), said(base, HEADS)
-    return heads in (None, said_of_base) or said_of_base is None or "num_key_value_heads" in base
+    """Whether the prefix is for as many heads as the base has."""
+    heads, needed = config.get("num_attention_heads"), own_heads(base)
+    return heads in (None, needed) or needed is None
 
 
 def _pooled_error(model: Model) -> str | None:

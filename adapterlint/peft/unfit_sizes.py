@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapterlint.base.tree import ModuleTree
-from adapterlint.base.widths import HEADS, LAYERS, WIDTH, said, text_of
+from adapterlint.base.widths import LAYERS, own_heads, said, text_of, width_of
 from adapterlint.peft.experts import DEFAULT_WIDTH
 from adapterlint.peft.forward import lacks_layers
 from adapterlint.peft.methods import METHODS
@@ -47,7 +47,7 @@ def unfit_size(peft_type: str | None, config: Mapping[str, Any], base: ModuleTre
 
 
 def _width(config: Mapping[str, Any], base: ModuleTree) -> Any:
-    return said(text_of(base.config), WIDTH)
+    return width_of(base.config)
 
 
 def _embedding(config: Mapping[str, Any], base: ModuleTree) -> Any:
@@ -61,8 +61,7 @@ def _layers(config: Mapping[str, Any], base: ModuleTree) -> Any:
 
 
 def _heads(config: Mapping[str, Any], base: ModuleTree) -> Any:
-    """Of grouped attention PEFT counts them itself."""
-    return None if "num_key_value_heads" in base.config else said(base.config, HEADS)
+    return own_heads(base.config)
 
 
 def _heads_together(config: Mapping[str, Any], base: ModuleTree) -> Any:

@@ -15,7 +15,9 @@ from random_damage import copy_of
 
 from adapterlint.adapter import Adapter, load_adapter
 from adapterlint.base import Base, load_base
+from adapterlint.lint.engine import Engine, Found
 from adapterlint.lint.example import safetensors_file
+from adapterlint.peft.footprint import footprint_of
 from adapterlint.sources.memory import MemoryFolder
 
 METHODS = Path(__file__).parent
@@ -101,6 +103,25 @@ class Saved:
         for name, content in self.files().items():
             (target / name).write_bytes(content)
         return target
+
+
+def harm(whole: Saved, copy: Saved) -> str:
+    """What the newest PEFT does with a damaged copy that it does not do with the adapter; empty if it loses nothing."""
+    before, after = whole.truth[NEWEST], copy.truth[NEWEST]
+    if not after.loads:
+        return "raises"
+    if after.forward and not before.forward:
+        return "forward"
+    return "lost" if after.missing + after.unexpected != before.missing + before.unexpected else ""
+
+
+def findings(engine: Engine, saved: Saved, *, with_base: bool) -> list[Found]:
+    """What `check` says of an adapter, in its base or without one."""
+    adapter = load_adapter(saved.folder())
+    assert adapter is not None
+    found = engine.check_adapter(adapter, footprint_of(adapter), bases()[saved.base] if with_base else None)
+    assert not engine.crashes, engine.crashes
+    return found
 
 
 def _lines(name: str) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from recorded_methods import NEWEST, RELEASES, Saved, bases, drawn, transformers_of
+from recorded_methods import NEWEST, RELEASES, Saved, bases, drawn, findings, harm, transformers_of
 
 from adapterlint.adapter import load_adapter
 from adapterlint.lint.classes import tree_for
@@ -55,10 +55,7 @@ def _loose(key: str) -> str:
 
 def found(engine: Engine, one: Saved, *, with_base: bool) -> dict[str, str]:
     """Rule -> its gravest severity, of what `check` says."""
-    adapter = load_adapter(one.folder())
-    assert adapter is not None
-    told = engine.check_adapter(adapter, footprint_of(adapter), bases()[one.base] if with_base else None)
-    assert not engine.crashes, engine.crashes
+    told = findings(engine, one, with_base=with_base)
     severities = [(each.rule.name, str(each.finding.severity or each.rule.severity)) for each in told]
     return dict(sorted(severities, key=lambda one: ("info", "warning", "error").index(one[1])))
 
@@ -76,13 +73,9 @@ def alarms(drawn: Drawn, *, with_base: bool) -> Iterator[tuple[str, str, str]]:
 
 def outcome(whole: Saved, copy: Saved) -> str:
     """What PEFT does with a damaged copy that it does not do with the adapter."""
+    if what := harm(whole, copy):
+        return what
     before, after = whole.truth[NEWEST], copy.truth[NEWEST]
-    if not after.loads:
-        return "raises"
-    if after.forward and not before.forward:
-        return "forward"
-    if after.missing + after.unexpected != before.missing + before.unexpected:
-        return "lost"
     if after.runs and not after.effective and before.effective:
         return "no effect"
     return "harmless" if after.same or not after.runs else "other output"

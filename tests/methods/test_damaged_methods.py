@@ -12,13 +12,12 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from recorded_methods import NEWEST, Saved, Truth, adapters, bases, damaged
+from recorded_methods import NEWEST, Saved, adapters, bases, damaged, findings, harm
 
 from adapterlint import simulate
 from adapterlint.adapter import load_adapter
 from adapterlint.lint.engine import Engine, Found
 from adapterlint.lint.loader import load_rules
-from adapterlint.peft.footprint import footprint_of
 
 ABOUT_WHOLE = {"module-to-save-incomplete", "token-rows-mismatch"}
 SIZES = {"rank-mismatch", "shape-differs-from-base", "size-mismatch", "token-rows-mismatch"}
@@ -59,12 +58,7 @@ class Checks:
         self.whole: dict[str, Set[str]] = {}
 
     def findings(self, saved: Saved) -> list[Found]:
-        adapter = load_adapter(saved.folder())
-        assert adapter is not None
-        base = bases()[saved.base] if self.with_base else None
-        found = self.engine.check_adapter(adapter, footprint_of(adapter), base)
-        assert not self.engine.crashes
-        return found
+        return findings(self.engine, saved, with_base=self.with_base)
 
     def found(self, saved: Saved) -> Findings:
         return {(str(one.finding.severity or one.rule.severity), one.rule.name) for one in self.findings(saved)}
@@ -91,19 +85,10 @@ def copies() -> list[tuple[Saved, str, Saved]]:
 
 def outcome(whole: Saved, copy: Saved) -> str:
     """What PEFT does with a copy that it does not do with the adapter."""
-    before, after = whole.truth[NEWEST], copy.truth[NEWEST]
-    if not after.loads:
-        return "raises"
-    if after.forward and not before.forward:
-        return "forward"
-    if _lost(after) != _lost(before):
-        return "unchanged" if after.same else "lost"
+    what, after = harm(whole, copy), copy.truth[NEWEST]
+    if what:
+        return "unchanged" if what == "lost" and after.same else what
     return "no effect" if after.runs and not after.effective else "harmless"
-
-
-def _lost(truth: Truth) -> tuple[str, ...]:
-    """Tensors that reach nothing, and parameters without one."""
-    return truth.missing + truth.unexpected
 
 
 def damage_of(label: str) -> str:
